@@ -1,1 +1,72 @@
-//! posthaste.
+//! Experiment events, from the code that makes them to the Optimizely Event API that counts them: none is lost without
+//! saying so, none is counted twice.
+//!
+//! # The journey of one event
+//!
+//! A program has a [`ProjectConfig`], read from a datafile, and a [`UserContext`]. [`create_impression_user_event`] or
+//! [`create_conversion_user_event`] makes a [`UserEvent`] of them, which has its uuid and its timestamp from then on.
+//! [`BatchEventProcessor::process_event`] puts it into a [`Queue`], or hands it back with a [`Refusal`]. The delivery
+//! thread gathers events of equal [`Context`] into a [`Batch`], encodes it into a [`LogEvent`], and gives that to a
+//! [`Dispatcher`]. [`verdict`](dispatch::verdict) reads the answer:
+//!
+//! | answer | what happens |
+//! |---|---|
+//! | 2xx | delivered |
+//! | none; 408, 425, 429, 5xx | sent again after a wait, for as long as it takes |
+//! | 413 | sent again in halves; a single event becomes a [`DeadLetter`] |
+//! | 400, 422 | halved until the bad event stands alone: it becomes a [`DeadLetter`], the others are delivered |
+//! | 3xx, 401, 403, 404, 405, 410, other 4xx | the address or a credential is wrong: everything waits, loudly |
+//!
+//! At every moment [`Ledger::accepted`] is the sum of what was delivered, what was dead-lettered and what is queued.
+//!
+//! # Features
+//!
+//! - `http` (default): [`HttpEventDispatcher`].
+//! - `test-util`: [`testing`], doubles for tests of programs that use posthaste.
+
+// In the order in which an event meets them.
+pub mod project;
+
+pub mod event;
+
+pub mod batch;
+
+pub mod queue;
+
+pub mod processor;
+
+mod delivery;
+
+pub mod dispatch;
+
+pub mod outcome;
+
+pub mod notification;
+
+pub mod clock;
+pub mod metrics;
+#[cfg(any(test, feature = "test-util"))]
+pub mod testing;
+
+pub use batch::{
+    Batch, Decision, DecisionMetadata, DecodeError, LogEvent, RawBatch, Snapshot, SnapshotEvent, Visitor,
+    VisitorAttribute,
+};
+pub use clock::{Clock, SystemClock};
+pub use delivery::{
+    CloseReport, DEFAULT_BATCH_SIZE, DEFAULT_EVENT_FLUSH_INTERVAL, Driver, FlushReport, OptionsError,
+    Pending, WhenFull,
+};
+pub use dispatch::{Dispatcher, QueueEventDispatcher};
+#[cfg(feature = "http")]
+pub use dispatch::{HttpEventDispatcher, Strict};
+pub use event::{
+    ConversionEvent, EventKind, EventUuid, ImpressionEvent, UserEvent, create_conversion_user_event,
+    create_event_context, create_impression_user_event,
+};
+pub use outcome::{DeadLetter, DeadReason, Ledger, Refusal};
+pub use processor::{BatchEventProcessor, BatchEventProcessorBuilder, DEFAULT_EVENT_QUEUE_SIZE, Processor};
+pub use project::{
+    Attribute, Context, DatafileError, Event, Experiment, ProjectConfig, Region, UserContext, Variation,
+};
+pub use queue::{ChanQueue, InMemoryQueue, Queue, Receipt, Refused};

@@ -1,0 +1,154 @@
+//! One request: a body and where it goes.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Batch, DecodeError, RawBatch, encode::encode_events};
+use crate::event::{UserEvent, write_value};
+
+/// A request to the Event API, encoded once. Cheap to clone.
+///
+/// The seed's holds the batch as a struct and encodes it again at every attempt; [`event`](Self::event) reads it back
+/// for whoever wants to look inside.
+#[doc(alias = "event.LogEvent")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogEvent {
+    end_point: Arc<str>,
+    body: Bytes,
+    events: usize,
+}
+
+impl LogEvent {
+    /// A request with this body.
+    pub fn new(end_point: impl Into<Arc<str>>, batch: &Batch) -> Self {
+        let mut body = Vec::new();
+        write_value(&mut body, batch);
+        let events =
+            batch.visitors.iter().flat_map(|visitor| &visitor.snapshots).map(|s| s.events.len()).sum();
+        Self { end_point: end_point.into(), body: body.into(), events }
+    }
+
+    /// A request with a body that somebody else made; it is sent as it is, byte for byte.
+    pub fn from_body(end_point: impl Into<Arc<str>>, body: impl Into<Bytes>) -> Result<Self, DecodeError> {
+        let body = body.into();
+        let events = RawBatch::parse(&body)?.visitors().iter().map(|visitor| events_in(visitor)).sum();
+        Ok(Self { end_point: end_point.into(), body, events })
+    }
+
+    pub(crate) fn of_events<'a>(
+        end_point: Arc<str>,
+        events: impl ExactSizeIterator<Item = &'a UserEvent> + Clone,
+    ) -> Self {
+        Self { end_point, events: events.len(), body: encode_events(events).into() }
+    }
+
+    /// Where it goes, as a URL.
+    #[doc(alias = "EndPoint")]
+    pub fn end_point(&self) -> &str {
+        &self.end_point
+    }
+
+    /// The body: JSON, UTF-8.
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
+
+    /// How many events the body carries.
+    pub fn events(&self) -> usize {
+        self.events
+    }
+
+    /// The body read into the wire types; what they have no field for is left out.
+    #[doc(alias = "Event")]
+    pub fn event(&self) -> Result<Batch, DecodeError> {
+        Ok(serde_json::from_str(std::str::from_utf8(&self.body)?)?)
+    }
+
+    /// The same body for another address.
+    #[must_use]
+    pub fn with_end_point(mut self, end_point: impl Into<Arc<str>>) -> Self {
+        self.end_point = end_point.into();
+        self
+    }
+
+    /// Two requests that carry half of the events each, the smaller half first; `None` where there is no more than one
+    /// event, or the body cannot be taken apart. Everything outside the events is in both.
+    pub(crate) fn split(&self) -> Option<(Self, Self)> {
+        let batch = RawBatch::parse(&self.body).ok()?;
+        let texts: Vec<String> = match batch.visitors() {
+            [only] => split_visitor(only)?.into(),
+            many => many.iter().map(|visitor| visitor.get().to_owned()).collect(),
+        };
+        let (left, right) = texts.split_at_checked(texts.len() / 2)?;
+        if left.is_empty() {
+            return None;
+        }
+        let part = |visitors: &[String]| {
+            let body = batch.with_visitors(visitors.iter().map(String::as_str));
+            Self::from_body(Arc::clone(&self.end_point), body).ok()
+        };
+        Some((part(left)?, part(right)?))
+    }
+}
+
+/// The parts of a visitor that count; everything else stays text.
+#[derive(Deserialize)]
+struct Parts<'a> {
+    #[serde(borrow, default)]
+    snapshots: Vec<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Events<'a> {
+    #[serde(borrow, default)]
+    events: Vec<&'a RawValue>,
+}
+
+/// A visitor without readable events still counts as one: it is delivered or dead-lettered like any other.
+fn events_in(visitor: &RawValue) -> usize {
+    let Ok(parts) = serde_json::from_str::<Parts<'_>>(visitor.get()) else { return 1 };
+    let count = |snapshot: &&RawValue| {
+        serde_json::from_str::<Events<'_>>(snapshot.get()).map_or(0, |events| events.events.len())
+    };
+    parts.snapshots.iter().map(count).sum::<usize>().max(1)
+}
+
+/// One visitor with several events as two: by its snapshots, or by the events of its only snapshot.
+fn split_visitor(visitor: &RawValue) -> Option<[String; 2]> {
+    let parts = serde_json::from_str::<Parts<'_>>(visitor.get()).ok()?;
+    let [only] = parts.snapshots[..] else { return split_list(visitor, "snapshots") };
+    let fields = fields(visitor)?;
+    let with = |snapshot: &String| object_text(&fields, "snapshots", &format!("[{snapshot}]"));
+    Some(split_list(only, "events")?.each_ref().map(with))
+}
+
+/// An object whose list `name` is halved, as two objects.
+fn split_list(object: &RawValue, name: &str) -> Option<[String; 2]> {
+    let fields = fields(object)?;
+    let items: Vec<&RawValue> = serde_json::from_str(fields.get(name)?.get()).ok()?;
+    let (left, right) = items.split_at_checked(items.len() / 2)?;
+    if left.is_empty() {
+        return None;
+    }
+    let with = |half: &[&RawValue]| {
+        let texts: Vec<&str> = half.iter().map(|item| item.get()).collect();
+        object_text(&fields, name, &format!("[{}]", texts.join(",")))
+    };
+    Some([with(left), with(right)])
+}
+
+fn fields(object: &RawValue) -> Option<BTreeMap<String, &RawValue>> {
+    serde_json::from_str(object.get()).ok()
+}
+
+/// The object's text, with another value for one of its fields.
+fn object_text(fields: &BTreeMap<String, &RawValue>, replaced: &str, value: &str) -> String {
+    let field = |(name, old): (&String, &&RawValue)| {
+        let value = if name == replaced { value } else { old.get() };
+        format!("{}:{value}", serde_json::Value::from(name.as_str()))
+    };
+    format!("{{{}}}", fields.iter().map(field).collect::<Vec<_>>().join(","))
+}

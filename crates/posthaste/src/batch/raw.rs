@@ -1,0 +1,137 @@
+//! Somebody's request body, every field kept as it came.
+//!
+//! Only the outermost object is taken apart; visitors and unknown fields stay the text that they were, so what goes out
+//! again is what came in, byte for byte.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor as DeVisitor},
+};
+use serde_json::value::RawValue;
+
+use crate::event::write_value;
+
+/// A request body, taken apart into its head and its visitors, borrowed from its text.
+#[derive(Debug, Clone)]
+pub struct RawBatch<'a> {
+    before: Vec<(Cow<'a, str>, &'a RawValue)>,
+    visitors: Vec<&'a RawValue>,
+    after: Vec<(Cow<'a, str>, &'a RawValue)>,
+}
+
+/// Why a text is not a request body.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Not UTF-8.
+    #[error("not UTF-8 at byte {}", .0.valid_up_to())]
+    NotUtf8(#[from] std::str::Utf8Error),
+    /// Not JSON, or not of a request body's form.
+    #[error("not an Event API batch: {0}")]
+    NotABatch(#[from] serde_json::Error),
+}
+
+impl<'a> RawBatch<'a> {
+    /// Takes a body apart. It must be a JSON object with a list named `visitors`; everything else is the sender's own
+    /// business.
+    pub fn parse(body: &'a [u8]) -> Result<Self, DecodeError> {
+        Ok(serde_json::from_str(std::str::from_utf8(body)?)?)
+    }
+
+    /// The visitors, each as its JSON text.
+    pub fn visitors(&self) -> &[&'a RawValue] {
+        &self.visitors
+    }
+
+    /// A field of the head by name, as its JSON text.
+    pub fn field(&self, name: &str) -> Option<&'a RawValue> {
+        self.head().find(|(field, _)| field == name).map(|(_, value)| *value)
+    }
+
+    /// Whether visitors of the two may travel in one request: every field outside `visitors` is there in both, with the
+    /// same text.
+    pub fn same_head(&self, other: &Self) -> bool {
+        let (mine, theirs) = (sorted(self.head()), sorted(other.head()));
+        mine == theirs
+    }
+
+    /// The body again, with these visitors (JSON texts) in place of its own.
+    pub fn with_visitors<'v>(&self, visitors: impl IntoIterator<Item = &'v str>) -> Vec<u8> {
+        let mut out = vec![b'{'];
+        for (name, value) in &self.before {
+            write_field(&mut out, name, value);
+            out.push(b',');
+        }
+        out.extend_from_slice(br#""visitors":["#);
+        for (at, visitor) in visitors.into_iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(visitor.as_bytes());
+        }
+        out.push(b']');
+        for (name, value) in &self.after {
+            out.push(b',');
+            write_field(&mut out, name, value);
+        }
+        out.push(b'}');
+        out
+    }
+
+    fn head(&self) -> impl Iterator<Item = &(Cow<'a, str>, &'a RawValue)> {
+        self.before.iter().chain(&self.after)
+    }
+}
+
+fn sorted<'h, 'a: 'h>(
+    head: impl Iterator<Item = &'h (Cow<'a, str>, &'a RawValue)>,
+) -> Vec<(&'h str, &'h str)> {
+    let mut fields: Vec<_> = head.map(|(name, value)| (&**name, value.get())).collect();
+    fields.sort_unstable();
+    fields
+}
+
+fn write_field(out: &mut Vec<u8>, name: &str, value: &RawValue) {
+    write_value(out, name);
+    out.push(b':');
+    out.extend_from_slice(value.get().as_bytes());
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for RawBatch<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Body)
+    }
+}
+
+struct Body;
+
+impl<'de> DeVisitor<'de> for Body {
+    type Value = RawBatch<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with a list named `visitors`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut before, mut after, mut visitors) = (Vec::new(), Vec::new(), None);
+        while let Some(Key(name)) = map.next_key()? {
+            if name == "visitors" && visitors.is_none() {
+                visitors = Some(map.next_value()?);
+            } else if name == "visitors" {
+                return Err(serde::de::Error::duplicate_field("visitors"));
+            } else if visitors.is_none() {
+                before.push((name, map.next_value()?));
+            } else {
+                after.push((name, map.next_value()?));
+            }
+        }
+        let visitors = visitors.ok_or_else(|| serde::de::Error::missing_field("visitors"))?;
+        Ok(RawBatch { before, visitors, after })
+    }
+}
+
+/// A field's name, borrowed where it holds no escape.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);

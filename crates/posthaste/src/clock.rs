@@ -1,0 +1,46 @@
+//! Time, as something that can be handed in: a test owns it, a program has the system's.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    time::{Duration, SystemTime},
+};
+
+/// A wait that a [`Clock`] has begun.
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What time it is, and how to wait.
+pub trait Clock: fmt::Debug + Send + Sync {
+    /// Milliseconds since 1970, UTC. May jump, as system time does: only for stamping events and reading dates.
+    fn now_ms(&self) -> i64;
+
+    /// Time since some fixed moment. Never goes back: for everything that waits.
+    fn elapsed(&self) -> Duration;
+
+    /// Resolves once `duration` has passed. Called and polled on the delivery thread's runtime.
+    fn sleep(&self, duration: Duration) -> Sleep;
+}
+
+/// The system's time.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is where time comes in")]
+    fn now_ms(&self) -> i64 {
+        let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Tokio's time, so that a test which pauses it there owns this clock too.
+    fn elapsed(&self) -> Duration {
+        static START: std::sync::OnceLock<tokio::time::Instant> = std::sync::OnceLock::new();
+        let now = tokio::time::Instant::now();
+        now.saturating_duration_since(*START.get_or_init(|| now))
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        Box::pin(tokio::time::sleep(duration))
+    }
+}

@@ -1,0 +1,56 @@
+//! Who may share a request: items gather in one open group for each context until the group is full or must go.
+
+use super::{item::Item, job::Part};
+
+/// Groups that are not full yet, oldest first.
+#[derive(Debug)]
+pub(super) struct Groups<T> {
+    open: Vec<Vec<Part<T>>>,
+    size: usize,
+}
+
+/// Contexts that may gather at the same time; one more, and the oldest group goes as it is.
+const OPEN_MAX: usize = 64;
+
+impl<T: Item> Groups<T> {
+    /// Groups of at most `size` items.
+    pub(super) fn new(size: usize) -> Self {
+        Self { open: Vec::new(), size }
+    }
+
+    /// Adds an item; returns a group that has to go because of it.
+    pub(super) fn add(&mut self, part: Part<T>) -> Option<Vec<Part<T>>> {
+        let shares =
+            |group: &Vec<Part<T>>| group.first().is_some_and(|first| first.item.can_share(&part.item));
+        match self.open.iter().position(shares) {
+            Some(at) => self.add_to(at, part),
+            None => self.begin(part),
+        }
+    }
+
+    fn add_to(&mut self, at: usize, part: Part<T>) -> Option<Vec<Part<T>>> {
+        let group = self.open.get_mut(at)?;
+        group.push(part);
+        (group.len() >= self.size).then(|| self.open.remove(at))
+    }
+
+    fn begin(&mut self, part: Part<T>) -> Option<Vec<Part<T>>> {
+        if self.size == 1 {
+            return Some(vec![part]);
+        }
+        self.open.push(vec![part]);
+        (self.open.len() > OPEN_MAX).then(|| self.open.remove(0))
+    }
+
+    /// Every group with an item whose lease came before this sequence: they have to go now.
+    pub(super) fn seal_before(&mut self, sequence: u64) -> Vec<Vec<Part<T>>> {
+        self.open
+            .extract_if(.., |group| group.first().is_some_and(|first| first.lease.sequence < sequence))
+            .collect()
+    }
+
+    /// How many more items it takes at least until some group is full.
+    pub(super) fn missing(&self) -> usize {
+        self.size - self.open.iter().map(Vec::len).max().unwrap_or(0)
+    }
+}

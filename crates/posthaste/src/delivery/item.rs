@@ -1,0 +1,109 @@
+//! What the machine can deliver: single events, which share requests, and requests that somebody else put together.
+
+use std::sync::Arc;
+
+use crate::{batch::LogEvent, event::UserEvent};
+
+/// Something that a queue holds and the machine delivers.
+pub(crate) trait Item: Clone + std::fmt::Debug + Send + Sync + 'static {
+    /// How many events it carries: what the ledger counts.
+    fn events(&self) -> usize;
+
+    /// Whether the two may travel in one request.
+    fn can_share(&self, other: &Self) -> bool;
+
+    /// The request for these, which share it; there is at least one.
+    fn request<'a>(
+        items: impl ExactSizeIterator<Item = &'a Self> + Clone,
+        end_point: &Option<Arc<str>>,
+    ) -> LogEvent
+    where
+        Self: 'a;
+
+    /// Two that carry half of the events each, the smaller half first; `None` where there is only one event.
+    fn split(&self) -> Option<(Self, Self)>;
+
+    /// Whether it could not be in any request of this many bytes: then, how many it takes.
+    fn too_large(&self, bytes_max: usize) -> Option<usize>;
+
+    /// Why the API would throw it away, if it would.
+    fn invalid(&self) -> Option<&'static str>;
+}
+
+impl Item for UserEvent {
+    fn events(&self) -> usize {
+        1
+    }
+
+    fn can_share(&self, other: &Self) -> bool {
+        self.context().can_batch(other.context())
+    }
+
+    fn request<'a>(
+        items: impl ExactSizeIterator<Item = &'a Self> + Clone,
+        end_point: &Option<Arc<str>>,
+    ) -> LogEvent {
+        let end_point = end_point.clone().unwrap_or_else(|| {
+            let region = items.clone().next().map(|event| event.context().region).unwrap_or_default();
+            Arc::from(region.event_end_point())
+        });
+        LogEvent::of_events(end_point, items)
+    }
+
+    fn split(&self) -> Option<(Self, Self)> {
+        None
+    }
+
+    /// The exact size is worked out only where the estimate leaves it open.
+    fn too_large(&self, bytes_max: usize) -> Option<usize> {
+        if self.wire_bytes_max() <= bytes_max {
+            return None;
+        }
+        let bytes = crate::batch::encode_events(std::iter::once(self)).len();
+        (bytes > bytes_max).then_some(bytes)
+    }
+
+    fn invalid(&self) -> Option<&'static str> {
+        if self.uuid().is_empty() {
+            Some("the event has no uuid, which the API requires")
+        } else if self.timestamp_ms() <= 0 {
+            Some("the timestamp is not milliseconds since 1970")
+        } else {
+            None
+        }
+    }
+}
+
+impl Item for LogEvent {
+    fn events(&self) -> usize {
+        LogEvent::events(self)
+    }
+
+    fn can_share(&self, _other: &Self) -> bool {
+        false
+    }
+
+    fn request<'a>(
+        mut items: impl ExactSizeIterator<Item = &'a Self> + Clone,
+        end_point: &Option<Arc<str>>,
+    ) -> LogEvent {
+        let request = items.next().cloned().expect("a request has at least one item");
+        match end_point {
+            Some(end_point) => request.with_end_point(Arc::clone(end_point)),
+            None => request,
+        }
+    }
+
+    fn split(&self) -> Option<(Self, Self)> {
+        LogEvent::split(self)
+    }
+
+    /// It is sent as somebody made it; the API says what is too large for it.
+    fn too_large(&self, _bytes_max: usize) -> Option<usize> {
+        None
+    }
+
+    fn invalid(&self) -> Option<&'static str> {
+        None
+    }
+}

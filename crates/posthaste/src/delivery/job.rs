@@ -1,0 +1,75 @@
+//! A request on its way: what it carries, and what is left to do once it has been answered.
+
+use std::{sync::Arc, time::Duration};
+
+use super::item::Item;
+use crate::batch::LogEvent;
+
+/// An item of a request, and which lease it belongs to. A split item's parts share the lease.
+#[derive(Debug, Clone)]
+pub(super) struct Part<T> {
+    pub(super) lease: Lease,
+    pub(super) item: T,
+}
+
+/// Where an item came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Lease {
+    /// The machine's own count of leases: 0 is the first that it took.
+    pub(super) sequence: u64,
+    /// The queue's name for it.
+    pub(super) id: u64,
+}
+
+/// A request to be sent until its answer is final.
+#[derive(Debug)]
+pub(super) struct Job<T> {
+    pub(super) parts: Vec<Part<T>>,
+    pub(super) request: LogEvent,
+    /// How often it has failed in a row.
+    pub(super) failures: u32,
+    /// The other half of a request that holds a bad event, kept back until this half has been judged. If this one
+    /// turns out to be good, the bad event is in that one, which need not be asked about again.
+    pub(super) sibling: Option<Vec<Part<T>>>,
+}
+
+impl<T: Item> Job<T> {
+    pub(super) fn new(parts: Vec<Part<T>>, end_point: &Option<Arc<str>>) -> Self {
+        let request = T::request(parts.iter().map(|part| &part.item), end_point);
+        Self { parts, request, failures: 0, sibling: None }
+    }
+}
+
+/// Two halves of a group, the smaller one first; `None` where the group is a single event.
+///
+/// The halves of a split item need one more settlement of its lease, which the caller sees to.
+pub(super) fn halves<T: Item>(mut parts: Vec<Part<T>>) -> Result<Halves<T>, Part<T>> {
+    if parts.len() > 1 {
+        let right = parts.split_off(parts.len() / 2);
+        return Ok(Halves { left: parts, right, split_lease: None });
+    }
+    let part = parts.pop().expect("a group has at least one part");
+    match part.item.split() {
+        Some((left, right)) => {
+            let part_of = |item| vec![Part { lease: part.lease, item }];
+            Ok(Halves { left: part_of(left), right: part_of(right), split_lease: Some(part.lease) })
+        }
+        None => Err(part),
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Halves<T> {
+    pub(super) left: Vec<Part<T>>,
+    pub(super) right: Vec<Part<T>>,
+    /// The lease that is now settled in two parts instead of one.
+    pub(super) split_lease: Option<Lease>,
+}
+
+/// A job that waits for its next attempt.
+#[derive(Debug)]
+pub(super) struct Waiting<T> {
+    pub(super) job: Job<T>,
+    /// The server asked not to be bothered before this time.
+    pub(super) floor: Duration,
+}

@@ -1,0 +1,396 @@
+//! The loop: lease, send, settle, until told to close.
+//!
+//! Invariants: `unsettled` is the number of leases that have not ended; every part of such a lease is in exactly one of
+//! an open group, a ready job, a waiting job, a request under way, or a sibling of one of those.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    sync::{Arc, atomic::Ordering::SeqCst},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use rustc_hash::FxHashMap;
+
+use super::{
+    breaker::{Breaker, Permission},
+    groups::Groups,
+    item::Item,
+    job::{Job, Lease, Part, Waiting},
+    limiter::Limiter,
+    report::{Answer as Report, CloseReport, FlushReport, Waiter},
+    shared::{AWAKE, Command, Shared},
+};
+use crate::{
+    clock::Sleep,
+    dispatch::{Answer, DispatchError, Dispatcher},
+    notification,
+};
+
+/// One delivery pipeline at work.
+pub(super) struct Machine<T: Item> {
+    pub(super) shared: Arc<Shared<T>>,
+    dispatcher: Arc<dyn Dispatcher>,
+    center: Option<Arc<notification::Center>>,
+    groups: Groups<T>,
+    pub(super) ready: VecDeque<Job<T>>,
+    /// By the time from which they may be sent; the number tells equal times apart.
+    pub(super) waiting: BTreeMap<(Duration, u64), Waiting<T>>,
+    pub(super) waited: u64,
+    in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Answered<T>> + Send>>>,
+    pub(super) limiter: Limiter,
+    pub(super) breaker: Breaker,
+    pub(super) random: fastrand::Rng,
+    /// The sequence that the next lease gets.
+    next_sequence: u64,
+    pub(super) unsettled: usize,
+    /// Leases that are settled in more than one part, and how many parts are left.
+    pub(super) splits: FxHashMap<u64, usize>,
+    /// Leases before this sequence are not to wait for their group to fill.
+    force_before: u64,
+    next_tick: Duration,
+    pub(super) waiters: Vec<Waiter>,
+    /// The longest deadline of those who asked to close; `None` while nobody has.
+    closing: Option<Duration>,
+    timer: Option<(Duration, Sleep)>,
+    pub(super) published: super::telemetry::Published,
+}
+
+/// A request that has been answered, or not.
+pub(super) struct Answered<T> {
+    pub(super) job: Job<T>,
+    pub(super) sent: Duration,
+    pub(super) answer: Answer,
+}
+
+impl<T: Item> Machine<T> {
+    pub(super) fn new(shared: Arc<Shared<T>>, dispatcher: Arc<dyn Dispatcher>) -> Self {
+        let options = &shared.options;
+        Self {
+            groups: Groups::new(options.batch_size),
+            ready: VecDeque::new(),
+            waiting: BTreeMap::new(),
+            waited: 0,
+            in_flight: FuturesUnordered::new(),
+            limiter: Limiter::new(options.in_flight),
+            breaker: Breaker::new(options.breaker_threshold, options.backoff, options.hold_backoff),
+            random: options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed),
+            next_sequence: 0,
+            unsettled: 0,
+            splits: FxHashMap::default(),
+            force_before: 0,
+            next_tick: shared.clock.elapsed() + options.flush_interval,
+            waiters: Vec::new(),
+            closing: None,
+            timer: None,
+            published: super::telemetry::Published::default(),
+            center: options.sdk_key.as_deref().map(notification::center),
+            dispatcher,
+            shared,
+        }
+    }
+
+    /// Works until it is told to close and has, or has run out of time.
+    pub(super) async fn run(mut self) {
+        loop {
+            self.take_commands();
+            self.take_answers();
+            self.tick();
+            self.fill();
+            self.send_what_may_go();
+            self.publish(false);
+            if self.answer_waiters() {
+                break;
+            }
+            self.sleep().await;
+        }
+        self.finish().await;
+    }
+
+    fn now(&self) -> Duration {
+        self.shared.clock.elapsed()
+    }
+
+    /// How many items the queue holds that have not been leased.
+    fn unleased(&self) -> usize {
+        self.shared.queue.size().saturating_sub(self.unsettled)
+    }
+
+    fn take_commands(&mut self) {
+        let commands = std::mem::take(&mut self.shared.commands.lock().pending);
+        for Command { within, answer } in commands {
+            let deadline = self.now().saturating_add(within);
+            let target = self.next_sequence + self.unleased() as u64;
+            self.force_before = self.force_before.max(target);
+            if matches!(answer, Report::Close(_)) {
+                self.closing = self.closing.max(Some(deadline));
+            }
+            self.waiters.push(Waiter { deadline, target, open: self.unsettled as u64, answer });
+        }
+    }
+
+    /// Answers that are already there, without waiting.
+    fn take_answers(&mut self) {
+        while let Some(Some(answered)) = self.in_flight.next().now_or_never() {
+            self.settle(answered);
+        }
+    }
+
+    /// Everything goes at each interval, and when the queue is full: a group that cannot fill would keep it so.
+    fn tick(&mut self) {
+        let now = self.now();
+        if now >= self.next_tick {
+            self.next_tick = now + self.shared.options.flush_interval;
+            self.force();
+        } else if self.shared.queue.size() >= self.shared.queue.capacity() {
+            self.force();
+        }
+    }
+
+    fn force(&mut self) {
+        self.force_before = self.force_before.max(self.next_sequence + self.unleased() as u64);
+    }
+
+    /// How many requests more may be under way.
+    fn free(&self) -> usize {
+        let limit = match self.breaker.permission(self.now()) {
+            Permission::Send => self.limiter.limit(),
+            Permission::Probe => 1,
+            Permission::NotBefore(_) | Permission::AwaitProbe => 0,
+        };
+        limit.saturating_sub(self.in_flight.len())
+    }
+
+    /// Leases as much as can be sent now, and groups it.
+    fn fill(&mut self) {
+        while let Some(wanted) = self.wanted() {
+            let leased = self.shared.queue.lease(wanted);
+            if leased.is_empty() {
+                break;
+            }
+            for leased in leased {
+                let lease = Lease { sequence: self.next_sequence, id: leased.id };
+                self.count_lease(lease);
+                if let Some(group) = self.groups.add(Part { lease, item: leased.item }) {
+                    self.make_ready(group);
+                }
+            }
+        }
+        for group in self.groups.seal_before(self.force_before) {
+            self.make_ready(group);
+        }
+        if self.unleased() == 0 {
+            self.force_before = self.next_sequence;
+        }
+    }
+
+    /// How many items to lease now, if any.
+    fn wanted(&self) -> Option<usize> {
+        /// Keeps one call's memory and time small.
+        const AT_ONCE: usize = 4_096;
+        let requests = self.free().saturating_sub(self.ready.len());
+        let room = self.shared.options.window_max().saturating_sub(self.unsettled);
+        let wanted = requests.saturating_mul(self.shared.options.batch_size).min(room).min(AT_ONCE);
+        (wanted > 0).then_some(wanted)
+    }
+
+    fn count_lease(&mut self, lease: Lease) {
+        self.next_sequence += 1;
+        self.unsettled += 1;
+        for waiter in self.waiters.iter_mut().filter(|waiter| lease.sequence < waiter.target) {
+            waiter.open += 1;
+        }
+    }
+
+    /// A group becomes a request, or several where it would be too large for one.
+    pub(super) fn make_ready(&mut self, group: Vec<Part<T>>) {
+        let options = &self.shared.options;
+        let job = Job::new(group, &options.end_point);
+        if job.parts.len() > 1 && job.request.body().len() > options.max_batch_bytes {
+            let mut left = job.parts;
+            let right = left.split_off(left.len() / 2);
+            self.make_ready(left);
+            self.make_ready(right);
+        } else {
+            self.ready.push_back(job);
+        }
+    }
+
+    fn send_what_may_go(&mut self) {
+        loop {
+            let now = self.now();
+            let job = match self.breaker.permission(now) {
+                Permission::Send if self.in_flight.len() < self.limiter.limit() => self.next_job(now),
+                Permission::Probe if self.in_flight.is_empty() => self.next_probe(now),
+                _ => None,
+            };
+            let Some(job) = job else { break };
+            self.breaker.probing();
+            self.send(job, now);
+        }
+    }
+
+    /// The job that has waited long enough, else the oldest that is ready.
+    fn next_job(&mut self, now: Duration) -> Option<Job<T>> {
+        let due = self.waiting.first_entry().filter(|entry| entry.key().0 <= now);
+        due.map(|entry| entry.remove().job).or_else(|| self.ready.pop_front())
+    }
+
+    /// A probe need not wait out its own backoff, only what the server asked for: the breaker paces it.
+    fn next_probe(&mut self, now: Duration) -> Option<Job<T>> {
+        let allowed = self.waiting.iter().find(|(_, waiting)| waiting.floor <= now).map(|(key, _)| *key);
+        let waiting = allowed.and_then(|key| self.waiting.remove(&key));
+        waiting.map(|waiting| waiting.job).or_else(|| self.ready.pop_front())
+    }
+
+    fn send(&mut self, job: Job<T>, sent: Duration) {
+        if let Some(center) = &self.center {
+            center.send(&job.request);
+        }
+        let dispatcher = Arc::clone(&self.dispatcher);
+        let request = job.request.clone();
+        let dispatched =
+            AssertUnwindSafe(async move { dispatcher.dispatch_event(request).await }).catch_unwind();
+        self.in_flight.push(Box::pin(async move {
+            let answer = dispatched.await.unwrap_or(Err(DispatchError::Panicked));
+            Answered { job, sent, answer }
+        }));
+    }
+
+    /// Answers whoever need not or cannot wait any longer. True: it is time to end.
+    fn answer_waiters(&mut self) -> bool {
+        let now = self.now();
+        let (next, unleased) = (self.next_sequence, self.unleased());
+        let is_done = |waiter: &Waiter| waiter.open == 0 && (next >= waiter.target || unleased == 0);
+        let all_done =
+            self.waiters.iter().any(|waiter| matches!(waiter.answer, Report::Close(_)) && is_done(waiter));
+        if self.closing.is_some_and(|deadline| all_done || deadline <= now) {
+            return true;
+        }
+        let over = |waiter: &mut Waiter| waiter.deadline <= now || is_done(waiter);
+        for waiter in self.waiters.extract_if(.., over).collect::<Vec<_>>() {
+            let left = if is_done(&waiter) { 0 } else { waiter.open + waiter.target.saturating_sub(next) };
+            self.answer(waiter.answer, left, None);
+        }
+        false
+    }
+
+    /// Whoever asked may have stopped listening; then nobody misses the answer.
+    fn answer(&self, answer: Report, left: u64, dispatcher: Option<FlushReport>) {
+        let ledger = self.shared.counters.snapshot();
+        match answer {
+            Report::Flush(answer) => drop(answer.send(FlushReport { left, ledger })),
+            Report::Close(answer) => drop(answer.send(CloseReport::new(ledger, dispatcher))),
+        }
+    }
+
+    /// Waits until there is something to do.
+    async fn sleep(&mut self) {
+        let wake_at = self.wake_at();
+        self.shared.wake_at.store(wake_at, SeqCst);
+        if self.shared.queue.size() >= wake_at {
+            self.shared.wake_at.store(AWAKE, SeqCst);
+            // Somebody is about to finish adding; lets them, where one thread runs both of us.
+            tokio::task::yield_now().await;
+            return;
+        }
+        self.set_timer();
+        let Self { in_flight, shared, timer, .. } = self;
+        let (answered, timer_over) = tokio::select! {
+            biased;
+            Some(answered) = in_flight.next(), if !in_flight.is_empty() => (Some(answered), false),
+            () = shared.wake.notified() => (None, false),
+            () = wait(timer) => (None, true),
+        };
+        self.shared.wake_at.store(AWAKE, SeqCst);
+        if timer_over {
+            self.timer = None;
+        }
+        if let Some(answered) = answered {
+            self.settle(answered);
+        }
+    }
+
+    /// The queue's size from which there is something to do: a group could fill, or the queue is full.
+    fn wake_at(&self) -> usize {
+        let room = self.shared.options.window_max().saturating_sub(self.unsettled);
+        if room == 0 || self.free() <= self.ready.len() {
+            return AWAKE;
+        }
+        let forced = self.force_before > self.next_sequence;
+        let missing = if forced { 1 } else { self.groups.missing() };
+        (self.unsettled + missing).min(self.shared.queue.capacity()).max(self.unsettled + 1)
+    }
+
+    /// The next moment at which something has to be done whatever happens until then.
+    fn set_timer(&mut self) {
+        let at = [Some(self.next_tick), self.next_attempt(), self.closing]
+            .into_iter()
+            .flatten()
+            .chain(self.waiters.iter().map(|waiter| waiter.deadline))
+            .min()
+            .unwrap_or(self.next_tick);
+        if self.timer.as_ref().is_none_or(|(set_for, _)| *set_for != at) {
+            let sleep = self.shared.clock.sleep(at.saturating_sub(self.now()));
+            self.timer = Some((at, sleep));
+        }
+    }
+
+    /// When a job that waits may be sent, if that is a matter of time alone.
+    fn next_attempt(&self) -> Option<Duration> {
+        let floor = || self.waiting.values().map(|waiting| waiting.floor).min();
+        match self.breaker.permission(self.now()) {
+            Permission::Send if self.in_flight.len() < self.limiter.limit() => {
+                self.waiting.keys().next().map(|(due, _)| *due)
+            }
+            Permission::Probe if self.in_flight.is_empty() => floor(),
+            Permission::NotBefore(until) if !self.ready.is_empty() => Some(until),
+            Permission::NotBefore(until) => floor().map(|floor| floor.max(until)).or(Some(until)),
+            _ => None,
+        }
+    }
+
+    /// Everything unfinished goes back to the queue, and everybody who waits is told.
+    async fn finish(mut self) {
+        self.in_flight.clear();
+        self.shared.queue.release();
+        let dispatcher = self.flush_dispatcher().await;
+        self.publish(true);
+        let pending = {
+            let mut commands = self.shared.commands.lock();
+            commands.ended = true;
+            std::mem::take(&mut commands.pending)
+        };
+        let left = self.shared.counters.snapshot().queued;
+        let waiting = std::mem::take(&mut self.waiters).into_iter().map(|waiter| waiter.answer);
+        for answer in waiting.chain(pending.into_iter().map(|command| command.answer)) {
+            self.answer(answer, left, dispatcher);
+        }
+    }
+
+    /// A dispatcher with a queue of its own gets what is left of the time.
+    async fn flush_dispatcher(&mut self) -> Option<FlushReport> {
+        let within = self.closing.unwrap_or_default().saturating_sub(self.now());
+        tokio::select! {
+            report = self.dispatcher.flush(within) => report,
+            () = self.shared.clock.sleep(within) => None,
+        }
+    }
+}
+
+async fn wait(timer: &mut Option<(Duration, Sleep)>) {
+    match timer {
+        Some((_, sleep)) => sleep.await,
+        None => std::future::pending().await,
+    }
+}
+
+impl<T: Item> Machine<T> {
+    /// How many requests have not been answered.
+    pub(super) fn requests_under_way(&self) -> usize {
+        self.in_flight.len()
+    }
+}

@@ -1,0 +1,169 @@
+//! Every limit of delivery, in one table.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    dispatch::Backoff,
+    outcome::{DEFAULT_DEAD_LETTERS_MAX, DeadLetter},
+};
+
+/// What to do with an event that finds the queue full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// Hand it back.
+    #[default]
+    Reject,
+    /// Let it take the place of the oldest event that is not under way, which becomes a dead letter
+    /// ([`Displaced`](crate::DeadReason::Displaced)).
+    DropOldest,
+    /// Block the caller until there is room, at most for this time; then hand it back.
+    Block(Duration),
+}
+
+/// Told of every dead letter.
+pub(crate) type OnDeadLetter<T> = Arc<dyn Fn(&DeadLetter<T>) + Send + Sync>;
+
+/// The machine's limits. The defaults stand here, each with its reason.
+#[derive(Clone)]
+pub(crate) struct Options<T> {
+    /// Events that share a request, at most.
+    pub(crate) batch_size: usize,
+    /// How often everything is sent, however little it is.
+    pub(crate) flush_interval: Duration,
+    /// Requests under way at once, at most.
+    pub(crate) in_flight: usize,
+    /// Bytes of a request, at most.
+    pub(crate) max_batch_bytes: usize,
+    /// What a full queue does to the next event.
+    pub(crate) when_full: WhenFull,
+    /// Where requests go; `None`: the region's Event API, or where a request already says.
+    pub(crate) end_point: Option<Arc<str>>,
+    /// Dead letters kept in memory.
+    pub(crate) dead_letters_max: usize,
+    /// Told of every dead letter, on the delivery thread.
+    pub(crate) on_dead_letter: Option<OnDeadLetter<T>>,
+    /// Waits after failures.
+    pub(crate) backoff: Backoff,
+    /// Waits while the address or a credential is wrong.
+    pub(crate) hold_backoff: Backoff,
+    /// Failures in a row that open the breaker.
+    pub(crate) breaker_threshold: u32,
+    /// How long a server may ask to wait.
+    pub(crate) retry_after_max: Duration,
+    /// How long dropping the handle may flush.
+    pub(crate) drop_deadline: Duration,
+    /// Whose log-event handlers hear of requests; `None`: nobody's.
+    pub(crate) sdk_key: Option<String>,
+    /// Makes jitter repeatable.
+    pub(crate) seed: Option<u64>,
+}
+
+/// Events that share a request, unless told otherwise: as in the seed.
+#[doc(alias = "DefaultBatchSize")]
+pub const DEFAULT_BATCH_SIZE: usize = 10;
+/// How often everything is sent, unless told otherwise: as in the seed.
+#[doc(alias = "DefaultEventFlushInterval")]
+pub const DEFAULT_EVENT_FLUSH_INTERVAL: Duration = Duration::from_secs(30);
+/// Enough for 12,800 events a second in batches of 10 at 50 ms a round trip, and few enough for any proxy.
+const IN_FLIGHT: usize = 64;
+/// The Event API's limit for one request (PROTOCOL 1.3).
+const MAX_BATCH_BYTES: usize = 3_500_000;
+/// A wrong address is put right by hand: trying more often helps nobody.
+const HOLD_BACKOFF: Backoff = Backoff { first: Duration::from_secs(5), cap: Duration::from_secs(60) };
+/// One lost connection takes several requests with it; a second round of failures is no accident.
+const BREAKER_THRESHOLD: u32 = 5;
+/// A server that asks for more is mistaken about something.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+/// Long enough for a healthy upstream, short enough for a process manager's patience.
+const DROP_DEADLINE: Duration = Duration::from_secs(5);
+
+impl<T> Default for Options<T> {
+    fn default() -> Self {
+        Self {
+            batch_size: DEFAULT_BATCH_SIZE,
+            flush_interval: DEFAULT_EVENT_FLUSH_INTERVAL,
+            in_flight: IN_FLIGHT,
+            max_batch_bytes: MAX_BATCH_BYTES,
+            when_full: WhenFull::Reject,
+            end_point: None,
+            dead_letters_max: DEFAULT_DEAD_LETTERS_MAX,
+            on_dead_letter: None,
+            backoff: Backoff::default(),
+            hold_backoff: HOLD_BACKOFF,
+            breaker_threshold: BREAKER_THRESHOLD,
+            retry_after_max: RETRY_AFTER_MAX,
+            drop_deadline: DROP_DEADLINE,
+            sdk_key: None,
+            seed: None,
+        }
+    }
+}
+
+/// Why a processor or dispatcher cannot be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OptionsError {
+    /// A number that must be at least 1 is 0.
+    #[error("{0} must be at least 1")]
+    Zero(&'static str),
+    /// A batch could never fill.
+    #[error(
+        "batch_size is {batch_size} and queue_size only {queue_size}: a batch could never fill; raise queue_size"
+    )]
+    BatchLargerThanQueue {
+        /// Events that share a request.
+        batch_size: usize,
+        /// Events that the queue may hold.
+        queue_size: usize,
+    },
+    /// No delivery thread.
+    #[error("failed to start the delivery thread: {0}")]
+    Thread(#[from] std::io::Error),
+    /// Nothing to send with.
+    #[cfg(not(feature = "http"))]
+    #[error("no event_dispatcher: choose one, or build posthaste with its feature `http`")]
+    NoDispatcher,
+    /// No HTTP client.
+    #[cfg(feature = "http")]
+    #[error(transparent)]
+    Http(#[from] crate::dispatch::HttpSetupError),
+}
+
+impl<T> Options<T> {
+    pub(crate) fn check(&self, queue_size: usize) -> Result<(), OptionsError> {
+        for (name, value) in [
+            ("batch_size", self.batch_size),
+            ("queue_size", queue_size),
+            ("in_flight", self.in_flight),
+            ("max_batch_bytes", self.max_batch_bytes),
+            ("flush_interval", usize::from(!self.flush_interval.is_zero())),
+        ] {
+            if value == 0 {
+                return Err(OptionsError::Zero(name));
+            }
+        }
+        if self.batch_size > queue_size {
+            return Err(OptionsError::BatchLargerThanQueue { batch_size: self.batch_size, queue_size });
+        }
+        Ok(())
+    }
+
+    /// Items taken from the queue and not ended, at most: bounds memory over a queue that is larger than memory.
+    /// Several rounds' worth, so that a few slow requests hold back none of the others.
+    pub(crate) fn window_max(&self) -> usize {
+        self.in_flight.saturating_mul(self.batch_size).saturating_mul(4).max(10_000)
+    }
+}
+
+impl<T> std::fmt::Debug for Options<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Options")
+            .field("batch_size", &self.batch_size)
+            .field("flush_interval", &self.flush_interval)
+            .field("in_flight", &self.in_flight)
+            .field("max_batch_bytes", &self.max_batch_bytes)
+            .field("when_full", &self.when_full)
+            .field("end_point", &self.end_point)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,213 @@
+//! What callers and the machine share: the queue, the counters, the way to wake it, what it is told to do.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::Notify;
+
+use super::{
+    item::Item,
+    options::{Options, WhenFull},
+    report::Answer,
+};
+use crate::{
+    clock::Clock,
+    outcome::{Counters, DeadLetter, DeadLetters, DeadReason, Refusal},
+    queue::{Queue, Receipt, Refused},
+};
+
+pub(super) struct Shared<T> {
+    pub(super) queue: Arc<dyn Queue<T>>,
+    pub(super) options: Options<T>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) counters: Counters,
+    pub(super) dead_letters: DeadLetters<T>,
+    pub(super) wake: Notify,
+    /// The queue's size from which the machine wants to be woken; [`AWAKE`] while it does not sleep.
+    pub(super) wake_at: AtomicUsize,
+    pub(super) commands: Mutex<Commands>,
+    room: Room,
+}
+
+/// No size that a queue can reach.
+pub(super) const AWAKE: usize = usize::MAX;
+
+/// What the machine has been told and has not looked at.
+#[derive(Debug, Default)]
+pub(super) struct Commands {
+    pub(super) pending: Vec<Command>,
+    /// The machine has ended: nobody will look.
+    pub(super) ended: bool,
+}
+
+/// To flush, or to flush and end.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub(super) within: Duration,
+    pub(super) answer: Answer,
+}
+
+/// Where callers wait for room in a full queue.
+#[derive(Default)]
+struct Room {
+    waiting: AtomicUsize,
+    lock: Mutex<()>,
+    freed: Condvar,
+}
+
+impl<T: Item> Shared<T> {
+    pub(super) fn new(queue: Arc<dyn Queue<T>>, options: Options<T>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            dead_letters: DeadLetters::new(options.dead_letters_max),
+            queue,
+            options,
+            clock,
+            counters: Counters::default(),
+            wake: Notify::new(),
+            wake_at: AtomicUsize::new(AWAKE),
+            commands: Mutex::default(),
+            room: Room::default(),
+        }
+    }
+
+    /// Takes an item in, or hands it back. Blocks only where [`WhenFull::Block`] was asked for.
+    pub(super) fn add(&self, item: T) -> Result<Receipt, Refused<T>> {
+        let events = item.events();
+        self.check(item).and_then(|item| self.add_checked(item)).inspect_err(|refused| {
+            self.counters.refuse(events, &refused.reason);
+        })
+    }
+
+    fn check(&self, item: T) -> Result<T, Refused<T>> {
+        let bytes_max = self.options.max_batch_bytes;
+        let reason = if let Some(why) = item.invalid() {
+            Refusal::Invalid(why)
+        } else if let Some(bytes) = item.too_large(bytes_max) {
+            Refusal::TooLarge { bytes, bytes_max }
+        } else {
+            return Ok(item);
+        };
+        Err(Refused { item, reason })
+    }
+
+    fn add_checked(&self, item: T) -> Result<Receipt, Refused<T>> {
+        match self.try_add(item) {
+            Err(Refused { item, reason: reason @ Refusal::QueueFull { .. } }) => {
+                self.wake_up();
+                match self.options.when_full {
+                    WhenFull::Reject => Err(Refused { item, reason }),
+                    WhenFull::DropOldest => self.add_in_place_of_oldest(item),
+                    WhenFull::Block(bound) => self.add_when_there_is_room(item, bound),
+                }
+            }
+            other => other,
+        }
+    }
+
+    /// Counted first: the machine may deliver it before this returns.
+    fn try_add(&self, item: T) -> Result<Receipt, Refused<T>> {
+        let events = item.events();
+        self.counters.accept(events);
+        match self.queue.add(item) {
+            Ok(receipt) => {
+                if self.queue.size() >= self.wake_at.load(SeqCst) {
+                    self.wake_up();
+                }
+                Ok(receipt)
+            }
+            Err(refused) => {
+                self.counters.unaccept(events);
+                Err(refused)
+            }
+        }
+    }
+
+    /// Ends as soon as the item is in, or nothing is left to make room for it.
+    fn add_in_place_of_oldest(&self, mut item: T) -> Result<Receipt, Refused<T>> {
+        loop {
+            let displaced = self.queue.remove(1);
+            let made_room = !displaced.is_empty();
+            for oldest in displaced {
+                self.bury(oldest, DeadReason::Displaced, None, String::new());
+            }
+            match self.try_add(item) {
+                Err(Refused { item: back, reason: Refusal::QueueFull { .. } }) if made_room => item = back,
+                other => return other,
+            }
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a blocked thread can only wait in real time")]
+    fn add_when_there_is_room(&self, mut item: T, bound: Duration) -> Result<Receipt, Refused<T>> {
+        let give_up = Instant::now() + bound;
+        self.room.waiting.fetch_add(1, SeqCst);
+        let added = loop {
+            let mut lock = self.room.lock.lock();
+            // Tried under the lock, so that room made from here on wakes us.
+            match self.try_add(item) {
+                Err(Refused { item: back, reason: reason @ Refusal::QueueFull { .. } }) => {
+                    if self.room.freed.wait_until(&mut lock, give_up).timed_out() {
+                        drop(lock);
+                        break self.try_add(back).map_err(|refused| Refused { reason, ..refused });
+                    }
+                    item = back;
+                }
+                other => break other,
+            }
+        };
+        self.room.waiting.fetch_sub(1, SeqCst);
+        added
+    }
+
+    /// Tells callers who wait that the queue has room, or has been closed.
+    pub(super) fn room_made(&self) {
+        if self.room.waiting.load(SeqCst) > 0 {
+            drop(self.room.lock.lock());
+            self.room.freed.notify_all();
+        }
+    }
+
+    pub(super) fn wake_up(&self) {
+        if self.wake_at.swap(AWAKE, SeqCst) != AWAKE {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Hands a command to the machine; gives it back where the machine has ended.
+    pub(super) fn command(&self, command: Command) -> Result<(), Command> {
+        let mut commands = self.commands.lock();
+        if commands.ended {
+            return Err(command);
+        }
+        commands.pending.push(command);
+        drop(commands);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// An accepted item comes to its end undelivered. A callback that panics harms nobody.
+    pub(super) fn bury(&self, item: T, reason: DeadReason, status: Option<u16>, text: String) {
+        let events = item.events();
+        let letter = DeadLetter { item, reason, status, text, time_ms: self.clock.now_ms() };
+        if let Some(callback) = &self.options.on_dead_letter
+            && catch_unwind(AssertUnwindSafe(|| callback(&letter))).is_err()
+        {
+            tracing::error!("the dead-letter callback panicked");
+        }
+        self.dead_letters.push(letter);
+        self.counters.bury(events, reason);
+    }
+}
+
+impl<T> std::fmt::Debug for Shared<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("queue", &self.queue).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,94 @@
+//! How a request reaches the Event API, and what its answer means.
+//!
+//! [`Dispatcher`] is the seam: one request in, one answer out. What follows from an answer is decided by [`verdict`], a
+//! pure function, and done by the delivery machine, the same for every dispatcher.
+
+mod answer;
+mod backoff;
+#[cfg(feature = "http")]
+mod http;
+mod queue_dispatcher;
+mod verdict;
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+pub use answer::{Answer, DispatchError, Response, RetryAfter, TEXT_BYTES_MAX};
+pub(crate) use backoff::Backoff;
+#[cfg(feature = "http")]
+pub use http::{HttpEventDispatcher, HttpEventDispatcherBuilder, HttpSetupError, Strict};
+pub use queue_dispatcher::{DEFAULT_REQUEST_QUEUE_SIZE, QueueEventDispatcher, QueueEventDispatcherBuilder};
+pub use verdict::{Verdict, verdict};
+
+use crate::{
+    batch::LogEvent,
+    delivery::{FlushReport, OptionsError},
+};
+
+/// An answer to come.
+pub type DispatchFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// The end of a flush to come.
+pub type FlushFuture = Pin<Box<dyn Future<Output = Option<FlushReport>> + Send>>;
+
+/// Sends requests.
+///
+/// Called on the delivery thread: the future it returns does the work, and must not block. A panic in it counts as no
+/// answer. A closure becomes a dispatcher through [`from_fn`].
+#[doc(alias = "event.Dispatcher")]
+pub trait Dispatcher: fmt::Debug + Send + Sync {
+    /// Sends one request and waits for its answer, once: retries are the caller's business.
+    #[doc(alias = "DispatchEvent")]
+    fn dispatch_event(&self, event: LogEvent) -> DispatchFuture;
+
+    /// Waits for what this dispatcher itself has queued; `None` where it queues nothing.
+    fn flush(&self, _deadline: Duration) -> FlushFuture {
+        Box::pin(std::future::ready(None))
+    }
+}
+
+impl<D: Dispatcher + ?Sized> Dispatcher for Arc<D> {
+    fn dispatch_event(&self, event: LogEvent) -> DispatchFuture {
+        (**self).dispatch_event(event)
+    }
+
+    fn flush(&self, deadline: Duration) -> FlushFuture {
+        (**self).flush(deadline)
+    }
+}
+
+/// What a processor sends with unless told otherwise.
+pub(crate) fn default_dispatcher() -> Result<Arc<dyn Dispatcher>, OptionsError> {
+    #[cfg(feature = "http")]
+    return Ok(Arc::new(HttpEventDispatcher::new()?));
+    #[cfg(not(feature = "http"))]
+    Err(OptionsError::NoDispatcher)
+}
+
+/// Makes a dispatcher of a function that may block: it runs on a thread for blocking work.
+///
+/// ```
+/// # use posthaste::dispatch::{from_fn, Response};
+/// let dispatcher = from_fn(|event| {
+///     println!("{} events for {}", event.events(), event.end_point());
+///     Ok(Response::status(204))
+/// });
+/// ```
+pub fn from_fn(send: impl Fn(LogEvent) -> Answer + Send + Sync + 'static) -> impl Dispatcher {
+    FnDispatcher(Arc::new(send))
+}
+
+struct FnDispatcher<F>(Arc<F>);
+
+impl<F: Fn(LogEvent) -> Answer + Send + Sync + 'static> Dispatcher for FnDispatcher<F> {
+    fn dispatch_event(&self, event: LogEvent) -> DispatchFuture {
+        let send = Arc::clone(&self.0);
+        let sent = tokio::task::spawn_blocking(move || send(event));
+        Box::pin(async move { sent.await.unwrap_or(Err(DispatchError::Panicked)) })
+    }
+}
+
+impl<F> fmt::Debug for FnDispatcher<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("FnDispatcher")
+    }
+}

@@ -1,0 +1,221 @@
+//! A dispatcher with a queue: takes requests at once, and sends them with every retry they need.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{DispatchError, DispatchFuture, Dispatcher, FlushFuture, Response};
+use crate::{
+    batch::LogEvent,
+    clock::{Clock, SystemClock},
+    delivery::{CloseReport, Delivery, Driver, FlushReport, Options, OptionsError, Pending, WhenFull},
+    outcome::{DeadLetter, Ledger},
+    queue::{InMemoryQueue, Queue, Receipt, Refused},
+};
+
+/// Requests that the queue may hold, unless told otherwise: as many as today's Go SDK's. The seed's has no bound.
+pub const DEFAULT_REQUEST_QUEUE_SIZE: usize = 1_000;
+
+/// Wraps a dispatcher with a queue of requests, retries and dead letters.
+///
+/// [`dispatch_event`](Dispatcher::dispatch_event) answers as soon as the queue has the request: 202 where it has it
+/// safely, an error where it has not. The seed's says yes, and its queue may drop the request all the same.
+#[doc(alias = "event.QueueEventDispatcher")]
+#[derive(Debug)]
+pub struct QueueEventDispatcher {
+    delivery: Delivery<LogEvent>,
+}
+
+impl QueueEventDispatcher {
+    /// Over this dispatcher, everything else at its default.
+    #[doc(alias = "NewQueueEventDispatcher")]
+    pub fn builder(dispatcher: impl Dispatcher + 'static) -> QueueEventDispatcherBuilder {
+        let options = Options { batch_size: 1, ..Options::default() };
+        QueueEventDispatcherBuilder {
+            options,
+            queue_size: DEFAULT_REQUEST_QUEUE_SIZE,
+            queue: None,
+            dispatcher: Arc::new(dispatcher),
+            clock: Arc::new(SystemClock),
+        }
+    }
+
+    /// Takes a request, or hands it back with the reason. Blocks only where [`WhenFull::Block`] was chosen.
+    pub fn add(&self, event: LogEvent) -> Result<Receipt, Refused<LogEvent>> {
+        self.delivery.add(event)
+    }
+
+    /// How many requests are in the queue, those under way included.
+    pub fn size(&self) -> usize {
+        self.delivery.queue().size()
+    }
+
+    /// The oldest requests in the queue, at most `count`, those under way included. They stay in the queue.
+    pub fn get(&self, count: usize) -> Vec<LogEvent> {
+        self.delivery.queue().get(count)
+    }
+
+    /// The report comes once every request accepted before this call has come to an end, or at the deadline. What is left is counted in requests.
+    pub fn flush(&self, deadline: Duration) -> Pending<FlushReport> {
+        self.delivery.flush(deadline)
+    }
+
+    /// Takes no more requests, and sends what there is until the deadline.
+    pub fn close(&self, deadline: Duration) -> Pending<CloseReport> {
+        self.delivery.close(deadline)
+    }
+
+    /// What has become of the requests' events so far.
+    pub fn ledger(&self) -> Ledger {
+        self.delivery.ledger()
+    }
+
+    /// The last requests of a single event that will not be delivered, oldest first, each with its reason.
+    pub fn dead_letters(&self) -> Vec<DeadLetter<LogEvent>> {
+        self.delivery.dead_letters()
+    }
+
+    /// Puts dead letters back into the queue, oldest first, as far as it takes them. Returns how many events.
+    pub fn replay_dead_letters(&self) -> usize {
+        self.delivery.replay_dead_letters()
+    }
+
+    /// Takes the dead letters out of memory; the ledger keeps counting them.
+    pub fn purge_dead_letters(&self) -> Vec<DeadLetter<LogEvent>> {
+        self.delivery.purge_dead_letters()
+    }
+}
+
+impl Dispatcher for QueueEventDispatcher {
+    fn dispatch_event(&self, event: LogEvent) -> DispatchFuture {
+        let added = self.delivery.add(event).map_err(|refused| refused.reason);
+        Box::pin(async move {
+            match added {
+                Ok(receipt) => receipt.await.map(|()| Response::status(202)),
+                Err(reason) => Err(reason),
+            }
+            .map_err(DispatchError::NotQueued)
+        })
+    }
+
+    fn flush(&self, deadline: Duration) -> FlushFuture {
+        let flush = self.delivery.flush(deadline);
+        Box::pin(async move { Some(flush.await) })
+    }
+}
+
+/// What a [`QueueEventDispatcher`] is made of.
+#[must_use = "a builder does nothing until it builds"]
+#[derive(Debug)]
+pub struct QueueEventDispatcherBuilder {
+    options: Options<LogEvent>,
+    queue_size: usize,
+    queue: Option<Arc<dyn Queue<LogEvent>>>,
+    dispatcher: Arc<dyn Dispatcher>,
+    clock: Arc<dyn Clock>,
+}
+
+impl QueueEventDispatcherBuilder {
+    /// Requests that the queue may hold, unless [`queue`](Self::queue) brings its own bound. Default: 1,000.
+    pub fn queue_size(mut self, requests: usize) -> Self {
+        self.queue_size = requests;
+        self
+    }
+
+    /// Where requests wait. Default: an [`InMemoryQueue`]. A queue serves one dispatcher.
+    pub fn queue(mut self, queue: impl Queue<LogEvent> + 'static) -> Self {
+        self.queue = Some(Arc::new(queue));
+        self
+    }
+
+    /// Sends every request here, whatever address it came with.
+    pub fn event_end_point(mut self, url: impl Into<Arc<str>>) -> Self {
+        self.options.end_point = Some(url.into());
+        self
+    }
+
+    /// Requests under way at once, at most. Default: 64.
+    pub fn in_flight(mut self, requests: usize) -> Self {
+        self.options.in_flight = requests;
+        self
+    }
+
+    /// What to do with a request that finds the queue full. Default: hand it back.
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.options.when_full = when_full;
+        self
+    }
+
+    /// Dead letters kept in memory. Default: 1,000.
+    pub fn dead_letters_max(mut self, letters: usize) -> Self {
+        self.options.dead_letters_max = letters;
+        self
+    }
+
+    /// Calls `callback` with every dead letter, on the delivery thread.
+    pub fn on_dead_letter(
+        mut self,
+        callback: impl Fn(&DeadLetter<LogEvent>) + Send + Sync + 'static,
+    ) -> Self {
+        self.options.on_dead_letter = Some(Arc::new(callback));
+        self
+    }
+
+    /// The most that the first wait after a failure may be (default: 200 ms), and the most that any may be (30 s).
+    pub fn backoff(mut self, first: Duration, cap: Duration) -> Self {
+        self.options.backoff.first = first;
+        self.options.backoff.cap = cap;
+        self
+    }
+
+    /// The same while the address or a credential is wrong (5 s and 60 s).
+    pub fn hold_backoff(mut self, first: Duration, cap: Duration) -> Self {
+        self.options.hold_backoff.first = first;
+        self.options.hold_backoff.cap = cap;
+        self
+    }
+
+    /// How long dropping the dispatcher may flush. Default: 5 s.
+    pub fn drop_deadline(mut self, deadline: Duration) -> Self {
+        self.options.drop_deadline = deadline;
+        self
+    }
+
+    /// Whose log-event callbacks hear of this dispatcher's requests. Default: nobody's, since a processor in front of it
+    /// tells its own.
+    pub fn sdk_key(mut self, sdk_key: impl Into<String>) -> Self {
+        self.options.sdk_key = Some(sdk_key.into());
+        self
+    }
+
+    /// What time it is, for everything that waits. Default: the system's.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Makes the jitter of waits repeatable, for tests.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.options.seed = Some(seed);
+        self
+    }
+
+    /// Checks everything, and starts.
+    pub fn build(self) -> Result<QueueEventDispatcher, OptionsError> {
+        let queue = self.checked_queue()?;
+        let delivery = Delivery::start(queue, self.dispatcher, self.options, self.clock)?;
+        Ok(QueueEventDispatcher { delivery })
+    }
+
+    /// Checks everything, and leaves it to the caller to run delivery, as
+    /// [`BatchEventProcessorBuilder::build_with_driver`](crate::BatchEventProcessorBuilder::build_with_driver) does.
+    pub fn build_with_driver(self) -> Result<(QueueEventDispatcher, Driver), OptionsError> {
+        let queue = self.checked_queue()?;
+        let (delivery, driver) = Delivery::with_driver(queue, self.dispatcher, self.options, self.clock);
+        Ok((QueueEventDispatcher { delivery }, driver))
+    }
+
+    fn checked_queue(&self) -> Result<Arc<dyn Queue<LogEvent>>, OptionsError> {
+        let queue = self.queue.clone().unwrap_or_else(|| Arc::new(InMemoryQueue::new(self.queue_size)));
+        self.options.check(queue.capacity())?;
+        Ok(queue)
+    }
+}

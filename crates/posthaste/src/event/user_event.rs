@@ -1,0 +1,281 @@
+//! One event: the unit that is accepted, queued, delivered or dead-lettered.
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+use serde_json::{Map, Value};
+
+use super::{Attributes, EventUuid};
+use crate::{
+    batch::{DecisionMetadata, VisitorAttribute},
+    project::{Context, DecisionIds, EventIds},
+};
+
+/// The event key of every impression.
+pub const IMPRESSION_KEY: &str = "campaign_activated";
+
+/// An impression or a conversion of one visitor.
+///
+/// Cheap to clone: clones share one value. Some 200 bytes in memory, the visitor's own strings included, since what
+/// events of one project have in common is shared by all of them.
+///
+/// The seed's struct has two nullable pointers, which can be both set or both nil; this one is either or.
+#[doc(alias = "event.UserEvent")]
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserEvent(Arc<EventData>);
+
+#[derive(Debug, Clone, PartialEq)]
+struct EventData {
+    timestamp_ms: i64,
+    uuid: EventUuid,
+    context: Arc<Context>,
+    visitor_id: CompactString,
+    kind: EventKind,
+    attributes: Attributes,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EventKind {
+    /// A visitor saw a variation.
+    Impression(ImpressionEvent),
+    /// A visitor did something that the project counts.
+    Conversion(ConversionEvent),
+}
+
+/// A visitor saw a variation.
+#[doc(alias = "event.ImpressionEvent")]
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImpressionEvent {
+    decision: Arc<DecisionIds>,
+    metadata: Option<Arc<DecisionMetadata>>,
+}
+
+/// A visitor did something that the project counts.
+#[doc(alias = "event.ConversionEvent")]
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConversionEvent {
+    event: Arc<EventIds>,
+    details: Option<Box<ConversionDetails>>,
+}
+
+/// What only conversions with tags have.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ConversionDetails {
+    /// JSON text of the tags, an object that is not empty.
+    pub(crate) tags: Box<str>,
+    pub(crate) revenue: Option<i64>,
+    pub(crate) value: Option<f64>,
+}
+
+impl UserEvent {
+    pub(crate) fn new(
+        context: Arc<Context>,
+        timestamp_ms: i64,
+        uuid: EventUuid,
+        visitor_id: &str,
+        attributes: Attributes,
+        kind: EventKind,
+    ) -> Self {
+        let visitor_id = visitor_id.into();
+        Self(Arc::new(EventData { timestamp_ms, uuid, context, visitor_id, kind, attributes }))
+    }
+
+    /// When it happened: milliseconds since 1970, UTC. Set once; never the time of sending.
+    #[doc(alias = "Timestamp")]
+    pub fn timestamp_ms(&self) -> i64 {
+        self.0.timestamp_ms
+    }
+
+    /// The event's id, by which the Event API recognises repeats.
+    pub fn uuid(&self) -> &EventUuid {
+        &self.0.uuid
+    }
+
+    /// Whose event it is, and who reports it. Shared between events.
+    #[doc(alias = "EventContext")]
+    pub fn context(&self) -> &Arc<Context> {
+        &self.0.context
+    }
+
+    /// The visitor.
+    pub fn visitor_id(&self) -> &str {
+        &self.0.visitor_id
+    }
+
+    /// What happened.
+    pub fn kind(&self) -> &EventKind {
+        &self.0.kind
+    }
+
+    /// The impression, where it is one.
+    pub fn impression(&self) -> Option<&ImpressionEvent> {
+        match self.kind() {
+            EventKind::Impression(impression) => Some(impression),
+            EventKind::Conversion(_) => None,
+        }
+    }
+
+    /// The conversion, where it is one.
+    pub fn conversion(&self) -> Option<&ConversionEvent> {
+        match self.kind() {
+            EventKind::Impression(_) => None,
+            EventKind::Conversion(conversion) => Some(conversion),
+        }
+    }
+
+    /// `entity_id` on the wire: the campaign of an impression, the event of a conversion.
+    pub fn entity_id(&self) -> &str {
+        match self.kind() {
+            EventKind::Impression(impression) => impression.entity_id(),
+            EventKind::Conversion(conversion) => conversion.entity_id(),
+        }
+    }
+
+    /// `key` on the wire: [`IMPRESSION_KEY`], or the event's key.
+    pub fn key(&self) -> &str {
+        match self.kind() {
+            EventKind::Impression(impression) => impression.key(),
+            EventKind::Conversion(conversion) => conversion.key(),
+        }
+    }
+
+    /// The attributes as they will be sent, sorted by key, `$opt_bot_filtering` last.
+    pub fn attributes(&self) -> Vec<VisitorAttribute> {
+        let mut attributes = self.0.attributes.to_wire(&self.0.context);
+        attributes.push(VisitorAttribute::bot_filtering(self.0.context.bot_filtering));
+        attributes
+    }
+
+    /// The same event, having happened at another time (milliseconds since 1970, UTC): for events that are reported
+    /// after the fact.
+    #[must_use]
+    pub fn with_timestamp_ms(mut self, timestamp_ms: i64) -> Self {
+        Arc::make_mut(&mut self.0).timestamp_ms = timestamp_ms;
+        self
+    }
+
+    /// The same event under an id that it already has elsewhere.
+    #[must_use]
+    pub fn with_uuid(mut self, uuid: impl Into<EventUuid>) -> Self {
+        Arc::make_mut(&mut self.0).uuid = uuid.into();
+        self
+    }
+
+    /// The same impression, saying how the decision came about, as today's SDKs do. A conversion stays as it is: it
+    /// carries no decision.
+    #[must_use]
+    pub fn with_decision_metadata(mut self, metadata: DecisionMetadata) -> Self {
+        if let EventKind::Impression(impression) = &mut Arc::make_mut(&mut self.0).kind {
+            impression.metadata = Some(Arc::new(metadata));
+        }
+        self
+    }
+
+    pub(crate) fn packed_attributes(&self) -> &Attributes {
+        &self.0.attributes
+    }
+
+    /// About how many bytes the event takes in a request where nothing must be escaped.
+    pub(crate) fn wire_bytes_typical(&self) -> usize {
+        let tags =
+            self.conversion().and_then(ConversionEvent::details).map_or(0, |details| details.tags.len());
+        360 + tags + self.visitor_id().len() + 8 * self.0.attributes.heap_bytes()
+    }
+
+    /// At most how many bytes the event takes in a request, whatever must be escaped in it. Cheap.
+    pub(crate) fn wire_bytes_max(&self) -> usize {
+        /// Field names, punctuation, numbers, `$opt_bot_filtering`, the head of a request less its strings.
+        const FIXED: usize = 800;
+        /// A byte becomes at most six: `\u0000`.
+        const ESCAPED: usize = 6;
+        let own = self.visitor_id().len() + self.entity_id().len() * 2 + self.key().len();
+        let details = match self.kind() {
+            EventKind::Impression(ImpressionEvent { decision, metadata }) => {
+                decision.experiment_id.len()
+                    + decision.variation_id.as_ref().map_or(0, |id| id.len())
+                    + metadata.as_ref().map_or(0, |metadata| metadata.text_bytes() + 200)
+            }
+            EventKind::Conversion(conversion) => {
+                conversion.details.as_ref().map_or(0, |details| details.tags.len())
+            }
+        };
+        let names = self.0.attributes.names_bytes(&self.0.context);
+        let head = self.0.context.text_bytes();
+        FIXED
+            + (own + details + head + self.0.attributes.heap_bytes() + self.0.uuid.heap_bytes()) * ESCAPED
+            + names
+    }
+}
+
+impl ImpressionEvent {
+    pub(crate) fn new(decision: Arc<DecisionIds>, metadata: Option<Arc<DecisionMetadata>>) -> Self {
+        Self { decision, metadata }
+    }
+
+    /// [`IMPRESSION_KEY`].
+    pub fn key(&self) -> &'static str {
+        IMPRESSION_KEY
+    }
+
+    /// The campaign, as for every impression.
+    pub fn entity_id(&self) -> &str {
+        self.campaign_id()
+    }
+
+    /// The campaign: the experiment's layer.
+    pub fn campaign_id(&self) -> &str {
+        &self.decision.campaign_id
+    }
+
+    /// The experiment.
+    pub fn experiment_id(&self) -> &str {
+        &self.decision.experiment_id
+    }
+
+    /// The variation; `None` where none was decided.
+    pub fn variation_id(&self) -> Option<&str> {
+        self.decision.variation_id.as_deref()
+    }
+
+    /// How the decision came about, where that is to be sent.
+    pub fn metadata(&self) -> Option<&DecisionMetadata> {
+        self.metadata.as_deref()
+    }
+}
+
+impl ConversionEvent {
+    pub(crate) fn new(event: Arc<EventIds>, details: Option<Box<ConversionDetails>>) -> Self {
+        Self { event, details }
+    }
+
+    /// The event's key.
+    pub fn key(&self) -> &str {
+        &self.event.key
+    }
+
+    /// The event's id.
+    pub fn entity_id(&self) -> &str {
+        &self.event.id
+    }
+
+    /// The tags, as they were when the event was made.
+    pub fn tags(&self) -> Map<String, Value> {
+        let Some(details) = &self.details else { return Map::new() };
+        serde_json::from_str(&details.tags).unwrap_or_default()
+    }
+
+    /// The revenue that the tags state, in the currency's smallest unit.
+    pub fn revenue(&self) -> Option<i64> {
+        self.details.as_ref()?.revenue
+    }
+
+    /// The value that the tags state.
+    pub fn value(&self) -> Option<f64> {
+        self.details.as_ref()?.value
+    }
+
+    pub(crate) fn details(&self) -> Option<&ConversionDetails> {
+        self.details.as_deref()
+    }
+}

@@ -1,0 +1,29 @@
+//! The names of what posthaste counts, through the [`metrics`](::metrics) facade. Types, units and meanings:
+//! docs/metrics.md. Without a recorder installed, counting costs next to nothing.
+
+/// Counter: events taken.
+pub const ACCEPTED: &str = "posthaste_events_accepted_total";
+/// Counter, by `reason`: events refused and handed back.
+pub const REFUSED: &str = "posthaste_events_refused_total";
+/// Counter: events that the API has confirmed.
+pub const DELIVERED: &str = "posthaste_events_delivered_total";
+/// Counter, by `reason`: events that will not be delivered.
+pub const DEAD_LETTERED: &str = "posthaste_events_dead_lettered_total";
+/// Counter: dead letters put back into the queue.
+pub const REPLAYED: &str = "posthaste_events_replayed_total";
+/// Counter: dead letters that the bounded list in memory pushed out.
+pub const DEAD_LETTERS_FORGOTTEN: &str = "posthaste_dead_letters_forgotten_total";
+/// Gauge: events that have not come to an end yet.
+pub const QUEUED: &str = "posthaste_events_queued";
+/// Counter, by `outcome` (delivered, retry, halve, bisect, hold): answers to requests.
+pub const REQUESTS: &str = "posthaste_requests_total";
+/// Gauge: requests under way.
+pub const IN_FLIGHT: &str = "posthaste_requests_in_flight";
+/// Gauge: how many requests may be under way now.
+pub const CONCURRENCY: &str = "posthaste_concurrency_limit";
+/// Gauge: 0 closed (all is well), 1 open (the upstream fails), 2 held (wrong address or credential).
+pub const BREAKER: &str = "posthaste_breaker_state";
+/// Counter, by `reason` (unknown, invalid): attributes left out of events.
+pub const ATTRIBUTES_DROPPED: &str = "posthaste_attributes_dropped_total";
+/// Counter: log-event notifications that a slow or panicking handler missed.
+pub const NOTIFICATIONS_LOST: &str = "posthaste_notifications_lost_total";

@@ -1,0 +1,240 @@
+//! What can become of an event, each reason named once; the ledger that counts them; the dead letters that keep them.
+//!
+//! ```text
+//! process_event ─ refused ─▶ the caller has it back, with a Refusal
+//!       │
+//!    accepted ─▶ queued ─▶ delivered
+//!                   └────▶ dead-lettered, with a DeadReason
+//! ```
+//!
+//! At every moment `accepted = delivered + dead_lettered + queued`.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::atomic::{AtomicU64, Ordering::SeqCst},
+};
+
+use parking_lot::Mutex;
+
+use crate::metrics;
+
+/// Why an event or a request was not accepted. The caller has it back.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The queue holds as many as it may.
+    #[error(
+        "queue is full: it holds the {capacity} items that it may; offer it again later, or raise queue_size"
+    )]
+    QueueFull {
+        /// How many items the queue may hold.
+        capacity: usize,
+    },
+    /// The processor or dispatcher has been closed.
+    #[error("closed: no events are taken any more")]
+    Closed,
+    /// The event alone is larger than a request may be.
+    #[error(
+        "too large: the event takes {bytes} bytes and a request may have {bytes_max}; send fewer or shorter tags"
+    )]
+    TooLarge {
+        /// Bytes that a request with this event alone takes.
+        bytes: usize,
+        /// Bytes that a request may have (`max_batch_bytes`).
+        bytes_max: usize,
+    },
+    /// The API would throw the event away.
+    #[error("invalid: {0}")]
+    Invalid(&'static str),
+    /// The queue could not store it.
+    #[error("not stored: {0}")]
+    Storage(String),
+}
+
+impl Refusal {
+    /// The reason's name in metrics.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::QueueFull { .. } => "queue_full",
+            Self::Closed => "closed",
+            Self::TooLarge { .. } => "too_large",
+            Self::Invalid(_) => "invalid",
+            Self::Storage(_) => "storage",
+        }
+    }
+}
+
+/// Why an accepted event will not be delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DeadReason {
+    /// The API refused this event, alone in its request (400, 422).
+    Rejected,
+    /// The API says that this event alone is too large (413).
+    TooLarge,
+    /// A newer event took its place in a full queue ([`WhenFull::DropOldest`](crate::WhenFull::DropOldest)).
+    Displaced,
+    /// The program took it back out of the queue (`remove`).
+    Withdrawn,
+}
+
+impl DeadReason {
+    /// The reason's name in metrics and in dead-letter files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::TooLarge => "too_large",
+            Self::Displaced => "displaced",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+impl fmt::Display for DeadReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// An accepted event that will not be delivered, and why.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DeadLetter<T> {
+    /// The event, or the request of a single event.
+    pub item: T,
+    /// Why it is here.
+    pub reason: DeadReason,
+    /// The status of the API's last answer, where there was one.
+    pub status: Option<u16>,
+    /// The beginning of the API's last answer; empty where there was none.
+    pub text: String,
+    /// When it came here: milliseconds since 1970, UTC.
+    pub time_ms: i64,
+}
+
+/// How many events there have been, and what became of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ledger {
+    /// Events taken.
+    pub accepted: u64,
+    /// Events that the API has confirmed.
+    pub delivered: u64,
+    /// Events that will not be delivered, each with a [`DeadReason`].
+    pub dead_lettered: u64,
+    /// Events that have not come to an end yet.
+    pub queued: u64,
+    /// Events that were never taken; callers have them back. No part of the balance.
+    pub refused: u64,
+}
+
+impl Ledger {
+    /// Whether every accepted event is accounted for.
+    pub fn balances(&self) -> bool {
+        self.accepted == self.delivered + self.dead_lettered + self.queued
+    }
+}
+
+impl std::ops::Add for Ledger {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            accepted: self.accepted + other.accepted,
+            delivered: self.delivered + other.delivered,
+            dead_lettered: self.dead_lettered + other.dead_lettered,
+            queued: self.queued + other.queued,
+            refused: self.refused + other.refused,
+        }
+    }
+}
+
+/// The ledger's counters. What is queued follows from them; tests hold it against what the queue holds.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    accepted: AtomicU64,
+    refused: AtomicU64,
+    /// What became of accepted events. Together under one lock, so that a snapshot never sees half of a change.
+    ended: Mutex<Ended>,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Ended {
+    delivered: u64,
+    dead_lettered: u64,
+}
+
+impl Counters {
+    pub(crate) fn accept(&self, events: usize) {
+        self.accepted.fetch_add(events as u64, SeqCst);
+    }
+
+    /// An event that was counted as accepted was not stored after all.
+    pub(crate) fn unaccept(&self, events: usize) {
+        self.accepted.fetch_sub(events as u64, SeqCst);
+    }
+
+    pub(crate) fn refuse(&self, events: usize, refusal: &Refusal) {
+        self.refused.fetch_add(events as u64, SeqCst);
+        ::metrics::counter!(metrics::REFUSED, "reason" => refusal.name()).increment(events as u64);
+    }
+
+    pub(crate) fn deliver(&self, events: usize) {
+        self.ended.lock().delivered += events as u64;
+        ::metrics::counter!(metrics::DELIVERED).increment(events as u64);
+    }
+
+    pub(crate) fn bury(&self, events: usize, reason: DeadReason) {
+        self.ended.lock().dead_lettered += events as u64;
+        ::metrics::counter!(metrics::DEAD_LETTERED, "reason" => reason.name()).increment(events as u64);
+    }
+
+    /// A dead letter has been taken back into the queue.
+    pub(crate) fn revive(&self, events: usize) {
+        self.ended.lock().dead_lettered -= events as u64;
+        ::metrics::counter!(metrics::REPLAYED).increment(events as u64);
+    }
+
+    pub(crate) fn snapshot(&self) -> Ledger {
+        let ended = self.ended.lock();
+        // Read last: an event is accepted before it ends, so this is never less than what has ended.
+        let accepted = self.accepted.load(SeqCst);
+        let queued = accepted - ended.delivered - ended.dead_lettered;
+        let refused = self.refused.load(SeqCst);
+        Ledger { accepted, delivered: ended.delivered, dead_lettered: ended.dead_lettered, queued, refused }
+    }
+}
+
+/// How many dead letters are kept in memory, unless told otherwise.
+pub const DEFAULT_DEAD_LETTERS_MAX: usize = 1_000;
+
+/// The last dead letters, in memory, oldest first. One too many pushes out the oldest, which stays counted.
+#[derive(Debug)]
+pub(crate) struct DeadLetters<T> {
+    letters: Mutex<VecDeque<DeadLetter<T>>>,
+    max: usize,
+}
+
+impl<T: Clone> DeadLetters<T> {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { letters: Mutex::default(), max }
+    }
+
+    pub(crate) fn push(&self, letter: DeadLetter<T>) {
+        let mut letters = self.letters.lock();
+        if letters.len() >= self.max {
+            letters.pop_front();
+            ::metrics::counter!(metrics::DEAD_LETTERS_FORGOTTEN).increment(1);
+        }
+        if self.max > 0 {
+            letters.push_back(letter);
+        }
+    }
+
+    pub(crate) fn list(&self) -> Vec<DeadLetter<T>> {
+        self.letters.lock().iter().cloned().collect()
+    }
+
+    pub(crate) fn take_all(&self) -> Vec<DeadLetter<T>> {
+        self.letters.lock().drain(..).collect()
+    }
+}

@@ -1,0 +1,205 @@
+//! A processor's options, under the seed's names.
+
+use std::{sync::Arc, time::Duration};
+
+use super::BatchEventProcessor;
+use crate::{
+    clock::{Clock, SystemClock},
+    delivery::{Delivery, Driver, Options, OptionsError, WhenFull},
+    dispatch::Dispatcher,
+    event::UserEvent,
+    outcome::DeadLetter,
+    queue::{InMemoryQueue, Queue},
+};
+
+/// Events that the queue may hold, unless told otherwise. The seed documents 100 and uses 1,000; today's Go SDK says
+/// 2,000.
+#[doc(alias = "DefaultEventQueueSize")]
+pub const DEFAULT_EVENT_QUEUE_SIZE: usize = 2_000;
+
+/// What a [`BatchEventProcessor`] is made of. Everything is checked by [`build`](Self::build).
+#[doc(alias = "BPOptionConfig")]
+#[must_use = "a builder does nothing until it builds"]
+#[derive(Debug)]
+pub struct BatchEventProcessorBuilder {
+    options: Options<UserEvent>,
+    queue_size: usize,
+    queue: Option<Arc<dyn Queue<UserEvent>>>,
+    event_dispatcher: Option<Arc<dyn Dispatcher>>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Default for BatchEventProcessorBuilder {
+    fn default() -> Self {
+        Self {
+            options: Options { sdk_key: Some(String::new()), ..Options::default() },
+            queue_size: DEFAULT_EVENT_QUEUE_SIZE,
+            queue: None,
+            event_dispatcher: None,
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+impl BatchEventProcessorBuilder {
+    /// Events that share a request, at most. Default: 10.
+    #[doc(alias = "WithBatchSize")]
+    pub fn batch_size(mut self, events: usize) -> Self {
+        self.options.batch_size = events;
+        self
+    }
+
+    /// Events that the queue may hold, unless [`queue`](Self::queue) brings its own bound. Default: 2,000.
+    #[doc(alias = "WithQueueSize")]
+    pub fn queue_size(mut self, events: usize) -> Self {
+        self.queue_size = events;
+        self
+    }
+
+    /// How often everything is sent, however little it is. Default: 30 s.
+    #[doc(alias = "WithFlushInterval")]
+    pub fn flush_interval(mut self, interval: Duration) -> Self {
+        self.options.flush_interval = interval;
+        self
+    }
+
+    /// Where events wait. Default: an [`InMemoryQueue`]. A queue serves one processor.
+    #[doc(alias = "WithQueue")]
+    pub fn queue(mut self, queue: impl Queue<UserEvent> + 'static) -> Self {
+        self.queue = Some(Arc::new(queue));
+        self
+    }
+
+    /// What sends requests. Default: an `HttpEventDispatcher` of its own.
+    #[doc(alias = "WithEventDispatcher")]
+    pub fn event_dispatcher(mut self, dispatcher: impl Dispatcher + 'static) -> Self {
+        self.event_dispatcher = Some(Arc::new(dispatcher));
+        self
+    }
+
+    /// Whose log-event callbacks hear of this processor's requests. Default: `""`, which is a key too.
+    #[doc(alias = "WithSDKKey")]
+    pub fn sdk_key(mut self, sdk_key: impl Into<String>) -> Self {
+        self.options.sdk_key = Some(sdk_key.into());
+        self
+    }
+
+    /// Where events go, as a URL. Default: the Event API of the events' region.
+    #[doc(alias = "WithEventEndPoint")]
+    pub fn event_end_point(mut self, url: impl Into<Arc<str>>) -> Self {
+        self.options.end_point = Some(url.into());
+        self
+    }
+
+    /// Requests under way at once, at most; the actual number shrinks while the API is overloaded. Default: 64.
+    pub fn in_flight(mut self, requests: usize) -> Self {
+        self.options.in_flight = requests;
+        self
+    }
+
+    /// Bytes of a request, at most. Default: 3,500,000, the API's limit.
+    pub fn max_batch_bytes(mut self, bytes: usize) -> Self {
+        self.options.max_batch_bytes = bytes;
+        self
+    }
+
+    /// What to do with an event that finds the queue full. Default: hand it back.
+    pub fn when_full(mut self, when_full: WhenFull) -> Self {
+        self.options.when_full = when_full;
+        self
+    }
+
+    /// Dead letters kept in memory; one too many pushes out the oldest. Default: 1,000.
+    pub fn dead_letters_max(mut self, letters: usize) -> Self {
+        self.options.dead_letters_max = letters;
+        self
+    }
+
+    /// Calls `callback` with every dead letter. It runs on the delivery thread: it should not take long.
+    pub fn on_dead_letter(
+        mut self,
+        callback: impl Fn(&DeadLetter<UserEvent>) + Send + Sync + 'static,
+    ) -> Self {
+        self.options.on_dead_letter = Some(Arc::new(callback));
+        self
+    }
+
+    /// The most that the first wait after a failure may be (default: 200 ms), and the most that any may be (30 s).
+    pub fn backoff(mut self, first: Duration, cap: Duration) -> Self {
+        self.options.backoff.first = first;
+        self.options.backoff.cap = cap;
+        self
+    }
+
+    /// The same while the address or a credential is wrong (5 s and 60 s).
+    pub fn hold_backoff(mut self, first: Duration, cap: Duration) -> Self {
+        self.options.hold_backoff.first = first;
+        self.options.hold_backoff.cap = cap;
+        self
+    }
+
+    /// Failures in a row after which requests are held back, but for a probe. Default: 5.
+    pub fn breaker_threshold(mut self, failures: u32) -> Self {
+        self.options.breaker_threshold = failures;
+        self
+    }
+
+    /// How long a server may ask to wait (`Retry-After`). Default: 1 h.
+    pub fn retry_after_max(mut self, wait: Duration) -> Self {
+        self.options.retry_after_max = wait;
+        self
+    }
+
+    /// How long dropping the processor may flush. Default: 5 s.
+    pub fn drop_deadline(mut self, deadline: Duration) -> Self {
+        self.options.drop_deadline = deadline;
+        self
+    }
+
+    /// What time it is, for everything that waits. Default: the system's.
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Makes the jitter of waits repeatable, for tests.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.options.seed = Some(seed);
+        self
+    }
+
+    /// Checks everything, and starts.
+    #[doc(alias = "Start")]
+    pub fn build(self) -> Result<BatchEventProcessor, OptionsError> {
+        let (options, queue, dispatcher, clock) = self.parts()?;
+        let sdk_key = options.sdk_key.clone().unwrap_or_default();
+        let delivery = Delivery::start(queue, dispatcher, options, clock)?;
+        Ok(BatchEventProcessor::new(delivery, &sdk_key))
+    }
+
+    /// Checks everything, and leaves it to the caller to run delivery: it happens while the returned future is polled, on a
+    /// tokio runtime with time enabled, and ends when the processor is closed. For programs that want no further thread, and for tests in paused
+    /// time. Do not block such a runtime's only thread on the processor.
+    pub fn build_with_driver(self) -> Result<(BatchEventProcessor, Driver), OptionsError> {
+        let (options, queue, dispatcher, clock) = self.parts()?;
+        let sdk_key = options.sdk_key.clone().unwrap_or_default();
+        let (delivery, driver) = Delivery::with_driver(queue, dispatcher, options, clock);
+        Ok((BatchEventProcessor::new(delivery, &sdk_key), driver))
+    }
+
+    #[expect(clippy::type_complexity, reason = "what a delivery is made of, once")]
+    fn parts(
+        self,
+    ) -> Result<
+        (Options<UserEvent>, Arc<dyn Queue<UserEvent>>, Arc<dyn Dispatcher>, Arc<dyn Clock>),
+        OptionsError,
+    > {
+        let queue = self.queue.unwrap_or_else(|| Arc::new(InMemoryQueue::new(self.queue_size)));
+        self.options.check(queue.capacity())?;
+        let dispatcher = match self.event_dispatcher {
+            Some(dispatcher) => dispatcher,
+            None => crate::dispatch::default_dispatcher()?,
+        };
+        Ok((self.options, queue, dispatcher, self.clock))
+    }
+}

@@ -1,0 +1,77 @@
+//! Where events wait. One trait; which queue it is decides what an event survives, never how it is delivered.
+//!
+//! A queue hands out its items in the order in which it took them, keeps each until it is settled, and never holds
+//! more than it may: an item that finds it full goes back to the caller.
+//!
+//! ```text
+//! add ─▶ waiting ─ lease ─▶ leased ─ settle ─▶ gone
+//!           ▲                  │
+//!           └──── release ─────┘
+//! ```
+
+mod bounded;
+mod receipt;
+
+use std::fmt;
+
+pub use bounded::{BoundedQueue, ChanQueue, Channel, Heap, InMemoryQueue, Inbox};
+pub use receipt::Receipt;
+pub(crate) use receipt::block_on_within;
+
+use crate::outcome::Refusal;
+
+/// A queue of user events or of requests.
+///
+/// The first four methods are the seed's. The others are what overlapping requests need: while some items are under way,
+/// the next ones can be taken without waiting for the first to end.
+#[doc(alias = "event.Queue")]
+pub trait Queue<T>: fmt::Debug + Send + Sync {
+    /// Takes an item in. The receipt resolves once the item is as safe as this queue makes it. A full or closed queue
+    /// gives the item back. Once this has returned, the item is visible to every other method.
+    fn add(&self, item: T) -> Result<Receipt, Refused<T>>;
+
+    /// The oldest items, at most `count`, leased ones included. They stay in the queue.
+    fn get(&self, count: usize) -> Vec<T>;
+
+    /// Takes the oldest items that are not leased out of the queue, at most `count`, and returns them.
+    fn remove(&self, count: usize) -> Vec<T>;
+
+    /// How many items have been added and neither settled nor removed.
+    fn size(&self) -> usize;
+
+    /// The most items it may hold.
+    fn capacity(&self) -> usize;
+
+    /// The oldest items that are not leased yet, at most `count`, which are now. They stay in the queue.
+    fn lease(&self, count: usize) -> Vec<Leased<T>>;
+
+    /// Ends leases by their ids, in any order: the items have come to an end and leave the queue.
+    fn settle(&self, ids: &[u64]);
+
+    /// Ends all leases: the items wait again, in their old order.
+    fn release(&self);
+
+    /// Refuses further items. Once this has returned, the queue only shrinks.
+    fn close(&self);
+}
+
+/// An item that somebody works on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a leased item stays in the queue until it is settled"]
+pub struct Leased<T> {
+    /// What [`Queue::settle`] knows the item by.
+    pub id: u64,
+    /// The item.
+    pub item: T,
+}
+
+/// An item that was not taken, handed back with the reason.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("failed to add: {reason}")]
+pub struct Refused<T> {
+    /// What was not taken.
+    pub item: T,
+    /// Why.
+    #[source]
+    pub reason: Refusal,
+}
