@@ -1,5 +1,10 @@
 //! The library from outside: what official SDKs made, what the seed got wrong, what faults do.
 
+mod closing;
 mod datafiles;
+mod delivery;
+mod notifications;
+mod processing;
+mod queues;
 mod seed_calls;
 mod support;
