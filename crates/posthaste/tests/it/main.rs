@@ -7,4 +7,5 @@ mod notifications;
 mod processing;
 mod queues;
 mod seed_calls;
+mod simulation;
 mod support;
