@@ -3,9 +3,11 @@
 mod closing;
 mod datafiles;
 mod delivery;
+mod http;
 mod notifications;
 mod processing;
 mod queues;
 mod seed_calls;
+mod server;
 mod simulation;
 mod support;
