@@ -4,8 +4,8 @@
 use std::{thread, time::Duration};
 
 use posthaste::{
-    BatchEventProcessor, Dispatcher, LogEvent, ProjectConfig, UserContext, UserEvent, create_impression_user_event,
-    dispatch::DispatchFuture,
+    BatchEventProcessor, Dispatcher, LogEvent, ProjectConfig, UserContext, UserEvent,
+    create_impression_user_event, dispatch::DispatchFuture,
 };
 
 use crate::process::{Stopwatch, memory};
@@ -46,7 +46,8 @@ impl Maker {
 
     pub(crate) fn make(&self, n: usize) -> UserEvent {
         let experiment = self.config.experiment_by_key("checkout_button").expect("in the datafile");
-        let variation = experiment.variation_by_key(if n.is_multiple_of(2) { "control" } else { "green_button" });
+        let variation =
+            experiment.variation_by_key(if n.is_multiple_of(2) { "control" } else { "green_button" });
         let user = self.users.get(n % self.users.len()).expect("there are users");
         create_impression_user_event(&self.config, experiment, variation, user)
     }

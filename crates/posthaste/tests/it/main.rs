@@ -1,10 +1,12 @@
 //! The library from outside: what official SDKs made, what the seed got wrong, what faults do.
 
+mod additions;
 mod closing;
 mod datafiles;
 mod delivery;
 mod http;
 mod notifications;
+mod parity;
 mod processing;
 mod queues;
 mod seed_calls;
