@@ -334,7 +334,7 @@ impl<T: Item> Machine<T> {
 
     /// The next moment at which something has to be done whatever happens until then.
     fn set_timer(&mut self) {
-        let at = [Some(self.next_tick), self.next_attempt(), self.closing]
+        let at = [Some(self.next_tick), self.next_attempt(), self.closing, self.published.due()]
             .into_iter()
             .flatten()
             .chain(self.waiters.iter().map(|waiter| waiter.deadline))

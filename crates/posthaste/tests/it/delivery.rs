@@ -129,6 +129,32 @@ async fn one_slow_request_holds_back_no_other() {
     assert_eq!(driven.processor.ledger().delivered, 5_000);
 }
 
+/// The seed sends one request after the other: at a round trip of 50 ms that is 200 events a second.
+#[tokio::test(start_paused = true)]
+async fn as_many_requests_are_under_way_as_are_allowed() {
+    #[derive(Debug)]
+    struct FiftyMilliseconds;
+    impl posthaste::Dispatcher for FiftyMilliseconds {
+        fn dispatch_event(&self, _event: LogEvent) -> posthaste::dispatch::DispatchFuture {
+            Box::pin(async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Ok(Response::status(204))
+            })
+        }
+    }
+    for (in_flight, rounds) in [(1, 64), (16, 4), (64, 1)] {
+        let builder = BatchEventProcessor::builder()
+            .event_dispatcher(FiftyMilliseconds)
+            .queue_size(1_000)
+            .in_flight(in_flight);
+        let driven = Driven::new(builder);
+        driven.take(impressions(&larkspur(), 640));
+        let start = tokio::time::Instant::now();
+        assert!(driven.processor.flush(HOUR).await.is_complete());
+        assert_eq!(start.elapsed().as_millis() / 50, rounds, "{in_flight} in flight");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_bad_event_is_found_and_its_neighbours_are_delivered() {
     for status in [400, 422] {

@@ -5,6 +5,7 @@ mod closing;
 mod datafiles;
 mod delivery;
 mod http;
+mod metrics;
 mod notifications;
 mod parity;
 mod processing;
