@@ -53,6 +53,9 @@ impl Maker {
     }
 }
 
+/// How often memory that the process already has is filled again.
+const ROUNDS: u32 = 10;
+
 /// What handing over costs.
 pub(crate) struct Enqueued {
     /// Wall-clock time for each event of each thread, in memory that the process already has.
@@ -78,7 +81,6 @@ pub(crate) fn measure(events: usize, threads: usize) -> Enqueued {
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     let bytes = memory("VmRSS:").saturating_sub(before) as f64 / events as f64;
     drop(processor.remove(events));
-    const ROUNDS: u32 = 10;
     let rounds: f64 = (0..ROUNDS)
         .map(|_| {
             let ns = fill(&processor, &maker, events / 20, threads);

@@ -15,7 +15,7 @@ pub(crate) trait Item: Clone + std::fmt::Debug + Send + Sync + 'static {
     /// The request for these, which share it; there is at least one.
     fn request<'a>(
         items: impl ExactSizeIterator<Item = &'a Self> + Clone,
-        end_point: &Option<Arc<str>>,
+        end_point: Option<&Arc<str>>,
     ) -> LogEvent
     where
         Self: 'a;
@@ -41,9 +41,9 @@ impl Item for UserEvent {
 
     fn request<'a>(
         items: impl ExactSizeIterator<Item = &'a Self> + Clone,
-        end_point: &Option<Arc<str>>,
+        end_point: Option<&Arc<str>>,
     ) -> LogEvent {
-        let end_point = end_point.clone().unwrap_or_else(|| {
+        let end_point = end_point.cloned().unwrap_or_else(|| {
             let region = items.clone().next().map(|event| event.context().region).unwrap_or_default();
             Arc::from(region.event_end_point())
         });
@@ -85,7 +85,7 @@ impl Item for LogEvent {
 
     fn request<'a>(
         mut items: impl ExactSizeIterator<Item = &'a Self> + Clone,
-        end_point: &Option<Arc<str>>,
+        end_point: Option<&Arc<str>>,
     ) -> LogEvent {
         let request = items.next().cloned().expect("a request has at least one item");
         match end_point {

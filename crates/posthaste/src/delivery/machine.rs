@@ -216,7 +216,7 @@ impl<T: Item> Machine<T> {
     /// A group becomes a request, or several where it would be too large for one.
     pub(super) fn make_ready(&mut self, group: Vec<Part<T>>) {
         let options = &self.shared.options;
-        let job = Job::new(group, &options.end_point);
+        let job = Job::new(group, options.end_point.as_ref());
         if job.parts.len() > 1 && job.request.body().len() > options.max_batch_bytes {
             let mut left = job.parts;
             let right = left.split_off(left.len() / 2);

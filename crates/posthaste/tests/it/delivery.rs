@@ -74,9 +74,9 @@ async fn retry_after_is_waited_for() {
         let dispatcher = ScriptedDispatcher::new([Ok(Response::status(503).with_retry_after(wait))]);
         let driven = driven(&dispatcher, 10);
         driven.take(impressions(&larkspur(), 10));
-        tokio::time::sleep(at_least - Duration::from_millis(1)).await;
+        tokio::time::sleep(at_least.saturating_sub(Duration::from_millis(1))).await;
         assert_eq!(dispatcher.requests().len(), 1, "{wait:?}");
-        tokio::time::sleep(at_most - at_least).await;
+        tokio::time::sleep(at_most.saturating_sub(at_least)).await;
         assert_eq!(driven.processor.ledger().delivered, 10, "{wait:?}");
     }
 }
