@@ -47,12 +47,20 @@ pub enum Refusal {
     /// The API would throw the event away.
     #[error("invalid: {0}")]
     Invalid(&'static str),
+    /// The queue on disk has no room, or its disk is full.
+    #[error("no room to store it: {0}")]
+    StorageFull(String),
     /// The queue could not store it.
     #[error("not stored: {0}")]
     Storage(String),
 }
 
 impl Refusal {
+    /// Whether there may be room later.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::QueueFull { .. } | Self::StorageFull(_))
+    }
+
     /// The reason's name in metrics.
     pub fn name(&self) -> &'static str {
         match self {
@@ -60,6 +68,7 @@ impl Refusal {
             Self::Closed => "closed",
             Self::TooLarge { .. } => "too_large",
             Self::Invalid(_) => "invalid",
+            Self::StorageFull(_) => "storage_full",
             Self::Storage(_) => "storage",
         }
     }
@@ -77,6 +86,8 @@ pub enum DeadReason {
     Displaced,
     /// The program took it back out of the queue (`remove`).
     Withdrawn,
+    /// It is in the queue on disk, but this version cannot read it; it is kept as it is.
+    Unreadable,
 }
 
 impl DeadReason {
@@ -87,6 +98,7 @@ impl DeadReason {
             Self::TooLarge => "too_large",
             Self::Displaced => "displaced",
             Self::Withdrawn => "withdrawn",
+            Self::Unreadable => "unreadable",
         }
     }
 }
@@ -204,6 +216,18 @@ impl Counters {
     }
 }
 
+/// Where dead letters are kept, oldest first.
+pub trait DeadLetterStore<T>: fmt::Debug + Send + Sync {
+    /// Keeps one more.
+    fn push(&self, letter: DeadLetter<T>);
+
+    /// All that are kept.
+    fn list(&self) -> Vec<DeadLetter<T>>;
+
+    /// All that are kept, and keeps none of them any more.
+    fn take_all(&self) -> Vec<DeadLetter<T>>;
+}
+
 /// How many dead letters are kept in memory, unless told otherwise.
 pub const DEFAULT_DEAD_LETTERS_MAX: usize = 1_000;
 
@@ -214,12 +238,22 @@ pub(crate) struct DeadLetters<T> {
     max: usize,
 }
 
-impl<T: Clone> DeadLetters<T> {
+impl<T> DeadLetters<T> {
     pub(crate) fn new(max: usize) -> Self {
         Self { letters: Mutex::default(), max }
     }
+}
 
-    pub(crate) fn push(&self, letter: DeadLetter<T>) {
+impl<T: Clone + fmt::Debug + Send + Sync> DeadLetterStore<T> for DeadLetters<T> {
+    fn list(&self) -> Vec<DeadLetter<T>> {
+        self.letters.lock().iter().cloned().collect()
+    }
+
+    fn take_all(&self) -> Vec<DeadLetter<T>> {
+        self.letters.lock().drain(..).collect()
+    }
+
+    fn push(&self, letter: DeadLetter<T>) {
         let mut letters = self.letters.lock();
         if letters.len() >= self.max {
             letters.pop_front();
@@ -228,13 +262,5 @@ impl<T: Clone> DeadLetters<T> {
         if self.max > 0 {
             letters.push_back(letter);
         }
-    }
-
-    pub(crate) fn list(&self) -> Vec<DeadLetter<T>> {
-        self.letters.lock().iter().cloned().collect()
-    }
-
-    pub(crate) fn take_all(&self) -> Vec<DeadLetter<T>> {
-        self.letters.lock().drain(..).collect()
     }
 }

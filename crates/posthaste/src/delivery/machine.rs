@@ -174,6 +174,10 @@ impl<T: Item> Machine<T> {
             for leased in leased {
                 let lease = Lease { sequence: self.next_sequence, id: leased.id };
                 self.count_lease(lease);
+                if leased.recovered {
+                    // It was counted as one event before anybody had looked at it.
+                    self.shared.counters.accept(leased.item.events().saturating_sub(1));
+                }
                 if let Some(group) = self.groups.add(Part { lease, item: leased.item }) {
                     self.make_ready(group);
                 }
@@ -299,7 +303,7 @@ impl<T: Item> Machine<T> {
     async fn sleep(&mut self) {
         let wake_at = self.wake_at();
         self.shared.wake_at.store(wake_at, SeqCst);
-        if self.shared.queue.size() >= wake_at {
+        if self.shared.queue.available() >= wake_at {
             self.shared.wake_at.store(AWAKE, SeqCst);
             // Somebody is about to finish adding; lets them, where one thread runs both of us.
             tokio::task::yield_now().await;
