@@ -96,7 +96,7 @@ mod tests {
     fn random_ranges_agree_with_a_plain_set() {
         let mut rng = fastrand::Rng::with_seed(7);
         let mut acks = Acks::new(0);
-        let mut plain = vec![false; 200];
+        let mut plain = [false; 200];
         for _ in 0..300 {
             let start = rng.usize(..190);
             let end = start + rng.usize(..10);

@@ -57,12 +57,12 @@ pub enum OpenError {
     #[error("the options cannot be used: {0}")]
     Options(String),
     /// Another process, or another handle in this one, has the spool; end it first, or use [`inspect`](crate::inspect).
-    #[error("{} is in use by process {owner}", path.display())]
+    #[error("{} is in use by process {}", path.display(), owner.map_or("unknown".into(), |pid| pid.to_string()))]
     Locked {
         /// The spool's folder.
         path: PathBuf,
-        /// The owner's process id as its lock file tells it, or "unknown".
-        owner: String,
+        /// The owner's process id, if its lock file tells it.
+        owner: Option<u32>,
     },
     /// A newer posthaste wrote this spool; open it with that one.
     #[error("{} has format version {found}, this version reads up to {}", path.display(), crate::FORMAT_VERSION)]

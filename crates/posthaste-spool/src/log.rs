@@ -85,14 +85,14 @@ impl Log {
     /// Acknowledges records, in any order, and says how many of them were not before. Once everything in a segment
     /// is acknowledged, its space comes back; now and then, the cursor is written.
     pub fn ack(&mut self, sequences: &[u64]) -> u64 {
-        let new = self.shared.ack(sequences.iter().map(|sequence| *sequence..*sequence + 1));
+        let new = self.shared.ack(sequences.iter().map(|sequence| *sequence..sequence.saturating_add(1)));
         self.after_ack();
         new
     }
 
     /// Acknowledges everything up to and including this record.
     pub fn ack_up_to(&mut self, sequence: u64) -> u64 {
-        let new = self.shared.ack([0..sequence.saturating_add(1)]);
+        let new = self.shared.ack(std::iter::once(0..sequence.saturating_add(1)));
         self.after_ack();
         new
     }

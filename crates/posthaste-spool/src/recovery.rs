@@ -33,7 +33,7 @@ pub(crate) fn open(
     filesystem.create_dir(dir).at("create", dir)?;
     let lock = take_lock(filesystem.as_ref(), dir)?;
     let survey = Survey::take(filesystem.as_ref(), dir)?;
-    let shared = Arc::new(share(filesystem, dir, options, &survey, true));
+    let shared = Arc::new(share(filesystem, dir, options, &survey, false));
     tidy(&shared, &survey);
     let spares = sort_spares(&shared, &survey);
     let active = survey.tail.as_ref().and_then(|tail| continue_tail(&shared, tail));
@@ -60,11 +60,11 @@ pub(crate) fn take_lock(filesystem: &dyn Filesystem, dir: &Path) -> Result<Box<d
     }
 }
 
-fn read_owner(filesystem: &dyn Filesystem, path: &Path) -> String {
+/// The process id in a lock file.
+pub(crate) fn read_owner(filesystem: &dyn Filesystem, path: &Path) -> Option<u32> {
     let mut buffer = [0; 20];
-    let read = filesystem.open(path, OpenMode::Read).and_then(|file| file.read_at(&mut buffer, 0));
-    let text = read.ok().and_then(|read| std::str::from_utf8(buffer.get(..read)?).ok());
-    text.and_then(|text| text.parse::<u32>().ok()).map_or_else(|| "unknown".into(), |pid| pid.to_string())
+    let read = filesystem.open(path, OpenMode::Read).and_then(|file| file.read_at(&mut buffer, 0)).ok()?;
+    std::str::from_utf8(buffer.get(..read)?).ok()?.parse().ok()
 }
 
 /// The state that a survey amounts to.
@@ -73,7 +73,7 @@ pub(crate) fn share(
     dir: &Path,
     options: SpoolOptions,
     survey: &Survey,
-    keeps_damage: bool,
+    observes: bool,
 ) -> Shared {
     let mut segments: VecDeque<_> =
         survey.segments.iter().map(|segment| Segment::new(&segment.header, segment.bytes, None)).collect();
@@ -94,9 +94,9 @@ pub(crate) fn share(
         acks_unwritten: 0,
         counters,
     };
-    let damaged_bytes_max = if keeps_damage { options.damaged_bytes_max } else { 0 };
+    let damaged_bytes_max = if observes { 0 } else { options.damaged_bytes_max };
     let aside = Aside::new(dir.join(aside::DIR), damaged_bytes_max);
-    Shared { filesystem, dir: dir.to_path_buf(), options, state: Mutex::new(state), aside }
+    Shared { filesystem, dir: dir.to_path_buf(), options, state: Mutex::new(state), aside, observes }
 }
 
 /// Heals headers, moves unreadable segments aside, removes what was left half made.

@@ -150,18 +150,15 @@ pub(crate) fn read_past_bad_blocks(
     };
     let (mut done, mut readable) = (0, false);
     for block in buffer.chunks_mut(BLOCK_BYTES) {
-        match file.read_at(block, offset + done as u64) {
-            Ok(read) => {
-                readable = true;
-                done += read;
-                if read < block.len() {
-                    break;
-                }
+        if let Ok(read) = file.read_at(block, offset + done as u64) {
+            readable = true;
+            done += read;
+            if read < block.len() {
+                break;
             }
-            Err(_) => {
-                block.fill(0);
-                done += block.len();
-            }
+        } else {
+            block.fill(0);
+            done += block.len();
         }
     }
     if readable { Ok(done) } else { Err(error) }

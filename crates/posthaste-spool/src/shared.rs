@@ -20,7 +20,7 @@ use crate::{
     filesystem::{Filesystem, OpenMode, SpoolFile},
     frame::Seed,
     options::SpoolOptions,
-    segment::{self, Header},
+    segment::{self, Found, Header},
 };
 
 /// A spool's folder, options and state.
@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) options: SpoolOptions,
     pub(crate) state: Mutex<State>,
     pub(crate) aside: Aside,
+    /// Whether another process may own the spool and recycle what is being read here.
+    pub(crate) observes: bool,
 }
 
 /// What is known of the committed records.
@@ -53,6 +55,7 @@ pub(crate) struct State {
 pub(crate) struct Segment {
     pub(crate) number: u64,
     pub(crate) first: u64,
+    pub(crate) salt: u64,
     pub(crate) seed: Seed,
     /// Length of the file.
     pub(crate) bytes: u64,
@@ -88,7 +91,15 @@ pub struct Counters {
 
 impl Segment {
     pub(crate) fn new(header: &Header, bytes: u64, end: Option<u64>) -> Self {
-        Self { number: header.number, first: header.first, seed: header.seed(), bytes, end, suspect: false }
+        Self {
+            number: header.number,
+            first: header.first,
+            salt: header.salt,
+            seed: header.seed(),
+            bytes,
+            end,
+            suspect: false,
+        }
     }
 
     /// Where reading has to stop.
@@ -119,6 +130,10 @@ impl Shared {
         pieces: &[Range<u64>],
         file: Option<&dyn SpoolFile>,
     ) {
+        if self.observes && !self.is_still_there(number) {
+            self.state.lock().acks.settle(missing);
+            return;
+        }
         let new = {
             let mut state = self.state.lock();
             let new = state.acks.settle(missing.clone());
@@ -136,6 +151,15 @@ impl Shared {
                 self.aside.keep(self.filesystem.as_ref(), number, piece.clone(), file);
             }
         }
+    }
+
+    /// Whether a segment is still what it was when it was first looked at.
+    fn is_still_there(&self, number: u64) -> bool {
+        let file = self.filesystem.open(&self.segment_path(number), OpenMode::Read);
+        let found = file.and_then(|file| Header::read(file.as_ref()));
+        let Ok(Found::Sound(header) | Found::Healable(header)) = found else { return false };
+        let state = self.state.lock();
+        state.segments.iter().any(|segment| segment.number == number && segment.salt == header.salt)
     }
 }
 

@@ -88,7 +88,7 @@ impl Spool {
 
     /// Acknowledges everything up to and including this record.
     pub fn ack_up_to(&self, sequence: u64) -> u64 {
-        let new = self.shared.ack([0..sequence.saturating_add(1)]);
+        let new = self.shared.ack(std::iter::once(0..sequence.saturating_add(1)));
         self.wake_for_acks();
         new
     }

@@ -71,6 +71,9 @@ impl Tail {
         if frame.is_record() {
             self.next = self.next.max(frame.sequence + 1);
         }
+        if frame.kind == Kind::Hole {
+            self.next = self.next.max(frame.sequence + u64::from(frame.count));
+        }
         if let Some(batch) = self.candidate(offset, frame) {
             batch.seen += u32::from(frame.kind == Kind::Member);
             if frame.kind == Kind::BatchMeta {

@@ -170,7 +170,7 @@ pub(crate) fn run(mut writer: Writer, queue: Arc<Queue>) {
         if work.blocked {
             writer.reclaim();
         }
-        let blocked = write(&mut writer, &shared, work.batches, work.completers, work.blocked);
+        let blocked = write(&mut writer, &shared, &work.batches, work.completers, work.blocked);
         queue.0.settle(work.bytes, blocked);
         keep_house(&mut writer, &shared, idle);
         for sync in work.syncs {
@@ -189,7 +189,7 @@ pub(crate) fn run(mut writer: Writer, queue: Arc<Queue>) {
 fn write(
     writer: &mut Writer,
     shared: &Shared,
-    batches: Vec<Batch>,
+    batches: &[Batch],
     mut completers: Vec<Completer>,
     was_blocked: bool,
 ) -> Option<WriteError> {
@@ -197,11 +197,11 @@ fn write(
         return if was_blocked { writer.make_room(0).err() } else { None };
     }
     if shared.options.durability == Durability::Memory {
-        promise(shared, &batches, mem::take(&mut completers));
+        promise(shared, batches, mem::take(&mut completers));
     }
     let mut completers = completers.into_iter();
     let (mut blocked, mut unwritten) = (None, 0);
-    for (result, batch) in writer.write(&batches).into_iter().zip(&batches) {
+    for (result, batch) in writer.write(batches).into_iter().zip(batches) {
         if let Err(error) = &result {
             blocked = Some(error.clone());
             unwritten += batch.records.len() as u64;

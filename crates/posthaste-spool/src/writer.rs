@@ -107,13 +107,12 @@ impl Writer {
     fn commit(&mut self, batches: &[Batch]) -> Result<Vec<u64>, WriteError> {
         let needed = batches.first().map_or(0, Batch::disk_bytes);
         self.make_room(needed)?;
-        match self.commit_to_active(batches) {
-            Ok(sequences) => Ok(sequences),
-            Err(_) => {
-                self.make_room(needed)?;
-                self.commit_to_active(batches)
-            }
+        let committed = self.commit_to_active(batches);
+        if committed.is_ok() {
+            return committed;
         }
+        self.make_room(needed)?;
+        self.commit_to_active(batches)
     }
 
     fn commit_to_active(&mut self, batches: &[Batch]) -> Result<Vec<u64>, WriteError> {
@@ -178,9 +177,9 @@ impl Writer {
         tracing::warn!(path = %active.path.display(), %error, "sealed a segment as suspect");
         let empty = {
             let mut state = self.shared.state.lock();
-            let State { segments, next, counters, .. } = &mut *state;
+            let State { segments, counters, .. } = &mut *state;
             counters.suspect_segments += 1;
-            let empty = segments.back().is_some_and(|segment| segment.first == *next);
+            let empty = segments.back().is_some_and(|segment| segment.end == Some(DATA_START));
             if empty {
                 segments.pop_back();
             } else if let Some(segment) = segments.back_mut() {
