@@ -64,10 +64,7 @@ pub fn inspect(dir: impl AsRef<Path>) -> Result<Inspection, OpenError> {
 }
 
 /// Looks at a spool on the given filesystem.
-pub fn inspect_with(
-    filesystem: Arc<dyn Filesystem>,
-    dir: impl AsRef<Path>,
-) -> Result<Inspection, OpenError> {
+pub fn inspect_with(filesystem: Arc<dyn Filesystem>, dir: impl AsRef<Path>) -> Result<Inspection, OpenError> {
     let dir = dir.as_ref();
     let mut tries = 1;
     let survey = loop {

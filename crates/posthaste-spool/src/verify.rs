@@ -122,7 +122,12 @@ impl Inspection {
             if gap.pieces.is_empty() && !settled {
                 let count = gap.missing.end - gap.missing.start;
                 let kind = ProblemKind::Missing { count };
-                problems.push(Problem { file: name, offset: gap.offset, sequence: Some(gap.missing.start), kind });
+                problems.push(Problem {
+                    file: name,
+                    offset: gap.offset,
+                    sequence: Some(gap.missing.start),
+                    kind,
+                });
             }
         };
         find_gaps(&mut scanner, segment.first, bound, &mut report).at("read", &path)
@@ -162,7 +167,7 @@ pub(crate) fn find_gaps(
             }
             Item::Frame { offset, frame } => (offset, frame),
         };
-        let (from, to) = covers(&frame, expected);
+        let Some((from, to)) = covers(&frame) else { continue };
         let missing = expected..from.min(bound).max(expected);
         if !pieces.is_empty() || !missing.is_empty() {
             report(Gap { offset, pieces: std::mem::take(&mut pieces), missing });
@@ -172,11 +177,11 @@ pub(crate) fn find_gaps(
     Ok(())
 }
 
-/// The records that a frame accounts for.
-fn covers(frame: &Frame, expected: u64) -> (u64, u64) {
+/// The records that a frame accounts for, from and to.
+fn covers(frame: &Frame) -> Option<(u64, u64)> {
     match frame.kind {
-        Kind::Record | Kind::Member => (frame.sequence, frame.sequence + 1),
-        Kind::Hole if frame.count > 0 => (frame.sequence, frame.sequence + u64::from(frame.count)),
-        _ => (expected, expected),
+        Kind::Record | Kind::Member => Some((frame.sequence, frame.sequence + 1)),
+        Kind::Hole if frame.count > 0 => Some((frame.sequence, frame.sequence + u64::from(frame.count))),
+        _ => None,
     }
 }
