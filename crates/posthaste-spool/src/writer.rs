@@ -312,8 +312,13 @@ impl Writer {
             let to = self.shared.path(&segment::spare_name(segment.number));
             if reusable && self.shared.filesystem.rename(&from, &to).is_ok() {
                 recycled.push(segment.number);
-            } else if let Err(error) = self.shared.filesystem.remove(&from) {
+            } else if let Err(error) = self.shared.filesystem.remove(&from)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                // From the front only: a segment left behind among missing ones would look like damage.
                 tracing::warn!(path = %from.display(), %error, "could not remove a segment");
+                self.shared.state.lock().segments.push_front(segment);
+                break;
             }
         }
         // Until its old name is gone for good, a spare must not be written: it would come back as a segment.
