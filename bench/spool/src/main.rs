@@ -1,4 +1,4 @@
-//! Measures the spool on this machine's disk, beside a bare loop of writes and syncs and beside SQLite.
+//! Measures the spool on this machine's disk, beside a bare loop of writes and syncs and beside a database.
 //!
 //! Run it with `cargo run --release -p posthaste-bench-spool -- --dir /a/folder/on/the/disk`.
 
@@ -23,7 +23,7 @@ use crate::{
 /// Bytes of a record.
 const RECORD_BYTES: usize = 1_000;
 
-/// Measures the spool beside the bare disk and SQLite.
+/// Measures the spool beside the bare disk and a database.
 #[derive(Debug, Parser)]
 struct Args {
     /// A folder on the disk to be measured; what is made in it is deleted.

@@ -1,4 +1,4 @@
-//! Who is measured: the bare disk, the spool, SQLite. Each commits the same bytes and returns once they are on disk.
+//! Who is measured: the bare disk, the spool, a database. Each commits the same bytes and returns once they are on disk.
 
 use std::{
     error::Error,

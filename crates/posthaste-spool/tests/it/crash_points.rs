@@ -171,7 +171,10 @@ fn a_batch_is_there_as_a_whole_with_its_metadata_or_not_at_all() {
             let mut log = open(&disk, small());
             let records = read_all(&mut log).len();
             let meta = log.meta().expect("metadata");
-            assert!(records % 3 == 0 && records >= 3 + 3 * promised, "{records} records at {number}, {torn}");
+            assert!(
+                records.is_multiple_of(3) && records >= 3 + 3 * promised,
+                "{records} records at {number}, {torn}"
+            );
             assert_eq!(meta, format!("after batch {}", records / 3 - 1), "at {number}, {torn}");
             if !crashed {
                 return;

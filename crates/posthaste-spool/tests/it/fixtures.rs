@@ -81,7 +81,7 @@ fn a_torn_spool_of_version_1_keeps_what_was_whole() {
     let mut log = Log::open(copy.path(), small()).expect("opens");
     let sequences: Vec<u64> =
         log.read(0, 100, 100_000).expect("readable").iter().map(|record| record.sequence).collect();
-    assert_eq!(sequences, Vec::from_iter(1..=10), "without its cursor, everything comes again");
+    assert_eq!(sequences, (1..=10).collect::<Vec<u64>>(), "without its cursor, everything comes again");
     assert_eq!(log.meta(), None);
     assert!(log.stats().counters.torn_pieces > 0);
 }

@@ -73,7 +73,7 @@ fn nothing_promised_is_missing_after_any_number_of_kills() {
 }
 
 /// Lets a child write until it has told so many promises, kills it, and takes what else it has told.
-fn kill_a_writer(dir: &Path, promises: usize, promised: &mut BTreeMap<u64, String>) {
+fn kill_a_writer(dir: &Path, wanted: usize, promised: &mut BTreeMap<u64, String>) {
     let mut child = child::command(&child::this_binary(), "write", dir).spawn().expect("a child");
     let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     let mut told = 0;
@@ -87,12 +87,12 @@ fn kill_a_writer(dir: &Path, promises: usize, promised: &mut BTreeMap<u64, Strin
             promised.insert(sequence.parse().expect("a number"), id.to_owned());
             told += 1;
         }
-        if told == promises {
+        if told == wanted {
             child.kill().expect("running");
         }
     }
     child.wait().expect("killed");
-    assert!(told >= promises, "the child ended by itself after {told}");
+    assert!(told >= wanted, "the child ended by itself after {told}");
 }
 
 fn is_whole(id: &str) -> bool {
