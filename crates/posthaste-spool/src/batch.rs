@@ -34,6 +34,18 @@ impl Batch {
         records + if self.is_framed() { 2 * frame::size(meta) } else { 0 }
     }
 
+    /// What is too large, and how large it may be.
+    pub(crate) fn excess(&self, options: &SpoolOptions) -> Option<(usize, usize)> {
+        match self.check(options) {
+            Err(
+                Refusal::RecordTooLarge { bytes, bytes_max }
+                | Refusal::MetaTooLarge { bytes, bytes_max }
+                | Refusal::BatchTooLarge { bytes, bytes_max },
+            ) => Some((bytes, bytes_max)),
+            _ => None,
+        }
+    }
+
     /// Checks every bound, before anything is taken.
     pub(crate) fn check(&self, options: &SpoolOptions) -> Result<(), Refusal> {
         let longest = self.records.iter().map(Bytes::len).max().unwrap_or(0);

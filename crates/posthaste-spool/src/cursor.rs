@@ -4,12 +4,15 @@
 //! damaged slot costs the acknowledgements since the other: those records are delivered again, none is lost. The
 //! file is never needed: without it, everything that is there counts as unacknowledged.
 
-use std::io;
+use std::{io, path::Path};
 
 use crate::{
     acks::Acks,
-    filesystem::SpoolFile,
+    error::{At, DiskError},
+    filesystem::{OpenMode, SpoolFile},
     frame::{put, u32_at, u64_at},
+    scan::read_past_bad_blocks,
+    shared::Shared,
 };
 
 /// The file's name.
@@ -67,7 +70,7 @@ impl Cursor {
     /// Reads the newer sound slot, and how many slots are damaged. A slot never written is not damaged.
     pub(crate) fn read(file: &dyn SpoolFile) -> io::Result<(Option<Self>, usize)> {
         let mut bytes = vec![0; 2 * SLOT_BYTES];
-        let read = file.read_at(&mut bytes, 0)?;
+        let read = read_past_bad_blocks(file, &mut bytes, 0)?;
         bytes.truncate(read);
         let mut damaged = 0;
         let mut newest: Option<Self> = None;
@@ -86,6 +89,63 @@ impl Cursor {
     /// Writes the slot whose turn it is.
     pub(crate) fn write(&self, file: &dyn SpoolFile) -> io::Result<()> {
         file.write_at(&self.encode(), (self.generation % 2) * SLOT_BYTES as u64)
+    }
+}
+
+/// The file, opened when it is first written.
+#[derive(Debug)]
+pub(crate) struct CursorFile {
+    file: Option<Box<dyn SpoolFile>>,
+    generation: u64,
+}
+
+impl CursorFile {
+    pub(crate) fn new(generation: u64) -> Self {
+        Self { file: None, generation }
+    }
+
+    /// Writes down what is settled.
+    pub(crate) fn write(&mut self, shared: &Shared) -> Result<(), DiskError> {
+        let (cursor, unwritten) = {
+            let mut state = shared.state.lock();
+            let cursor =
+                Cursor { generation: self.generation + 1, next: state.next, acks: state.acks.clone() };
+            (cursor, std::mem::take(&mut state.acks_unwritten))
+        };
+        let written = self.put(shared, &cursor);
+        if written.is_ok() {
+            // On failure the same slot is written again, and the other stays sound.
+            self.generation = cursor.generation;
+        } else {
+            let mut state = shared.state.lock();
+            state.acks_unwritten += unwritten;
+            state.counters.cursor_failures += 1;
+        }
+        written
+    }
+
+    fn put(&mut self, shared: &Shared, cursor: &Cursor) -> Result<(), DiskError> {
+        let path = shared.path(NAME);
+        let linked = self.file.take().filter(|file| file.is_linked().unwrap_or(false));
+        let file = match linked {
+            Some(file) => file,
+            None => open(shared, &path)?,
+        };
+        cursor.write(file.as_ref()).at("write", &path)?;
+        shared.sync_file(file.as_ref()).at("sync", &path)?;
+        self.file = Some(file);
+        Ok(())
+    }
+}
+
+fn open(shared: &Shared, path: &Path) -> Result<Box<dyn SpoolFile>, DiskError> {
+    match shared.filesystem.open(path, OpenMode::Write) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let file = shared.open(path, OpenMode::Create)?;
+            shared.sync_dir()?;
+            Ok(file)
+        }
+        file => file.at("open", path),
     }
 }
 

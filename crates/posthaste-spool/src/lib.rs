@@ -151,6 +151,7 @@ mod scan;
 mod segment;
 mod shared;
 mod spool;
+mod stock;
 mod survey;
 mod tail;
 mod verify;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     error::OpenError,
     frame,
-    segment::{DATA_START, MIN_SEGMENT_BYTES},
+    segment::{DATA_START, MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES},
 };
 
 /// What a resolved receipt promises.
@@ -147,8 +147,11 @@ impl SpoolOptions {
 
     pub(crate) fn check(&self) -> Result<(), OpenError> {
         let refuse = |reason: String| Err(OpenError::Options(reason));
-        if self.segment_bytes < MIN_SEGMENT_BYTES {
-            return refuse(format!("segment_bytes is {}, at least {MIN_SEGMENT_BYTES}", self.segment_bytes));
+        if !(MIN_SEGMENT_BYTES..=MAX_SEGMENT_BYTES).contains(&self.segment_bytes) {
+            let bytes = self.segment_bytes;
+            return refuse(format!(
+                "segment_bytes is {bytes}, not {MIN_SEGMENT_BYTES} to {MAX_SEGMENT_BYTES}"
+            ));
         }
         if frame::size(self.record_bytes_max) > self.batch_disk_bytes_max() {
             let (record, segment) = (self.record_bytes_max, self.segment_bytes);

@@ -157,7 +157,7 @@ impl Reader {
                 return Ok(Walk::Full);
             }
             place.lose_until(sequence, &self.shared);
-            place.expected = sequence + 1;
+            place.expected = sequence.saturating_add(1);
             if sequence >= take.from && !self.shared.state.lock().acks.contains(sequence) {
                 take.push(sequence, place.scanner.payload());
             }

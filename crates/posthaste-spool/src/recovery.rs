@@ -10,11 +10,13 @@ use parking_lot::Mutex;
 
 use crate::{
     aside::{self, Aside},
+    cursor::CursorFile,
     error::{At, DiskError, OpenError},
     filesystem::{Filesystem, OpenMode, SpoolFile},
-    options::{Durability, SpoolOptions},
+    options::SpoolOptions,
     segment,
     shared::{Counters, Segment, Shared, State},
+    stock::Stock,
     survey::{NEW_NAME, Survey},
     tail::Tail,
     writer::{Active, Writer},
@@ -38,7 +40,8 @@ pub(crate) fn open(
     let spares = sort_spares(&shared, &survey);
     let active = survey.tail.as_ref().and_then(|tail| continue_tail(&shared, tail));
     let generation = survey.cursor.as_ref().map_or(0, |cursor| cursor.generation);
-    let mut writer = Writer::new(shared, lock, active, spares, survey.number_max + 1, generation);
+    let stock = Stock::new(Arc::clone(&shared), lock, spares, survey.number_max.saturating_add(1));
+    let mut writer = Writer::new(shared, stock, active, CursorFile::new(generation));
     writer.reclaim();
     // Without a cursor file, acknowledging would need space just when there is none.
     if survey.cursor.is_none()
@@ -149,8 +152,7 @@ fn continue_tail(shared: &Shared, tail: &Tail) -> Option<Active> {
     for piece in &tail.torn {
         shared.aside.keep(shared.filesystem.as_ref(), last.number, piece.clone(), file.as_ref());
     }
-    let durability = shared.options.durability;
-    if let Err(error) = settle_tail(shared, file.as_ref(), tail, durability) {
+    if let Err(error) = settle_tail(shared, file.as_ref(), tail) {
         tracing::warn!(path = %path.display(), %error, "could not go on with the last segment");
         return None;
     }
@@ -159,13 +161,10 @@ fn continue_tail(shared: &Shared, tail: &Tail) -> Option<Active> {
 
 /// Cuts what is torn, and makes what was found survive: a process that was killed may not have come to its sync,
 /// and from now on these records are seen.
-fn settle_tail(shared: &Shared, file: &dyn SpoolFile, tail: &Tail, durability: Durability) -> io::Result<()> {
-    write_zeros(file, tail.end, tail.high)?;
-    if durability == Durability::Disk {
-        file.sync()?;
-        shared.filesystem.sync_dir(&shared.dir)?;
-    }
-    Ok(())
+fn settle_tail(shared: &Shared, file: &dyn SpoolFile, tail: &Tail) -> Result<(), DiskError> {
+    write_zeros(file, tail.end, tail.high).at("write", &shared.dir)?;
+    shared.sync_file(file).at("sync", &shared.dir)?;
+    shared.sync_dir()
 }
 
 /// Writes zeros, a bounded piece at a time.

@@ -15,6 +15,7 @@ use crate::{
     FORMAT_VERSION,
     filesystem::SpoolFile,
     frame::{Seed, put, u16_at, u32_at, u64_at},
+    scan::read_past_bad_blocks,
 };
 
 /// Bytes of one copy of the header.
@@ -23,6 +24,8 @@ pub(crate) const HEADER_BYTES: usize = 4_096;
 pub(crate) const DATA_START: u64 = 8_192;
 /// The smallest segment that can be asked for.
 pub(crate) const MIN_SEGMENT_BYTES: u64 = 10_240;
+/// The largest; lengths within it fit into 32 bits.
+pub(crate) const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 
 const MAGIC: [u8; 8] = *b"PHSPOOL\n";
 const META_START: usize = 48;
@@ -102,7 +105,7 @@ impl Header {
     /// Reads both copies.
     pub(crate) fn read(file: &dyn SpoolFile) -> io::Result<Found> {
         let mut bytes = vec![0; 2 * HEADER_BYTES];
-        let read = file.read_at(&mut bytes, 0)?;
+        let read = read_past_bad_blocks(file, &mut bytes, 0)?;
         bytes.truncate(read);
         let (first, second) = bytes.split_at(read.min(HEADER_BYTES));
         Ok(match (Self::decode(first), Self::decode(second)) {

@@ -5,6 +5,7 @@
 
 use std::{
     collections::VecDeque,
+    io,
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
@@ -19,7 +20,7 @@ use crate::{
     error::{At, DiskError},
     filesystem::{Filesystem, OpenMode, SpoolFile},
     frame::Seed,
-    options::SpoolOptions,
+    options::{Durability, SpoolOptions},
     segment::{self, Found, Header},
 };
 
@@ -122,6 +123,21 @@ impl Shared {
         self.filesystem.open(path, mode).at(action, path)
     }
 
+    /// Whether records have to survive a power cut.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.options.durability == Durability::Disk
+    }
+
+    /// Syncs a file, where records have to survive a power cut.
+    pub(crate) fn sync_file(&self, file: &dyn SpoolFile) -> io::Result<()> {
+        if self.is_synced() { file.sync() } else { Ok(()) }
+    }
+
+    /// Syncs the folder, where records have to survive a power cut.
+    pub(crate) fn sync_dir(&self) -> Result<(), DiskError> {
+        if self.is_synced() { self.filesystem.sync_dir(&self.dir).at("sync", &self.dir) } else { Ok(()) }
+    }
+
     /// Settles records that are lost, counts those not known before, and keeps what is left of them.
     pub(crate) fn lose(
         &self,
@@ -154,7 +170,7 @@ impl Shared {
     }
 
     /// Whether a segment is still what it was when it was first looked at.
-    fn is_still_there(&self, number: u64) -> bool {
+    pub(crate) fn is_still_there(&self, number: u64) -> bool {
         let file = self.filesystem.open(&self.segment_path(number), OpenMode::Read);
         let found = file.and_then(|file| Header::read(file.as_ref()));
         let Ok(Found::Sound(header) | Found::Healable(header)) = found else { return false };

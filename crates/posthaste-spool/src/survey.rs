@@ -121,7 +121,9 @@ impl Survey {
     /// The next sequence number: never one that the cursor knows as used.
     pub(crate) fn next(&self) -> u64 {
         let cursor = self.cursor.as_ref().map_or(1, |cursor| cursor.next.max(cursor.acks.low()));
-        self.tail.as_ref().map_or(cursor, |tail| tail.next.max(cursor))
+        let next = self.tail.as_ref().map_or(cursor, |tail| tail.next.max(cursor));
+        // No log gets there, but a forged one could ask for a number beyond the last.
+        next.min(u64::MAX / 2)
     }
 
     /// What is settled. What lies before the oldest segment was, or its segment would be there.

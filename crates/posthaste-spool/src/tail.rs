@@ -69,10 +69,10 @@ impl Tail {
         self.high = self.high.max(self.end);
         self.torn.clear();
         if frame.is_record() {
-            self.next = self.next.max(frame.sequence + 1);
+            self.next = self.next.max(frame.sequence.saturating_add(1));
         }
         if frame.kind == Kind::Hole {
-            self.next = self.next.max(frame.sequence + u64::from(frame.count));
+            self.next = self.next.max(frame.sequence.saturating_add(u64::from(frame.count)));
         }
         if let Some(batch) = self.candidate(offset, frame) {
             batch.seen += u32::from(frame.kind == Kind::Member);

@@ -180,8 +180,10 @@ pub(crate) fn find_gaps(
 /// The records that a frame accounts for, from and to.
 fn covers(frame: &Frame) -> Option<(u64, u64)> {
     match frame.kind {
-        Kind::Record | Kind::Member => Some((frame.sequence, frame.sequence + 1)),
-        Kind::Hole if frame.count > 0 => Some((frame.sequence, frame.sequence + u64::from(frame.count))),
+        Kind::Record | Kind::Member => Some((frame.sequence, frame.sequence.saturating_add(1))),
+        Kind::Hole if frame.count > 0 => {
+            Some((frame.sequence, frame.sequence.saturating_add(u64::from(frame.count))))
+        }
         _ => None,
     }
 }

@@ -1,38 +1,31 @@
-//! Appends batches and makes them durable; makes, seals and recycles segments; writes the cursor.
+//! Appends batches and makes them durable.
 //!
 //! Invariants: a result is `Ok` only once the bytes are as durable as the options say; what was committed is never
 //! written over; a segment of which a write or sync failed is never written again, because nobody knows what of it
 //! reached the disk. Its uncommitted batches go to a fresh segment, under the same sequence numbers; where both
 //! segments have them, the later one counts.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     batch::Batch,
-    cursor::{self, Cursor},
+    cursor::CursorFile,
     error::{At, DiskError, WriteError},
     filesystem::{OpenMode, SpoolFile},
     frame::{self, Frame, Kind, Seed},
-    options::Durability,
-    recovery,
-    segment::{self, DATA_START, Header},
-    shared::{Segment, Shared, State},
-    survey::NEW_NAME,
+    segment::DATA_START,
+    shared::{Shared, State},
+    stock::Stock,
 };
 
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) shared: Arc<Shared>,
-    /// Held for as long as the writer lives.
-    lock: Box<dyn SpoolFile>,
+    stock: Stock,
     active: Option<Active>,
-    /// Numbers of empty segments, ready for use.
-    spares: Vec<u64>,
-    next_number: u64,
+    cursor: CursorFile,
     /// Number of the oldest segment with writes that no sync followed, where none follows each write.
     unsynced_from: u64,
-    cursor: Option<Box<dyn SpoolFile>>,
-    cursor_generation: u64,
     buffer: Vec<u8>,
 }
 
@@ -48,29 +41,9 @@ pub(crate) struct Active {
 }
 
 impl Writer {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        lock: Box<dyn SpoolFile>,
-        active: Option<Active>,
-        spares: Vec<u64>,
-        next_number: u64,
-        cursor_generation: u64,
-    ) -> Self {
-        let unsynced_from = active.as_ref().map_or(next_number, |active| active.number);
-        let buffer = Vec::new();
-        let writer = Self {
-            shared,
-            lock,
-            active,
-            spares,
-            next_number,
-            unsynced_from,
-            cursor: None,
-            cursor_generation,
-            buffer,
-        };
-        writer.count_spares();
-        writer
+    pub(crate) fn new(shared: Arc<Shared>, stock: Stock, active: Option<Active>, cursor: CursorFile) -> Self {
+        let unsynced_from = active.as_ref().map_or(stock.next_number(), |active| active.number);
+        Self { shared, stock, active, cursor, unsynced_from, buffer: Vec::new() }
     }
 
     /// Writes batches in order, as few commits as the bounds allow, and answers for each with the sequence number
@@ -80,8 +53,7 @@ impl Writer {
         while let Some(rest) = batches.get(results.len()..)
             && let Some(first) = rest.first()
         {
-            let (bytes, bytes_max) = (first.disk_bytes(), self.shared.options.batch_disk_bytes_max());
-            if bytes > bytes_max {
+            if let Some((bytes, bytes_max)) = first.excess(&self.shared.options) {
                 results.push(Err(WriteError::TooLarge { bytes, bytes_max }));
                 continue;
             }
@@ -144,13 +116,13 @@ impl Writer {
     fn put_on_disk(&self, active: &Active) -> Result<(), WriteError> {
         let Active { file, path, offset, .. } = active;
         file.write_at(&self.buffer, *offset).at("write", path)?;
-        if self.is_synced() {
+        if self.shared.is_synced() {
             file.sync().at("sync", path)?;
         }
         if !file.is_linked().at("look up", path)? {
             return Err(WriteError::Deleted { path: path.clone() });
         }
-        Ok(())
+        self.stock.check_lock()
     }
 
     /// Lets everyone see what was committed, and marks it as such behind it. The mark needs no sync of its own: it
@@ -195,194 +167,35 @@ impl Writer {
     /// Sees to it that a batch of this size can be written, in a new segment if need be.
     pub(crate) fn make_room(&mut self, bytes: usize) -> Result<(), WriteError> {
         let needed = (bytes + frame::size(0)) as u64;
-        if self
-            .active
-            .as_ref()
-            .is_some_and(|active| active.offset + needed <= self.shared.options.segment_bytes)
-        {
-            return Ok(());
+        let segment_bytes = self.shared.options.segment_bytes;
+        if self.active.as_ref().is_none_or(|active| active.offset + needed > segment_bytes) {
+            self.active = None;
+            self.active = Some(self.stock.start_segment()?);
         }
-        self.active = None;
-        while let Some(spare) = self.spares.pop() {
-            let reused = self.start_segment(spare);
-            self.count_spares();
-            if reused.is_ok() {
-                self.shared.state.lock().counters.recycled_segments += 1;
-                return Ok(());
-            }
-        }
-        self.ensure_folder()?;
-        let spare = self.make_spare()?;
-        Ok(self.start_segment(spare)?)
-    }
-
-    /// Turns a spare into the active segment. Its new header is on disk before it gets its name.
-    fn start_segment(&mut self, spare: u64) -> Result<(), DiskError> {
-        let from = self.shared.path(&segment::spare_name(spare));
-        let (first, meta) = {
-            let state = self.shared.state.lock();
-            (state.next, state.meta.clone())
-        };
-        let header = Header::new(self.take_number(), first, meta);
-        let to = self.shared.segment_path(header.number);
-        let started = self.shared.open(&from, OpenMode::Write).and_then(|file| {
-            header.write(file.as_ref()).at("write", &from)?;
-            self.sync_file(file.as_ref()).at("sync", &from)?;
-            self.shared.filesystem.rename(&from, &to).at("rename", &from)?;
-            self.sync_dir()?;
-            Ok(file)
-        });
-        let file = match started {
-            Ok(file) => file,
-            Err(error) => {
-                let _ = self.shared.filesystem.remove(&from);
-                let _ = self.shared.filesystem.remove(&to);
-                return Err(error);
-            }
-        };
-        let segment = Segment::new(&header, self.shared.options.segment_bytes, Some(DATA_START));
-        self.shared.state.lock().segments.push_back(segment);
-        let (number, seed) = (header.number, header.seed());
-        self.active = Some(Active { number, seed, file, path: to, offset: DATA_START });
         Ok(())
-    }
-
-    /// Makes an empty segment, written to its full length so that no sync of it has a new size to record.
-    fn make_spare(&mut self) -> Result<u64, WriteError> {
-        let options = &self.shared.options;
-        if self.shared.state.lock().disk_bytes() + options.segment_bytes > options.size_bytes_max {
-            return Err(WriteError::SizeLimit { bytes_max: options.size_bytes_max });
-        }
-        let number = self.take_number();
-        let (from, to) = (self.shared.path(NEW_NAME), self.shared.path(&segment::spare_name(number)));
-        let made = self.shared.open(&from, OpenMode::Create).and_then(|file| {
-            self.preallocate(file.as_ref()).at("allocate", &from)?;
-            self.shared.filesystem.rename(&from, &to).at("rename", &from)
-        });
-        if made.is_err() {
-            let _ = self.shared.filesystem.remove(&from);
-        }
-        made?;
-        Ok(number)
-    }
-
-    fn preallocate(&self, file: &dyn SpoolFile) -> io::Result<()> {
-        let bytes = self.shared.options.segment_bytes;
-        if !self.is_synced() {
-            return file.set_len(bytes);
-        }
-        recovery::write_zeros(file, 0, bytes)?;
-        file.sync()
     }
 
     /// Makes an empty segment ahead of need, when the active one is half full.
     pub(crate) fn prepare(&mut self) {
         let half = self.shared.options.segment_bytes / 2;
-        let soon = self.active.as_ref().is_some_and(|active| active.offset > half);
-        if soon
-            && self.is_synced()
-            && self.spares.is_empty()
-            && let Ok(spare) = self.make_spare()
-        {
-            self.spares.push(spare);
-            self.count_spares();
+        if self.shared.is_synced() && self.active.as_ref().is_some_and(|active| active.offset > half) {
+            self.stock.prepare();
         }
-    }
-
-    /// Makes the folder and the lock anew where they were deleted. If another owns them by now, it stays so.
-    fn ensure_folder(&mut self) -> Result<(), WriteError> {
-        let dir = self.shared.dir.clone();
-        if self.lock.is_linked().at("look up", &dir.join(recovery::LOCK_NAME))? {
-            return Ok(());
-        }
-        self.shared.filesystem.create_dir(&dir).at("create", &dir)?;
-        let lost = |_| WriteError::LostLock { path: dir.clone() };
-        self.lock = recovery::take_lock(self.shared.filesystem.as_ref(), &dir).map_err(lost)?;
-        self.cursor = None;
-        Ok(())
     }
 
     /// Recycles the segments of which everything is settled.
     pub(crate) fn reclaim(&mut self) {
-        let mut recycled = Vec::new();
-        while let Some(segment) = self.take_reclaimable() {
-            let from = self.shared.segment_path(segment.number);
-            let room = self.spares.len() + recycled.len() < self.shared.options.spare_segments_max;
-            let reusable = room && !segment.suspect && segment.bytes == self.shared.options.segment_bytes;
-            let to = self.shared.path(&segment::spare_name(segment.number));
-            if reusable && self.shared.filesystem.rename(&from, &to).is_ok() {
-                recycled.push(segment.number);
-            } else if let Err(error) = self.shared.filesystem.remove(&from)
-                && error.kind() != io::ErrorKind::NotFound
-            {
-                // From the front only: a segment left behind among missing ones would look like damage.
-                tracing::warn!(path = %from.display(), %error, "could not remove a segment");
-                self.shared.state.lock().segments.push_front(segment);
-                break;
-            }
-        }
-        // Until its old name is gone for good, a spare must not be written: it would come back as a segment.
-        if !recycled.is_empty() && self.sync_dir().is_ok() {
-            self.spares.append(&mut recycled);
-        }
-        for number in recycled {
-            let _ = self.shared.filesystem.remove(&self.shared.path(&segment::spare_name(number)));
-        }
-        self.count_spares();
-    }
-
-    fn take_reclaimable(&self) -> Option<Segment> {
-        let mut state = self.shared.state.lock();
-        if state.is_reclaimable() { state.segments.pop_front() } else { None }
+        self.stock.reclaim();
     }
 
     /// Writes down what is settled. Until then, it comes again after a crash.
     pub(crate) fn write_cursor(&mut self) -> Result<(), DiskError> {
-        let (cursor, unwritten) = {
-            let mut state = self.shared.state.lock();
-            let generation = self.cursor_generation + 1;
-            let cursor = Cursor { generation, next: state.next, acks: state.acks.clone() };
-            (cursor, std::mem::take(&mut state.acks_unwritten))
-        };
-        let written = self.put_cursor(&cursor);
-        if written.is_ok() {
-            // On failure the same slot is written again, and the other stays sound.
-            self.cursor_generation = cursor.generation;
-        } else {
-            self.cursor = None;
-            let mut state = self.shared.state.lock();
-            state.acks_unwritten += unwritten;
-            state.counters.cursor_failures += 1;
-        }
-        written
-    }
-
-    fn put_cursor(&mut self, cursor: &Cursor) -> Result<(), DiskError> {
-        let path = self.shared.path(cursor::NAME);
-        let file = match self.cursor.take() {
-            Some(file) => file,
-            None => self.open_cursor(&path)?,
-        };
-        cursor.write(file.as_ref()).at("write", &path)?;
-        self.sync_file(file.as_ref()).at("sync", &path)?;
-        self.cursor = Some(file);
-        Ok(())
-    }
-
-    fn open_cursor(&self, path: &std::path::Path) -> Result<Box<dyn SpoolFile>, DiskError> {
-        match self.shared.filesystem.open(path, OpenMode::Write) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let file = self.shared.open(path, OpenMode::Create)?;
-                self.sync_dir()?;
-                Ok(file)
-            }
-            file => file.at("open", path),
-        }
+        self.cursor.write(&self.shared)
     }
 
     /// Makes everything written survive a power cut, whatever the durability.
     pub(crate) fn sync(&mut self) -> Result<(), DiskError> {
-        if !self.is_synced() {
+        if !self.shared.is_synced() {
             self.sync_segments()?;
         }
         self.write_cursor()
@@ -406,28 +219,6 @@ impl Writer {
             self.unsynced_from = number;
         }
         self.shared.filesystem.sync_dir(&self.shared.dir).at("sync", &self.shared.dir)
-    }
-
-    fn sync_file(&self, file: &dyn SpoolFile) -> io::Result<()> {
-        if self.is_synced() { file.sync() } else { Ok(()) }
-    }
-
-    fn sync_dir(&self) -> Result<(), DiskError> {
-        let dir = &self.shared.dir;
-        if self.is_synced() { self.shared.filesystem.sync_dir(dir).at("sync", dir) } else { Ok(()) }
-    }
-
-    fn is_synced(&self) -> bool {
-        self.shared.options.durability == Durability::Disk
-    }
-
-    fn take_number(&mut self) -> u64 {
-        self.next_number += 1;
-        self.next_number - 1
-    }
-
-    fn count_spares(&self) {
-        self.shared.state.lock().spare_bytes = self.spares.len() as u64 * self.shared.options.segment_bytes;
     }
 }
 

@@ -236,6 +236,7 @@ impl Filesystem for MemoryFilesystem {
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut disk = self.disk.lock();
         disk.find(path)?;
+        disk.locks.remove(path);
         disk.change_name(path, None, false);
         Ok(())
     }

@@ -3,7 +3,8 @@
 use std::{io, sync::Arc};
 
 use posthaste_spool::{
-    Durability, FaultyFilesystem, Log, MemoryFilesystem, OpenError, Operation, WriteError, inspect_with,
+    Batch, Durability, FaultyFilesystem, Filesystem, Log, MemoryFilesystem, OpenError, Operation, WriteError,
+    inspect_with,
 };
 
 use crate::support::{dir, open, path, read_all, small};
@@ -118,6 +119,44 @@ fn a_deleted_folder_taken_by_another_is_left_to_it() {
     let error = log.add("during").expect_err("not ours any more");
     assert!(matches!(error, WriteError::LostLock { .. }), "{error}");
     drop(other);
+}
+
+#[test]
+fn a_folder_that_another_has_used_meanwhile_is_left_to_it_for_good() {
+    let (faulty, disk) = faulty();
+    let mut log = open(&faulty, small());
+    log.add("before").expect("written");
+    disk.delete_dir(&dir());
+    open(&disk, small()).add("theirs").expect("written");
+    for _ in 0..3 {
+        let error = log.add("during").expect_err("not ours any more");
+        assert!(matches!(error, WriteError::LostLock { .. }), "{error}");
+    }
+    drop(log);
+    let records = read_all(&mut open(&disk, small()));
+    assert_eq!((records.len(), &*records[0].bytes), (1, &b"theirs"[..]));
+}
+
+#[test]
+fn a_deleted_lock_file_is_made_anew() {
+    let (faulty, disk) = faulty();
+    let mut log = open(&faulty, small());
+    log.add("before").expect("written");
+    disk.remove(&path("lock")).expect("there");
+    log.add("during").expect("written");
+    let error = Log::open_with(Arc::new(disk), dir(), small()).expect_err("locked again");
+    assert!(matches!(error, OpenError::Locked { .. }), "{error}");
+    assert_eq!(read_all(&mut log).len(), 2);
+}
+
+#[test]
+fn what_can_never_fit_is_refused_and_the_rest_is_written() {
+    let mut log = open(&faulty().0, small());
+    let meta = Batch { records: Vec::new(), meta: Some(vec![0; 5_000].into()) };
+    let results = log.write(&[Batch::record(vec![0; 401]), meta, Batch::record("fits")]);
+    assert!(matches!(results[0], Err(WriteError::TooLarge { bytes: 401, bytes_max: 400 })));
+    assert!(matches!(results[1], Err(WriteError::TooLarge { bytes: 5_000, .. })));
+    assert!(matches!(results[2], Ok(1)));
 }
 
 #[test]

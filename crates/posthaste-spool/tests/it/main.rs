@@ -1,11 +1,7 @@
 //! The spool's promises, tested on a disk in memory that can crash, and on the real one.
 
 #![expect(clippy::indexing_slicing, reason = "a test that is out of bounds fails, as it should")]
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "children talk to their parent, failures to people"
-)]
+#![expect(clippy::print_stdout, reason = "children talk to their parent")]
 
 mod basics;
 mod child;
