@@ -47,7 +47,7 @@ fn write(dir: &Path, bytes: u64) -> Result<u64, Box<dyn Error>> {
         spool.add_batch(records.clone(), None)?.wait()?;
         written += BATCH as u64;
     }
-    spool.close();
+    spool.close()?;
     Ok(written)
 }
 

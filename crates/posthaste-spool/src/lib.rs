@@ -11,7 +11,7 @@
 //! let records = spool.read(0, 100, 1 << 20)?; // oldest first, and they stay
 //! assert_eq!(records[0].bytes, "a record");
 //! spool.ack(&[sequence]); // now it may go
-//! spool.close();
+//! spool.close()?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

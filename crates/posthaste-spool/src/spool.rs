@@ -27,7 +27,7 @@ pub struct Spool {
     shared: Arc<Shared>,
     reader: Mutex<Reader>,
     queue: Arc<Queue>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<JoinHandle<Result<(), DiskError>>>>,
     dead: DeadLetters,
 }
 
@@ -139,11 +139,15 @@ impl Spool {
     }
 
     /// Writes what was added, and the cursor, and ends the thread. Adds are refused from here on, reads go on.
-    pub fn close(&self) {
+    ///
+    /// What could not be written is told by its receipt; an error here means that acknowledgements were not written
+    /// down, so that some records come again.
+    pub fn close(&self) -> Result<(), WriteError> {
         self.queue.close();
-        if let Some(thread) = self.thread.lock().take() {
-            // A thread that panicked has nothing more to tell: its receipts have failed.
-            let _ = thread.join();
+        match self.thread.lock().take().map(JoinHandle::join) {
+            None | Some(Ok(Ok(()))) => Ok(()),
+            Some(Ok(Err(error))) => Err(error.into()),
+            Some(Err(_)) => Err(WriteError::Closed),
         }
     }
 
@@ -163,8 +167,9 @@ impl Drop for Spool {
         self.queue.close();
         if let Some(thread) = self.thread.lock().take()
             && self.queue.wait_ended(DROP_WAIT)
+            && let Ok(Err(error)) = thread.join()
         {
-            let _ = thread.join();
+            tracing::warn!(dir = %self.shared.dir.display(), %error, "could not write the cursor at the end");
         }
     }
 }

@@ -9,7 +9,7 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::{
     batch::Batch,
-    error::{Refusal, WriteError},
+    error::{DiskError, Refusal, WriteError},
     log::Log,
     options::Durability,
     receipt::{Completer, SpoolReceipt, receipt},
@@ -160,8 +160,8 @@ impl Drop for EndsQueue {
     }
 }
 
-/// Runs until the queue is closed and empty.
-pub(crate) fn run(mut writer: Writer, queue: Arc<Queue>) {
+/// Runs until the queue is closed and empty, and says whether the last sync worked.
+pub(crate) fn run(mut writer: Writer, queue: Arc<Queue>) -> Result<(), DiskError> {
     let queue = EndsQueue(queue);
     let shared = Arc::clone(&writer.shared);
     loop {
@@ -177,10 +177,7 @@ pub(crate) fn run(mut writer: Writer, queue: Arc<Queue>) {
             sync.complete(writer.sync().map(|()| 0).map_err(WriteError::from));
         }
         if work.closed && idle {
-            if let Err(error) = writer.sync() {
-                tracing::warn!(%error, "could not write the cursor at the end");
-            }
-            return;
+            return writer.sync();
         }
     }
 }
@@ -253,6 +250,6 @@ pub(crate) fn start(log: Log, queue: &Arc<Queue>) -> std::io::Result<(Running, A
 
 /// A started thread, and the half of the log that it does not own.
 pub(crate) struct Running {
-    pub(crate) thread: std::thread::JoinHandle<()>,
+    pub(crate) thread: std::thread::JoinHandle<Result<(), DiskError>>,
     pub(crate) reader: crate::reader::Reader,
 }

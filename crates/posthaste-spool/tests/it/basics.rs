@@ -1,7 +1,7 @@
 //! What a spool does on a good day.
 
 use bytes::Bytes;
-use posthaste_spool::{Batch, MemoryFilesystem};
+use posthaste_spool::{Batch, FaultyFilesystem, MemoryFilesystem};
 
 use crate::support::{open, read_all, small};
 
@@ -56,6 +56,24 @@ fn metadata_comes_back_with_its_records_and_outlives_their_segment() {
     assert_eq!(log.stats().segments, 1);
     drop(log);
     assert_eq!(open(&disk, small()).meta().expect("metadata"), "two");
+}
+
+#[test]
+fn opening_a_backlog_reads_its_headers_and_its_end_only() {
+    let disk = MemoryFilesystem::new();
+    let faulty = FaultyFilesystem::new(disk.clone());
+    let options = || small().size_bytes_max(1 << 30);
+    let mut log = open(&faulty, options());
+    let record = Bytes::from(vec![b'x'; 400]);
+    while log.stats().segments < 300 {
+        log.add(record.clone()).expect("written");
+    }
+    drop(log);
+    let before = faulty.operations();
+    let log = open(&faulty, options());
+    assert_eq!(log.stats().segments, 300);
+    let operations = faulty.operations() - before;
+    assert!(operations < 2 * 300 + 30, "{operations} operations");
 }
 
 #[test]

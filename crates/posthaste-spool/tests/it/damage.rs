@@ -1,5 +1,5 @@
 //! Every byte of a spool flipped, every file cut at every length: at most the record that was hit is lost, it is
-//! counted and kept aside, and everything goes on.
+//! counted and kept aside, and everything goes on. `POSTHASTE_SPOOL_BITS` flips more bits of each byte, up to eight.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use posthaste_spool::{Batch, MemoryFilesystem, Record, inspect_with, repair_with};
 
-use crate::support::{dir, name_of, open, path, read_all, small};
+use crate::support::{dir, env, name_of, open, path, read_all, small};
 
 const ACKED: u64 = 2;
 
@@ -53,14 +53,17 @@ fn is_part_of_the_spool(path: &std::path::Path) -> bool {
 #[test]
 fn one_flipped_bit_anywhere_costs_at_most_the_record_it_hit() {
     let (files, records) = sample();
+    let bits = usize::try_from(env("POSTHASTE_SPOOL_BITS", 1)).expect("up to eight");
     for (file, content) in files.iter().filter(|(path, _)| is_part_of_the_spool(path)) {
         // What lies behind the last frame is the same zeros over and over.
         let meant = content.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 9).min(content.len());
         for at in 0..meant {
-            let mut spoiled = files.clone();
-            spoiled.get_mut(file).expect("there")[at] ^= 1 << (at % 8);
-            let case = format!("{} at {at}", name_of(file));
-            check_flip(&disk_of(&spoiled), &records, &case);
+            for bit in (at..at + bits).map(|bit| bit % 8) {
+                let mut spoiled = files.clone();
+                spoiled.get_mut(file).expect("there")[at] ^= 1 << bit;
+                let case = format!("bit {bit} of {} at {at}", name_of(file));
+                check_flip(&disk_of(&spoiled), &records, &case);
+            }
         }
     }
 }

@@ -7,13 +7,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
+    sync::Arc,
 };
 
 use bytes::Bytes;
 use fastrand::Rng;
-use posthaste_spool::{Batch, FaultyFilesystem, Log, MemoryFilesystem};
+use posthaste_spool::{Batch, Durability, FaultyFilesystem, Log, MemoryFilesystem, SpoolOptions};
 
-use crate::support::{env, id_of, open, read_all, record, small};
+use crate::support::{dir, env, id_of, open, read_all, record, small};
 
 #[test]
 fn random_operations_and_crashes_keep_the_promise() {
@@ -48,6 +49,9 @@ struct Offer {
 /// What has to be there, and what may be.
 struct World {
     rng: Rng,
+    options: SpoolOptions,
+    /// Whether the promise covers a power cut.
+    survives_power: bool,
     disk: MemoryFilesystem,
     faulty: FaultyFilesystem,
     log: Option<Log>,
@@ -64,9 +68,14 @@ impl World {
     fn new(seed: u64) -> Self {
         let disk = MemoryFilesystem::new();
         let faulty = FaultyFilesystem::new(disk.clone());
-        let log = Some(open(&faulty, small()));
+        let survives_power = !seed.is_multiple_of(4);
+        let durability = if survives_power { Durability::Disk } else { Durability::Os };
+        let options = small().durability(durability);
+        let log = Some(open(&faulty, options.clone()));
         Self {
             rng: Rng::with_seed(seed),
+            options,
+            survives_power,
             disk,
             faulty,
             log,
@@ -157,7 +166,7 @@ impl World {
 
     /// The power fails, or just the process; then the spool is opened again, perhaps failing half way.
     fn power_cut(&mut self) {
-        if self.rng.bool() {
+        if self.survives_power && self.rng.bool() {
             self.disk.crash(&mut self.rng);
         } else {
             self.disk.kill();
@@ -166,12 +175,14 @@ impl World {
         self.faulty.heal();
         if self.rng.u8(..4) == 0 {
             self.plan_crash();
-            let options = small();
-            drop(Log::open_with(std::sync::Arc::new(self.faulty.clone()), "/spool", options));
-            self.disk.crash(&mut self.rng);
+            drop(Log::open_with(Arc::new(self.faulty.clone()), dir(), self.options.clone()));
+            if self.survives_power {
+                self.disk.crash(&mut self.rng);
+            }
+            self.disk.kill();
             self.faulty.heal();
         }
-        self.log = Some(open(&self.faulty, small()));
+        self.log = Some(open(&self.faulty, self.options.clone()));
         self.look_through();
     }
 
@@ -179,7 +190,7 @@ impl World {
         self.log = None;
         self.disk.kill();
         self.faulty.heal();
-        self.log = Some(open(&self.faulty, small()));
+        self.log = Some(open(&self.faulty, self.options.clone()));
         self.look_through();
     }
 

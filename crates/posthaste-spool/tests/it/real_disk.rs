@@ -73,7 +73,7 @@ fn a_full_disk_refuses_adds_and_recovers_through_acknowledgements_and_through_sp
     fs::remove_file(&ballast).expect("there");
     add_once_possible(&spool);
     let expected = spool.len();
-    spool.close();
+    spool.close().expect("synced");
     drop(spool);
     let spool = Spool::open(disk.path().join("spool"), options()).expect("opens");
     assert_eq!(spool.len(), expected);
@@ -167,6 +167,21 @@ pub(crate) fn open_and_tell(dir: &Path) {
         Ok(_) => println!("opened"),
         Err(error) => println!("refused: {error}"),
     }
+}
+
+#[test]
+fn a_deleted_folder_is_noticed_and_made_anew() {
+    let place = tempfile::tempdir().expect("a folder");
+    let dir = place.path().join("spool");
+    let spool = Spool::open(&dir, options()).expect("opens");
+    spool.add("gone").expect("taken").wait().expect("written");
+    fs::remove_dir_all(&dir).expect("deleted");
+    let sequence = spool.add("kept").expect("taken").wait().expect("written anew");
+    let records = spool.read(0, 10, 1_000).expect("readable");
+    assert_eq!((records.len(), records[0].sequence, &*records[0].bytes), (1, sequence, &b"kept"[..]));
+    assert_eq!(spool.stats().counters.damaged_records, 1);
+    drop(spool);
+    assert_eq!(Spool::open(&dir, options()).expect("opens").len(), 1);
 }
 
 #[test]

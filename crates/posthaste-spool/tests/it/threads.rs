@@ -142,7 +142,7 @@ fn closing_writes_what_waits_and_refuses_what_comes() {
     let receipts: Vec<_> = (0..20).map(|id| spool.add(format!("{id}")).expect("taken")).collect();
     receipts[0].wait().expect("written");
     assert_eq!(spool.ack(&[1]), 1);
-    spool.close();
+    spool.close().expect("synced");
     assert!(receipts.iter().all(|receipt| receipt.try_get().is_some_and(|result| result.is_ok())));
     assert!(matches!(spool.add("late").expect_err("closed").reason, Refusal::Closed));
     assert!(matches!(spool.sync(), Err(WriteError::Closed)));
