@@ -17,27 +17,30 @@
 //!
 //! # Promises
 //!
-//! - A receipt resolves once its record is as durable as [`Durability`] says, and from then on the record is read, in
-//!   order and as it was, until it is acknowledged: after a killed process, and by default after a power cut.
-//! - [`Spool::add_batch`] stores its records and the caller's metadata all or nothing. [`Spool::meta`] is that of the
-//!   last committed batch that had some; it outlives the records it came with.
-//! - A record may be read again after its acknowledgement, when a crash came before the cursor was written. It may be
-//!   read although its receipt failed: then nobody knew what had reached the disk. It is never read changed.
-//! - Damage costs the record it hit. That one is skipped, counted ([`Counters`]) and, as far as `damaged_bytes_max`
-//!   allows, kept in the folder `damaged`. A spool opens whatever its files hold; only what a newer version wrote is
-//!   refused.
-//! - A failed write or sync is never tried again in the same place. The segment is sealed as suspect, what it was to
-//!   hold goes to a fresh one under the same numbers, and where that fails too, the receipts say so.
-//! - Where nothing can be written (disk full, size limit, lost rights), adds are refused with the record in hand, reads
-//!   and acknowledgements go on, and adds work again once space has come back or the cause is gone.
+//! - A receipt resolves once its record is as durable as [`Durability`] says, and from then on the record is
+//!   read, in order and as it was, until it is acknowledged: after a killed process, and by default after a
+//!   power cut.
+//! - [`Spool::add_batch`] stores its records and the caller's metadata all or nothing. [`Spool::meta`] is
+//!   that of the last committed batch that had some; it outlives the records it came with.
+//! - A record may be read again after its acknowledgement, when a crash came before the cursor was written.
+//!   It may be read although its receipt failed: then nobody knew what had reached the disk. It is never read
+//!   changed.
+//! - Damage costs the record it hit. That one is skipped, counted ([`Counters`]) and, as far as
+//!   `damaged_bytes_max` allows, kept in the folder `damaged`. A spool opens whatever its files hold; only
+//!   what a newer version wrote is refused.
+//! - A failed write or sync is never tried again in the same place. The segment is sealed as suspect, what it
+//!   was to hold goes to a fresh one under the same numbers, and where that fails too, the receipts say so.
+//! - Where nothing can be written (disk full, size limit, lost rights), adds are refused with the record in
+//!   hand, reads and acknowledgements go on, and adds work again once space has come back or the cause is
+//!   gone.
 //! - One process owns a spool at a time. Others can look: [`inspect`] takes no lock and changes nothing.
 //!
 //! # Parts
 //!
-//! [`Spool`] is what callers hold, from many threads: it hands records to one thread that writes. [`Log`] is the same
-//! without a thread. Below them, `writer` appends, `reader` reads, `acks` knows what is settled, `tail`, `survey` and
-//! `recovery` find out what is there at the start, `scan` walks frames past damage, and everything reaches the disk
-//! through [`Filesystem`]. [`DeadLetters`] is a second log in the folder `dead`.
+//! [`Spool`] is what callers hold, from many threads: it hands records to one thread that writes. [`Log`] is
+//! the same without a thread. Below them, `writer` appends, `reader` reads, `acks` knows what is settled,
+//! `tail`, `survey` and `recovery` find out what is there at the start, `scan` walks frames past damage, and
+//! everything reaches the disk through [`Filesystem`]. [`DeadLetters`] is a second log in the folder `dead`.
 //!
 //! # Files
 //!
@@ -55,8 +58,8 @@
 //!
 //! # Format, version 1
 //!
-//! All numbers are little-endian, all checksums CRC-32 (IEEE). A segment is two equal copies of its header, 4,096 bytes
-//! each, then frames.
+//! All numbers are little-endian, all checksums CRC-32 (IEEE). A segment is two equal copies of its header,
+//! 4,096 bytes each, then frames.
 //!
 //! | offset | bytes | segment header |
 //! |---|---|---|
@@ -71,8 +74,8 @@
 //! | 48 | 4,044 | that metadata (at most 4,000 bytes), then zeros |
 //! | 4,092 | 4 | checksum of the 4,092 bytes before |
 //!
-//! Frames start at offset 8,192, each at a multiple of eight, with up to seven zeros between them. Their checksums are
-//! taken as if the segment's number and salt (8 bytes each) stood before what they cover.
+//! Frames start at offset 8,192, each at a multiple of eight, with up to seven zeros between them. Their
+//! checksums are taken as if the segment's number and salt (8 bytes each) stood before what they cover.
 //!
 //! | offset | bytes | frame |
 //! |---|---|---|
@@ -96,7 +99,8 @@
 //! | 5 | mark behind a commit | of the next record | 0 | none |
 //! | 6 | cover over damage, made by repair | of the first record lost here | records lost here | what is left, unchecked |
 //!
-//! The cursor file is two slots of 4,096 bytes, written in turn; the sound one of the higher generation counts.
+//! The cursor file is two slots of 4,096 bytes, written in turn; the sound one of the higher generation
+//! counts.
 //!
 //! | offset | bytes | cursor slot |
 //! |---|---|---|
@@ -110,27 +114,30 @@
 //!
 //! # Recovery
 //!
-//! Opening reads the headers of all segments, the cursor, and the last segment; nothing else, whatever the backlog.
-//! The bounds of all other segments are known from their successors' headers: a record counts only up to the first
-//! sequence number of the next segment, so what a suspect segment may hold beyond that is passed over.
+//! Opening reads the headers of all segments, the cursor, and the last segment; nothing else, whatever the
+//! backlog. The bounds of all other segments are known from their successors' headers: a record counts only
+//! up to the first sequence number of the next segment, so what a suspect segment may hold beyond that is
+//! passed over.
 //!
-//! In the last segment, a commit is one write, one sync, and then a mark (kind 5) that needs no sync: the sync of the
-//! next commit covers it. What is missing below the highest `synced` found was there once, so it is damage, and costs
-//! itself. What is incomplete above it is a write that did not finish: single records stay as far as they are whole,
-//! a batch counts only as a whole, and the log is cut where the first incomplete batch begins. Then the segment is
-//! synced, because what was found will be seen.
+//! In the last segment, a commit is one write, one sync, and then a mark (kind 5) that needs no sync: the
+//! sync of the next commit covers it. What is missing below the highest `synced` found was there once, so it
+//! is damage, and costs itself. What is incomplete above it is a write that did not finish: single records
+//! stay as far as they are whole, a batch counts only as a whole, and the log is cut where the first
+//! incomplete batch begins. Then the segment is synced, because what was found will be seen.
 //!
-//! A segment whose two headers are lost is moved to `damaged` as a whole. Without a cursor, everything there is counts
-//! as unacknowledged. Sequence numbers never go back below what the cursor knows.
+//! A segment whose two headers are lost is moved to `damaged` as a whole. Without a cursor, everything there
+//! is counts as unacknowledged. Sequence numbers never go back below what the cursor knows.
 //!
 //! # Limits
 //!
-//! Every bound is an option ([`SpoolOptions`]), with these exceptions: metadata is at most [`META_BYTES_MAX`] bytes; a
-//! batch has to fit into one segment; 253 settled ranges above the low mark survive a restart, the records of further
-//! ones come again. Space comes back by the segment and from the front: one record that is never acknowledged keeps
-//! every segment behind it. A power cut is survived on disks that do what a sync asks for and do not tear bytes that
-//! were on disk when they write others beside them. Of the last commit, damage together with a power cut can look like
-//! a write that did not finish. Unix only, and not for network filesystems without locks.
+//! Every bound is an option ([`SpoolOptions`]), with these exceptions: metadata is at most [`META_BYTES_MAX`]
+//! bytes; a batch has to fit into one segment; 253 settled ranges above the low mark survive a restart, the
+//! records of further ones come again. Space comes back by the segment and from the front: one record that is
+//! never acknowledged keeps every segment behind it. Where no spare segment is left, as in a growing backlog,
+//! making one holds up the writer for as long as the disk takes to write `segment_bytes`. A power cut is
+//! survived on disks that do what a sync asks for and do not tear bytes that were on disk when they write
+//! others beside them. Of the last commit, damage together with a power cut can look like a write that did
+//! not finish. Unix only, and not for network filesystems without locks.
 
 mod acks;
 mod aside;

@@ -163,3 +163,60 @@ pub(crate) fn read_past_bad_blocks(
     }
     if readable { Ok(done) } else { Err(error) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten blocks of sevens, of which the disk cannot read some.
+    #[derive(Debug)]
+    struct BadBlocks(Vec<u64>);
+
+    impl SpoolFile for BadBlocks {
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+            let block = BLOCK_BYTES as u64;
+            let end = offset + buffer.len() as u64;
+            if self.0.iter().any(|bad| bad * block < end && offset < (bad + 1) * block) {
+                return Err(io::Error::other("bad block"));
+            }
+            buffer.fill(7);
+            Ok(buffer.len())
+        }
+
+        fn write_at(&self, _: &[u8], _: u64) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn set_len(&self, _: u64) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn size(&self) -> io::Result<u64> {
+            Ok(10 * BLOCK_BYTES as u64)
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn is_linked(&self) -> io::Result<bool> {
+            Ok(true)
+        }
+    }
+
+    #[test]
+    fn a_block_that_cannot_be_read_counts_as_zeros() {
+        let mut buffer = vec![1; 10 * BLOCK_BYTES];
+        let read = read_past_bad_blocks(&BadBlocks(vec![3]), &mut buffer, 0).expect("the rest is readable");
+        assert_eq!(read, buffer.len());
+        for (number, block) in buffer.chunks(BLOCK_BYTES).enumerate() {
+            assert!(block.iter().all(|byte| *byte == if number == 3 { 0 } else { 7 }));
+        }
+    }
+
+    #[test]
+    fn where_nothing_can_be_read_the_error_is_told() {
+        let mut buffer = vec![1; 2 * BLOCK_BYTES];
+        assert!(read_past_bad_blocks(&BadBlocks(vec![0, 1]), &mut buffer, 0).is_err());
+    }
+}

@@ -96,7 +96,9 @@ impl Writer {
         let mut sequences = Vec::new();
         let mut next = from;
         for batch in batches {
-            if !sequences.is_empty() && self.buffer.len() + batch.disk_bytes() > room {
+            let fits = self.buffer.len() + batch.disk_bytes() <= room
+                && batch.excess(&self.shared.options).is_none();
+            if !sequences.is_empty() && !fits {
                 break;
             }
             sequences.push(next);
