@@ -125,7 +125,8 @@ impl SpoolOptions {
         self
     }
 
-    /// How often writing is tried again while the disk refuses it. Default 250 ms.
+    /// How soon writing is tried again when the disk refuses it. Default 250 ms, doubling up to 8 s; space that
+    /// acknowledgements make is used at once.
     pub fn retry_interval(mut self, interval: Duration) -> Self {
         self.retry_interval = interval;
         self

@@ -17,6 +17,9 @@ use crate::{
     writer::Writer,
 };
 
+/// By how much the time between tries grows at most.
+const RETRY_GROWTH_MAX: u32 = 32;
+
 /// What waits for the writing thread.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
@@ -164,13 +167,21 @@ impl Drop for EndsQueue {
 pub(crate) fn run(mut writer: Writer, queue: Arc<Queue>) -> Result<(), DiskError> {
     let queue = EndsQueue(queue);
     let shared = Arc::clone(&writer.shared);
+    let interval = shared.options.retry_interval;
+    let mut retry = interval;
     loop {
-        let work = queue.0.take(shared.options.retry_interval);
+        let work = queue.0.take(retry);
         let idle = work.batches.is_empty();
         if work.blocked {
             writer.reclaim();
         }
         let blocked = write(&mut writer, &shared, &work.batches, work.completers, work.blocked);
+        // Each try fills what is left of a full disk for a moment.
+        retry = if blocked.is_some() {
+            retry.saturating_mul(2).min(interval.saturating_mul(RETRY_GROWTH_MAX))
+        } else {
+            interval
+        };
         queue.0.settle(work.bytes, blocked);
         keep_house(&mut writer, &shared, idle);
         for sync in work.syncs {
