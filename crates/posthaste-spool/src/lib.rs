@@ -41,6 +41,7 @@
 //! the same without a thread. Below them, `writer` appends, `reader` reads, `acks` knows what is settled,
 //! `tail`, `survey` and `recovery` find out what is there at the start, `scan` walks frames past damage, and
 //! everything reaches the disk through [`Filesystem`]. [`DeadLetters`] is a second log in the folder `dead`.
+//! [`Inspection::verify`] checks every checksum, [`repair`] covers what is damaged.
 //!
 //! # Files
 //!

@@ -21,10 +21,12 @@ impl Filesystem for RealFilesystem {
         if path.is_dir() {
             return Ok(());
         }
-        DirBuilder::new().recursive(true).mode(DIR_MODE).create(path)?;
-        match path.parent() {
-            Some(parent) if parent != Path::new("") => self.sync_dir(parent),
-            _ => self.sync_dir(Path::new(".")),
+        // One by one, so that each new name survives a power cut.
+        let parent = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+        self.create_dir(parent)?;
+        match DirBuilder::new().mode(DIR_MODE).create(path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => self.sync_dir(parent),
         }
     }
 

@@ -13,6 +13,7 @@ use std::{
 use bytes::Bytes;
 use posthaste_spool::{
     Durability, FaultyFilesystem, MemoryFilesystem, Operation, Refusal, Spool, SpoolOptions, WriteError,
+    inspect_with,
 };
 
 use crate::support::{dir, small};
@@ -250,6 +251,10 @@ fn dead_letters_are_kept_listed_removed_and_purged() {
         .map(|letter| letter.sequence)
         .collect();
     assert_eq!(left, [1, 3, 5]);
+    let look = inspect_with(Arc::new(disk.clone()), dir()).expect("a spool");
+    let mut dead = look.dead().expect("readable").expect("there are some");
+    assert_eq!(dead.records().count(), 3);
+    assert_eq!(dead.verify().expect("readable"), []);
     assert_eq!(spool.dead().purge().expect("purged"), 3);
     assert!(spool.dead().is_empty().expect("readable"));
 }
