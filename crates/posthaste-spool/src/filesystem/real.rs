@@ -76,7 +76,7 @@ impl Filesystem for RealFilesystem {
         }
         // Who owns it is a courtesy to the next one; a full disk must not keep a spool from opening.
         let _ = File::set_len(&file, 0).and_then(|()| file.write_all_at(owner.as_bytes(), 0));
-        Ok(Box::new(file))
+        Ok(Box::new(Locked(file)))
     }
 }
 
@@ -114,5 +114,43 @@ impl SpoolFile for File {
 
     fn is_linked(&self) -> io::Result<bool> {
         Ok(self.metadata()?.nlink() > 0)
+    }
+}
+
+/// A locked file, unlocked when dropped. Closing it would not be enough: a child that this process is just starting
+/// has a copy of it until it runs its own program.
+#[derive(Debug)]
+struct Locked(File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // It is closed next, which frees it as a rule.
+        let _ = self.0.unlock();
+    }
+}
+
+impl SpoolFile for Locked {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        SpoolFile::read_at(&self.0, buffer, offset)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        SpoolFile::write_at(&self.0, bytes, offset)
+    }
+
+    fn set_len(&self, bytes: u64) -> io::Result<()> {
+        SpoolFile::set_len(&self.0, bytes)
+    }
+
+    fn size(&self) -> io::Result<u64> {
+        self.0.size()
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync()
+    }
+
+    fn is_linked(&self) -> io::Result<bool> {
+        self.0.is_linked()
     }
 }

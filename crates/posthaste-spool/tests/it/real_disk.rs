@@ -151,7 +151,10 @@ fn missing_rights_give_a_clear_error() {
     drop(Log::open(&dir, options()).expect("opens"));
     // The build folder may be closed to others; the copy is not.
     let binary = place.path().join("child");
-    fs::copy(child::this_binary(), &binary).expect("copied");
+    // Copied by another process: a file that this one has open for writing, or a child that it is just starting,
+    // cannot be run.
+    let copied = Command::new("cp").arg(child::this_binary()).arg(&binary).status().expect("cp is there");
+    assert!(copied.success(), "could not copy the test binary");
     fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).expect("ours");
     let mut command = child::command(&binary, "open", &dir);
     command.uid(65_534).gid(65_534).current_dir(place.path());
@@ -208,6 +211,27 @@ fn a_second_process_is_told_who_has_the_spool() {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let expected = format!("is in use by process {}", std::process::id());
     assert!(text.contains(&expected), "{text}");
+}
+
+#[test]
+fn the_lock_ends_with_its_owner_even_while_children_are_started() {
+    let place = tempfile::tempdir().expect("a folder");
+    let done = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let _ = Command::new("true").status();
+            }
+        });
+        for _ in 0..300 {
+            let log = Log::open(place.path(), options());
+            if log.is_err() {
+                done.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+            drop(log.expect("the last one is gone"));
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
 }
 
 #[test]
