@@ -146,7 +146,7 @@ impl Shared {
         pieces: &[Range<u64>],
         file: Option<&dyn SpoolFile>,
     ) {
-        if self.observes && !self.is_still_there(number) {
+        if self.has_moved_on(number) {
             self.state.lock().acks.settle(missing);
             return;
         }
@@ -167,6 +167,22 @@ impl Shared {
                 self.aside.keep(self.filesystem.as_ref(), number, piece.clone(), file);
             }
         }
+    }
+
+    /// Whether the spool's owner has recycled this segment since it was looked at, or there is a successor that was
+    /// missed because it came while the folder was listed. What is missing then is not lost.
+    pub(crate) fn has_moved_on(&self, number: u64) -> bool {
+        self.observes && (!self.is_still_there(number) || self.has_missed_one_after(number))
+    }
+
+    fn has_missed_one_after(&self, number: u64) -> bool {
+        let known =
+            self.state.lock().segments.iter().map(|segment| segment.number).find(|next| *next > number);
+        let listed = self.filesystem.list(&self.dir).unwrap_or_default();
+        let next =
+            listed.iter().filter_map(|entry| segment::number_of(&entry.name)).filter(|next| *next > number);
+        // No next one at all, where one is known, is less than that, too: then both are gone.
+        next.min() < known
     }
 
     /// Whether a segment is still what it was when it was first looked at.

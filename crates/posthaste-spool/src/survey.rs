@@ -52,7 +52,7 @@ impl Survey {
         for entry in entries {
             if let Some(number) = segment::number_of(&entry.name) {
                 survey.number_max = survey.number_max.max(number);
-                survey.read_header(filesystem, dir, entry.name, number, entry.bytes)?;
+                survey.take_segment(filesystem, &dir.join(&entry.name), number, entry.bytes)?;
             } else if let Some(number) = segment::spare_number_of(&entry.name) {
                 survey.number_max = survey.number_max.max(number);
                 survey.spares.push((number, entry.bytes));
@@ -65,34 +65,29 @@ impl Survey {
         Ok(survey)
     }
 
-    fn read_header(
+    fn take_segment(
         &mut self,
         filesystem: &dyn Filesystem,
-        dir: &Path,
-        name: String,
+        path: &Path,
         number: u64,
         bytes: u64,
     ) -> Result<(), OpenError> {
-        let path = dir.join(&name);
-        let file = match filesystem.open(&path, OpenMode::Read) {
-            // Its owner has recycled it since the folder was listed.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            file => file.at("open", &path)?,
+        // The owner may recycle it between opening and reading. Then the second look finds nothing.
+        let mut found = read_header(filesystem, path, number)?;
+        if matches!(found, Some(Found::Unreadable)) {
+            found = read_header(filesystem, path, number)?;
+        }
+        let (header, healable) = match found {
+            None => return Ok(()),
+            Some(Found::Sound(header)) => (Some(header), false),
+            Some(Found::Healable(header)) => (Some(header), true),
+            Some(Found::Newer(found)) => return Err(OpenError::Version { path: path.to_path_buf(), found }),
+            Some(Found::Unreadable) => (None, false),
         };
-        let (header, healable) = match Header::read(file.as_ref()).at("read", &path)? {
-            Found::Sound(header) => (header, false),
-            Found::Healable(header) => (header, true),
-            Found::Newer(found) => return Err(OpenError::Version { path, found }),
-            Found::Unreadable => {
-                self.unreadable.push(name);
-                return Ok(());
-            }
-        };
-        let in_order = self.segments.last().is_none_or(|last| last.header.first <= header.first);
-        if header.number == number && in_order {
-            self.segments.push(Surveyed { header, bytes, healable });
-        } else {
-            self.unreadable.push(name);
+        let first_min = self.segments.last().map_or(0, |last| last.header.first);
+        match header.filter(|header| header.first >= first_min) {
+            Some(header) => self.segments.push(Surveyed { header, bytes, healable }),
+            None => self.unreadable.push(segment::name(number)),
         }
         Ok(())
     }
@@ -144,4 +139,16 @@ impl Survey {
     pub(crate) fn meta(&self) -> Option<Bytes> {
         self.tail.as_ref().and_then(|tail| tail.meta.clone())
     }
+}
+
+/// Reads the header of the segment of this number; `None` if its owner has recycled it since the folder was listed.
+fn read_header(filesystem: &dyn Filesystem, path: &Path, number: u64) -> Result<Option<Found>, DiskError> {
+    let file = match filesystem.open(path, OpenMode::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file.at("open", path)?,
+    };
+    Ok(Some(match Header::read(file.as_ref()).at("read", path)? {
+        Found::Sound(header) | Found::Healable(header) if header.number != number => Found::Unreadable,
+        found => found,
+    }))
 }

@@ -1,6 +1,6 @@
 //! Checks every checksum of a spool and tells each thing that is wrong, changing nothing.
 
-use std::{ops::Range, path::PathBuf};
+use std::{io, ops::Range, path::PathBuf};
 
 use thiserror::Error;
 
@@ -106,9 +106,16 @@ impl Inspection {
         problems: &mut Vec<Problem>,
     ) -> Result<(), DiskError> {
         let path = self.shared.segment_path(segment.number);
-        let file = self.shared.open(&path, OpenMode::Read)?;
+        let file = match self.shared.open(&path, OpenMode::Read) {
+            // Its owner has recycled it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            file => file?,
+        };
         let mut scanner = Scanner::new(file, segment.seed.clone(), segment.read_end());
         let mut report = |gap: Gap| {
+            if self.shared.has_moved_on(segment.number) {
+                return;
+            }
             let name = PathBuf::from(segment::name(segment.number));
             for piece in &gap.pieces {
                 problems.push(Problem {
