@@ -13,8 +13,8 @@ use parking_lot::{Condvar, Mutex};
 use crate::error::WriteError;
 
 /// Resolves once the records are as durable as the spool's [`Durability`](crate::Durability) says, with the number
-/// of the first of them. To be awaited in any executor, or waited for on any thread.
-#[derive(Debug)]
+/// of the first of them. Of clones, the last one awaited is woken; the others have the answer when they look. To be awaited in any executor, or waited for on any thread.
+#[derive(Debug, Clone)]
 #[must_use = "until its receipt resolves, nothing is known to be stored"]
 pub struct SpoolReceipt {
     slot: Arc<Slot>,

@@ -4,7 +4,12 @@
 //! it, the spool opens all the same, and a later opening tries again. The one write that matters, cutting the torn
 //! end, has an alternative: the segment is left as it is and the next record starts a new one.
 
-use std::{collections::VecDeque, io, path::Path, sync::Arc};
+use std::{
+    collections::VecDeque,
+    io,
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
 use parking_lot::Mutex;
 
@@ -99,7 +104,15 @@ pub(crate) fn share(
     };
     let damaged_bytes_max = if observes { 0 } else { options.damaged_bytes_max };
     let aside = Aside::new(dir.join(aside::DIR), damaged_bytes_max);
-    Shared { filesystem, dir: dir.to_path_buf(), options, state: Mutex::new(state), aside, observes }
+    Shared {
+        filesystem,
+        dir: dir.to_path_buf(),
+        options,
+        state: Mutex::new(state),
+        aside,
+        observes,
+        on_commit: OnceLock::new(),
+    }
 }
 
 /// Heals headers, moves unreadable segments aside, removes what was left half made.

@@ -8,7 +8,7 @@ use std::{
     io,
     ops::Range,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use bytes::Bytes;
@@ -34,6 +34,17 @@ pub(crate) struct Shared {
     pub(crate) aside: Aside,
     /// Whether another process may own the spool and recycle what is being read here.
     pub(crate) observes: bool,
+    /// Called by the writing thread after each commit.
+    pub(crate) on_commit: OnceLock<Listener>,
+}
+
+/// Something to be called; a type of its own for `Debug`.
+pub(crate) struct Listener(pub(crate) Box<dyn Fn() + Send + Sync>);
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 /// What is known of the committed records.

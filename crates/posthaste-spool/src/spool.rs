@@ -14,7 +14,7 @@ use crate::{
     options::SpoolOptions,
     reader::{Reader, Record},
     receipt::SpoolReceipt,
-    shared::Shared,
+    shared::{Listener, Shared},
     worker::{self, Queue, Running},
 };
 
@@ -66,6 +66,12 @@ impl Spool {
         }
         let pushed = self.queue.push(batch, self.shared.options.pending_bytes_max);
         pushed.map_err(|(batch, reason)| AddError { batch, reason })
+    }
+
+    /// Calls `listener` on the writing thread after each commit, once its receipts have resolved, whether it worked or
+    /// not. It must not wait for the spool. The first listener stays; a second one is not called.
+    pub fn on_commit(&self, listener: impl Fn() + Send + Sync + 'static) {
+        drop(self.shared.on_commit.set(Listener(Box::new(listener))));
     }
 
     /// Unacknowledged records from `from` on whose receipts have resolved, oldest first, as many as both limits

@@ -183,6 +183,9 @@ pub(crate) fn run(mut writer: Writer, queue: Arc<Queue>) -> Result<(), DiskError
             interval
         };
         queue.0.settle(work.bytes, blocked);
+        if let Some(listener) = shared.on_commit.get() {
+            (listener.0)();
+        }
         keep_house(&mut writer, &shared, idle);
         for sync in work.syncs {
             sync.complete(writer.sync().map(|()| 0).map_err(WriteError::from));

@@ -91,6 +91,14 @@ pub enum DeadReason {
 }
 
 impl DeadReason {
+    const ALL: [Self; 5] =
+        [Self::Rejected, Self::TooLarge, Self::Displaced, Self::Withdrawn, Self::Unreadable];
+
+    /// The reason of this [`name`](Self::name).
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+
     /// The reason's name in metrics and in dead-letter files.
     pub fn name(self) -> &'static str {
         match self {
@@ -176,6 +184,12 @@ struct Ended {
 }
 
 impl Counters {
+    /// What an earlier process left. Each item counts as one event until it has been looked at.
+    pub(crate) fn recover(&self, queued: usize, dead: usize) {
+        self.accept(queued + dead);
+        self.ended.lock().dead_lettered += dead as u64;
+    }
+
     pub(crate) fn accept(&self, events: usize) {
         self.accepted.fetch_add(events as u64, SeqCst);
     }
@@ -218,6 +232,9 @@ impl Counters {
 
 /// Where dead letters are kept, oldest first.
 pub trait DeadLetterStore<T>: fmt::Debug + Send + Sync {
+    /// How many are kept.
+    fn count(&self) -> usize;
+
     /// Keeps one more.
     fn push(&self, letter: DeadLetter<T>);
 
@@ -245,6 +262,10 @@ impl<T> DeadLetters<T> {
 }
 
 impl<T: Clone + fmt::Debug + Send + Sync> DeadLetterStore<T> for DeadLetters<T> {
+    fn count(&self) -> usize {
+        self.letters.lock().len()
+    }
+
     fn list(&self) -> Vec<DeadLetter<T>> {
         self.letters.lock().iter().cloned().collect()
     }

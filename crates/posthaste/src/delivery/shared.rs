@@ -64,11 +64,10 @@ struct Room {
 
 impl<T: Item> Shared<T> {
     pub(super) fn new(queue: Arc<dyn Queue<T>>, options: Options<T>, clock: Arc<dyn Clock>) -> Self {
-        let counters = Counters::default();
-        // What an earlier process left: each item counts as one event until it has been looked at.
-        counters.accept(queue.size());
         let in_memory = || Arc::new(DeadLetters::new(options.dead_letters_max));
         let dead_letters = queue.dead_letters().unwrap_or_else(|| in_memory());
+        let counters = Counters::default();
+        counters.recover(queue.size(), dead_letters.count());
         Self {
             dead_letters,
             queue,

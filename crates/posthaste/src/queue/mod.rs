@@ -11,12 +11,16 @@
 
 mod bounded;
 mod receipt;
+#[cfg(feature = "spool")]
+mod spool;
 
 use std::{fmt, sync::Arc};
 
 pub use bounded::{BoundedQueue, ChanQueue, Channel, Heap, InMemoryQueue, Inbox};
 pub use receipt::Receipt;
 pub(crate) use receipt::block_on_within;
+#[cfg(feature = "spool")]
+pub use spool::{SpoolItem, SpoolQueue, UnreadableRecord};
 
 use crate::outcome::{DeadLetterStore, Refusal};
 

@@ -21,4 +21,5 @@ mod queues;
 mod seed_calls;
 mod server;
 mod simulation;
+mod spool;
 mod support;
