@@ -73,3 +73,8 @@ pub use project::{
 #[cfg(feature = "spool")]
 pub use queue::SpoolQueue;
 pub use queue::{ChanQueue, InMemoryQueue, Queue, Receipt, Refused};
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -67,7 +67,7 @@ fn an_event_read_back_is_sent_as_it_would_have_been() {
         for event in events {
             let read = UserEvent::from_record(&event.to_record(), &mut context).unwrap();
             let body = |event: &UserEvent| {
-                serde_json::to_string(&Batch::from_user_events(&[event.clone()])).unwrap()
+                serde_json::to_string(&Batch::from_user_events(std::slice::from_ref(event))).unwrap()
             };
             assert_eq!(body(&read), body(&event));
             assert_eq!(read.context(), event.context());
@@ -82,7 +82,9 @@ fn what_is_left_is_delivered_by_the_next_process_that_opens_the_spool() {
     let first = processor(open(folder.path()), &dead_upstream());
     let events = impressions(&larkspur(), 25);
     let receipts: Vec<_> = events.iter().map(|event| first.process_event(event.clone()).unwrap()).collect();
-    receipts.into_iter().for_each(|receipt| receipt.wait().unwrap());
+    for receipt in receipts {
+        receipt.wait().unwrap();
+    }
     let report = first.close(Duration::ZERO).wait();
     assert_eq!((report.delivered, report.left), (0, 25));
     drop(first);
