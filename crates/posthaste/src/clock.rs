@@ -4,7 +4,8 @@ use std::{
     fmt,
     future::Future,
     pin::Pin,
-    time::{Duration, SystemTime},
+    sync::LazyLock,
+    time::{Duration, Instant, SystemTime},
 };
 
 /// A wait that a [`Clock`] has begun.
@@ -34,10 +35,11 @@ impl Clock for SystemClock {
     }
 
     /// Tokio's time, so that a test which pauses it there owns this clock too.
+    #[expect(clippy::disallowed_methods, reason = "this is where time comes in")]
     fn elapsed(&self) -> Duration {
-        static START: std::sync::OnceLock<tokio::time::Instant> = std::sync::OnceLock::new();
-        let now = tokio::time::Instant::now();
-        now.saturating_duration_since(*START.get_or_init(|| now))
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let start = *START;
+        tokio::time::Instant::now().into_std().saturating_duration_since(start)
     }
 
     fn sleep(&self, duration: Duration) -> Sleep {

@@ -179,11 +179,15 @@ impl<T: Item> Machine<T> {
                 }
             }
         }
-        for group in self.groups.seal_before(self.force_before) {
-            self.make_ready(group);
+        // Groups that must go wait for what may still join them, unless there is no room for it.
+        if self.next_sequence >= self.force_before || self.unleased() == 0 || self.room() == 0 {
+            for group in self.groups.seal_before(self.force_before) {
+                self.make_ready(group);
+            }
         }
         if self.unleased() == 0 {
-            self.force_before = self.next_sequence;
+            // What was to go may have been taken out of the queue instead.
+            self.force_before = self.force_before.min(self.next_sequence);
         }
     }
 
@@ -192,9 +196,13 @@ impl<T: Item> Machine<T> {
         /// Keeps one call's memory and time small.
         const AT_ONCE: usize = 4_096;
         let requests = self.free().saturating_sub(self.ready.len());
-        let room = self.shared.options.window_max().saturating_sub(self.unsettled);
-        let wanted = requests.saturating_mul(self.shared.options.batch_size).min(room).min(AT_ONCE);
+        let wanted = requests.saturating_mul(self.shared.options.batch_size).min(self.room()).min(AT_ONCE);
         (wanted > 0).then_some(wanted)
+    }
+
+    /// How many items more may be leased.
+    fn room(&self) -> usize {
+        self.shared.options.window_max().saturating_sub(self.unsettled)
     }
 
     fn count_lease(&mut self, lease: Lease) {
@@ -316,8 +324,7 @@ impl<T: Item> Machine<T> {
 
     /// The queue's size from which there is something to do: a group could fill, or the queue is full.
     fn wake_at(&self) -> usize {
-        let room = self.shared.options.window_max().saturating_sub(self.unsettled);
-        if room == 0 || self.free() <= self.ready.len() {
+        if self.room() == 0 || self.free() <= self.ready.len() {
             return AWAKE;
         }
         let forced = self.force_before > self.next_sequence;

@@ -8,6 +8,8 @@
 //! Four attributes take some fifty bytes instead of several hundred, a request is written from them by copying, and
 //! making them touches no shared counter. The layout never leaves the process.
 
+use std::cell::RefCell;
+
 use serde_json::Value;
 
 use crate::{
@@ -17,6 +19,9 @@ use crate::{
 
 /// Stands for a name that is written out, since the context has none.
 const WRITTEN_OUT: u16 = u16::MAX;
+
+/// How much of a thread's buffer stays allocated between events.
+const BUFFER_KEPT: usize = 4_096;
 
 /// The attributes of one event, except `$opt_bot_filtering`, which its context has.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,19 +37,14 @@ struct Entry<'a> {
 impl Attributes {
     /// Packs attributes whose values have been checked.
     pub(crate) fn pack<'a>(attributes: impl Iterator<Item = (AttributeRef<'a>, &'a Value)>) -> Self {
-        let mut packed = Vec::with_capacity(64);
-        for (name, value) in attributes {
-            match name {
-                AttributeRef::Index(index) => packed.extend_from_slice(&index.to_le_bytes()),
-                AttributeRef::Names { entity_id, key } => {
-                    packed.extend_from_slice(&WRITTEN_OUT.to_le_bytes());
-                    put_text(&mut packed, entity_id);
-                    put_text(&mut packed, key);
-                }
-            }
-            put_json(&mut packed, value);
-        }
-        Self(packed.into_boxed_slice())
+        // Gathered in a buffer that stays, then copied into exactly as much memory as it takes.
+        thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
+        BUFFER.with_borrow_mut(|packed| {
+            packed.clear();
+            packed.shrink_to(BUFFER_KEPT);
+            attributes.for_each(|(name, value)| put_entry(packed, name, value));
+            Self(packed.as_slice().into())
+        })
     }
 
     /// Writes the attributes as the elements of a JSON list, each followed by a comma.
@@ -90,14 +90,11 @@ impl Attributes {
         self.0.len()
     }
 
-    /// Bytes that the names of the context add to a request.
-    pub(crate) fn names_bytes(&self, context: &Context) -> usize {
-        self.entries()
-            .map(|entry| match entry.name {
-                AttributeRef::Index(index) => context.names.get(index).map_or(0, |name| name.tail.len()),
-                AttributeRef::Names { .. } => 50,
-            })
-            .sum()
+    /// At most how many bytes the names of the context add to a request.
+    pub(crate) fn names_bytes_max(&self, context: &Context) -> usize {
+        /// An index, a length, and a value of one digit.
+        const ENTRY_MIN: usize = 7;
+        self.0.len() / ENTRY_MIN * context.names.tail_bytes_max()
     }
 
     fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
@@ -118,6 +115,18 @@ pub(crate) enum AttributeRef<'a> {
         /// `key` on the wire.
         key: &'a str,
     },
+}
+
+fn put_entry(packed: &mut Vec<u8>, name: AttributeRef<'_>, value: &Value) {
+    match name {
+        AttributeRef::Index(index) => packed.extend_from_slice(&index.to_le_bytes()),
+        AttributeRef::Names { entity_id, key } => {
+            packed.extend_from_slice(&WRITTEN_OUT.to_le_bytes());
+            put_text(packed, entity_id);
+            put_text(packed, key);
+        }
+    }
+    put_json(packed, value);
 }
 
 fn put_text(packed: &mut Vec<u8>, text: &str) {

@@ -200,7 +200,7 @@ impl UserEvent {
                 conversion.details.as_ref().map_or(0, |details| details.tags.len())
             }
         };
-        let names = self.0.attributes.names_bytes(&self.0.context);
+        let names = self.0.attributes.names_bytes_max(&self.0.context);
         let head = self.0.context.text_bytes();
         FIXED
             + (own + details + head + self.0.attributes.heap_bytes() + self.0.uuid.heap_bytes()) * ESCAPED

@@ -96,6 +96,7 @@ impl Eq for Context {}
 pub(crate) struct AttributeNames {
     names: Vec<AttributeName>,
     by_key: FxHashMap<CompactString, u16>,
+    tail_bytes_max: usize,
 }
 
 /// One attribute: its names, and how they are written.
@@ -117,6 +118,8 @@ impl AttributeName {
 }
 
 impl AttributeNames {
+    /// The names of these attributes.
+    ///
     /// An index has 16 bits, the highest of which stands for "written out in the event": names beyond are left to
     /// that slower form. An attribute without an id is not sent, so it has no name here.
     pub(crate) fn new<'a>(attributes: impl IntoIterator<Item = &'a Attribute>) -> Self {
@@ -126,7 +129,9 @@ impl AttributeNames {
             if attribute.id().is_empty() || index == u16::MAX {
                 continue;
             }
-            names.names.push(AttributeName::new(attribute.id(), attribute.key()));
+            let name = AttributeName::new(attribute.id(), attribute.key());
+            names.tail_bytes_max = names.tail_bytes_max.max(name.tail.len());
+            names.names.push(name);
             names.by_key.insert(attribute.key().into(), index);
         }
         names
@@ -134,6 +139,13 @@ impl AttributeNames {
 
     pub(crate) fn index_of(&self, key: &str) -> Option<u16> {
         self.by_key.get(key).copied()
+    }
+
+    /// Bytes of the longest tail, or of one that is written out, less its names.
+    pub(crate) fn tail_bytes_max(&self) -> usize {
+        /// `,"key":"","type":"custom","entity_id":""}` with `{"value":` and a comma.
+        const PUNCTUATION: usize = 60;
+        self.tail_bytes_max + PUNCTUATION
     }
 
     pub(crate) fn get(&self, index: u16) -> Option<&AttributeName> {
