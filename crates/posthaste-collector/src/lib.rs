@@ -1,1 +1,56 @@
-//! posthaste.
+//! The Event API for a developer's machine and for CI: it takes what Optimizely takes, and says what is wrong where
+//! Optimizely is silent.
+//!
+//! The real API answers 204 to nearly everything and throws away what it cannot use. A collector answers the same, so
+//! that any SDK can be pointed at it, but judges every event on its own and keeps the judgement:
+//!
+//! ```text
+//! POST /v1/events ─▶ gunzip ─▶ decode ─▶ judge each event ─┬▶ good ─▶ store ─▶ GET /good  GET /all
+//!                                                          ├▶ bad, with what, where and how to fix it ─▶ GET /bad
+//!                                                          └▶ a repeat: counted only
+//! ```
+//!
+//! | request | answer |
+//! |---|---|
+//! | `POST /v1/events` | 204, empty, whatever the body holds. 413 for a body that is too large, 415 for a compression other than gzip. With `X-Optimizely-Strict: true`, or [`CollectorOptions::strict`], a bad body gets 400 and a JSON list of [`Problem`]s, and nothing of it counts as good |
+//! | `GET /ledger` | [`CollectorLedger`] |
+//! | `GET /good`, `/bad`, `/all` | JSON list of [`GoodEvent`]s, [`BadEvent`]s or both, oldest first; `?visitor=&experiment=&key=&uuid=&limit=&offset=` ([`Filter`]); at most [`PAGE_MAX`] at once, `X-Total-Count` says how many there are |
+//! | `POST /reset` | 204; everything is forgotten, every count is zero |
+//! | `GET /healthz` | 200 |
+//! | another method, another path | 405, 404 |
+//!
+//! Everything is bounded: a body by [`CollectorOptions::body_bytes_max`], before and after decompression, and by
+//! [`EVENTS_PER_BODY_MAX`]; what is kept by [`CollectorOptions::events_max`] and [`STORE_BYTES_MAX`], beyond which
+//! the oldest is forgotten and counted. Nothing is written to disk, nothing is sent anywhere.
+
+// In the order in which a body meets them.
+mod options;
+
+mod http;
+
+mod gunzip;
+
+mod decode;
+
+mod validate;
+
+mod problem;
+
+mod record;
+
+mod store;
+
+mod filter;
+mod ledger;
+
+mod collector;
+
+pub use collector::{Collector, Received};
+pub use filter::Filter;
+pub use http::PAGE_MAX;
+pub use ledger::CollectorLedger;
+pub use options::CollectorOptions;
+pub use problem::{PROBLEMS_PER_BODY_MAX, PROBLEMS_PER_RECORD_MAX, Problem};
+pub use record::{BadEvent, GoodEvent, RECORD_TEXT_BYTES_MAX, Record};
+pub use store::STORE_BYTES_MAX;
+pub use validate::{EVENTS_PER_BODY_MAX, validate_batch};

@@ -1,0 +1,193 @@
+//! The collector itself: what it was told, what it has kept, and the server around it.
+
+use std::{
+    future::{Future, IntoFuture},
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use posthaste::{Clock, SystemClock};
+use tokio::{net::TcpListener, sync::Notify};
+
+use crate::{
+    BadEvent, CollectorLedger, CollectorOptions, Filter, GoodEvent, Problem, Record, http,
+    store::{Kept, STORE_BYTES_MAX, Store},
+    validate::{Judgement, judge},
+};
+
+/// How long [`Collector::serve`] waits for requests under way once it is told to stop.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// A stand-in for the Event API. Cheap to clone; clones are the same collector.
+#[derive(Debug, Clone)]
+pub struct Collector(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    options: CollectorOptions,
+    clock: Arc<dyn Clock>,
+    store: Mutex<Store>,
+}
+
+/// What became of one body.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Received {
+    /// Events without a fault that are now kept.
+    pub good: usize,
+    /// Events with a fault.
+    pub bad: usize,
+    /// Events without a fault that had come before.
+    pub duplicates: usize,
+    /// Whether the body was refused: it is bad, and strict mode is on. Its good events do not count.
+    pub refused: bool,
+    /// What is wrong with the body; at most [`PROBLEMS_PER_BODY_MAX`](crate::PROBLEMS_PER_BODY_MAX).
+    pub problems: Vec<Problem>,
+}
+
+impl Collector {
+    /// An empty collector.
+    pub fn new(options: CollectorOptions) -> Self {
+        Self::with_clock(options, Arc::new(SystemClock))
+    }
+
+    /// An empty collector that stamps what it receives with this clock's time.
+    pub fn with_clock(options: CollectorOptions, clock: Arc<dyn Clock>) -> Self {
+        let store = Mutex::new(Store::new(options.events_max, STORE_BYTES_MAX));
+        Self(Arc::new(Inner { options, clock, store }))
+    }
+
+    /// The HTTP interface, for a server of your own.
+    pub fn router(&self) -> axum::Router {
+        http::router(self.clone())
+    }
+
+    /// Serves HTTP until `shutdown` resolves, then finishes the requests under way, for five seconds at most.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> std::io::Result<()> {
+        let stopping = Arc::new(Notify::new());
+        let stopped = {
+            let stopping = Arc::clone(&stopping);
+            async move {
+                shutdown.await;
+                stopping.notify_one();
+            }
+        };
+        // A client that never finishes its request must not keep the collector from stopping.
+        let patience = async {
+            stopping.notified().await;
+            self.0.clock.sleep(SHUTDOWN_GRACE).await;
+        };
+        tokio::select! {
+            done = axum::serve(listener, self.router()).with_graceful_shutdown(stopped).into_future() => done,
+            () = patience => Ok(()),
+        }
+    }
+
+    /// Judges a body and keeps what is in it: what `POST /v1/events` does, without HTTP.
+    pub fn receive(&self, body: &[u8]) -> Received {
+        self.receive_as(body, self.0.options.strict)
+    }
+
+    /// How much has arrived.
+    pub fn ledger(&self) -> CollectorLedger {
+        self.0.store.lock().ledger()
+    }
+
+    /// The good events that the filter picks, oldest first.
+    pub fn good(&self, filter: &Filter) -> Vec<GoodEvent> {
+        self.good_page(filter).items
+    }
+
+    /// The bad events that the filter picks, oldest first.
+    pub fn bad(&self, filter: &Filter) -> Vec<BadEvent> {
+        self.bad_page(filter).items
+    }
+
+    /// Good and bad events that the filter picks, oldest first.
+    pub fn all(&self, filter: &Filter) -> Vec<Record> {
+        self.page(filter).items
+    }
+
+    /// Forgets everything; every count is zero again.
+    pub fn reset(&self) {
+        self.0.store.lock().clear();
+    }
+
+    pub(crate) fn options(&self) -> &CollectorOptions {
+        &self.0.options
+    }
+
+    pub(crate) fn receive_as(&self, body: &[u8], strict: bool) -> Received {
+        self.take(judge(body, self.0.options.config.as_ref(), self.0.clock.now_ms()), strict)
+    }
+
+    /// Keeps a body that could not even be decompressed.
+    pub(crate) fn receive_unreadable(&self, body: &[u8], problem: Problem, strict: bool) -> Received {
+        self.take(Judgement::of_bad_body(body, problem, self.0.clock.now_ms()), strict)
+    }
+
+    /// The events of a body become visible all at once.
+    fn take(&self, judgement: Judgement, strict: bool) -> Received {
+        let Judgement { records, problems } = judgement;
+        let refused = strict && !problems.is_empty();
+        let mut received = Received { refused, problems, ..Received::default() };
+        let mut store = self.0.store.lock();
+        store.count_request();
+        for record in records {
+            if refused && matches!(record, Record::Good(_)) {
+                continue;
+            }
+            match store.add(record) {
+                Kept::Good => received.good += 1,
+                Kept::Bad => received.bad += 1,
+                Kept::Duplicate => received.duplicates += 1,
+            }
+        }
+        received
+    }
+
+    pub(crate) fn good_page(&self, filter: &Filter) -> Page<GoodEvent> {
+        self.pick(filter, |record| match record {
+            Record::Good(event) if filter.picks_good(event) => Some(&**event),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn bad_page(&self, filter: &Filter) -> Page<BadEvent> {
+        self.pick(filter, |record| match record {
+            Record::Bad(event) if filter.picks_bad(event) => Some(&**event),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn page(&self, filter: &Filter) -> Page<Record> {
+        self.pick(filter, |record| match record {
+            Record::Good(event) => filter.picks_good(event).then_some(record),
+            Record::Bad(event) => filter.picks_bad(event).then_some(record),
+        })
+    }
+
+    fn pick<T: Clone>(&self, filter: &Filter, pick: impl Fn(&Record) -> Option<&T>) -> Page<T> {
+        let (limit, offset) = (filter.limit.unwrap_or(usize::MAX), filter.offset.unwrap_or_default());
+        let mut page = Page { items: Vec::new(), total: 0 };
+        let store = self.0.store.lock();
+        for found in store.records().filter_map(pick) {
+            if page.total >= offset && page.items.len() < limit {
+                page.items.push(found.clone());
+            }
+            page.total += 1;
+        }
+        page
+    }
+}
+
+/// Some of the records that a filter picks, and how many it picks.
+#[derive(Debug)]
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    pub(crate) total: usize,
+}

@@ -1,0 +1,121 @@
+//! What has arrived, oldest first, within bounds.
+//!
+//! Invariants: `events = good + bad + duplicates`; there are never more records or more bytes than allowed, except
+//! that a single record is kept whatever its size; `seen` holds identities of kept records only, so it is bounded too.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::{CollectorLedger, Record, record::Identity};
+
+/// About how many bytes of memory the kept events may take together; beyond it the oldest are forgotten.
+pub const STORE_BYTES_MAX: usize = 1 << 30;
+
+/// Kept records and their counts.
+#[derive(Debug)]
+pub(crate) struct Store {
+    records: VecDeque<Record>,
+    seen: HashMap<Identity, Seen>,
+    ledger: CollectorLedger,
+    bytes: usize,
+    events_max: usize,
+    bytes_max: usize,
+}
+
+/// How many kept records share an identity. At most one of them is good.
+#[derive(Debug, Default)]
+struct Seen {
+    records: usize,
+    good: bool,
+}
+
+/// What became of one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    Good,
+    Bad,
+    Duplicate,
+}
+
+impl Store {
+    pub(crate) fn new(events_max: usize, bytes_max: usize) -> Self {
+        Self {
+            records: VecDeque::new(),
+            seen: HashMap::new(),
+            ledger: CollectorLedger::default(),
+            bytes: 0,
+            events_max,
+            bytes_max,
+        }
+    }
+
+    pub(crate) fn ledger(&self) -> CollectorLedger {
+        self.ledger
+    }
+
+    pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
+        self.records.iter()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new(self.events_max, self.bytes_max);
+    }
+
+    pub(crate) fn count_request(&mut self) {
+        self.ledger.requests += 1;
+    }
+
+    /// Takes one record in, and forgets the oldest where there is no room.
+    pub(crate) fn add(&mut self, record: Record) -> Kept {
+        self.ledger.events += 1;
+        let good = matches!(record, Record::Good(_));
+        if self.is_repeat(&record, good) {
+            self.ledger.duplicates += 1;
+            return Kept::Duplicate;
+        }
+        let kept = if good {
+            self.ledger.good += 1;
+            Kept::Good
+        } else {
+            self.ledger.bad += 1;
+            Kept::Bad
+        };
+        self.bytes += record.bytes();
+        self.records.push_back(record);
+        self.make_room();
+        kept
+    }
+
+    /// Whether the API would drop it as a repeat; remembers it if not.
+    fn is_repeat(&mut self, record: &Record, good: bool) -> bool {
+        let Some(identity) = record.identity() else { return false };
+        let seen = self.seen.entry(identity).or_default();
+        if good && seen.good {
+            return true;
+        }
+        self.ledger.unique += u64::from(seen.records == 0);
+        seen.records += 1;
+        seen.good |= good;
+        false
+    }
+
+    fn make_room(&mut self) {
+        while self.records.len() > self.events_max.max(1)
+            || (self.bytes > self.bytes_max && self.records.len() > 1)
+        {
+            let Some(oldest) = self.records.pop_front() else { break };
+            self.bytes -= oldest.bytes();
+            self.ledger.forgotten += 1;
+            self.forget(&oldest);
+        }
+    }
+
+    fn forget(&mut self, record: &Record) {
+        let Some(identity) = record.identity() else { return };
+        let Some(seen) = self.seen.get_mut(&identity) else { return };
+        seen.records -= 1;
+        seen.good &= matches!(record, Record::Bad(_));
+        if seen.records == 0 {
+            self.seen.remove(&identity);
+        }
+    }
+}

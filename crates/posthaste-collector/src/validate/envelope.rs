@@ -1,0 +1,30 @@
+//! The fields of a body outside its visitors: whose events these are, and who sends them.
+
+use posthaste::ProjectConfig;
+
+use super::{
+    checks::{optional_bool, optional_text},
+    node::Node,
+    project::check_ids_of_project,
+};
+use crate::problem::RecordProblems;
+
+const TEXTS: [&str; 5] = ["project_id", "revision", "client_name", "client_version", "region"];
+const BOOLS: [&str; 2] = ["anonymize_ip", "enrich_decisions"];
+
+/// Notes what is wrong with the envelope of this body.
+pub(super) fn check_envelope(root: &Node<'_>, config: Option<&ProjectConfig>, problems: &mut RecordProblems) {
+    let account = root.get("account_id");
+    if account.id().is_none() {
+        account.expected("a string", "send the datafile's accountId, in quotes", problems);
+    }
+    for key in TEXTS {
+        optional_text(&root.get(key), problems);
+    }
+    for key in BOOLS {
+        optional_bool(&root.get(key), problems);
+    }
+    if let Some(config) = config {
+        check_ids_of_project(root, config, problems);
+    }
+}
