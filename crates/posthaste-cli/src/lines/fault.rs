@@ -13,8 +13,10 @@ pub(crate) enum Fault {
     NotJson(String),
     #[error("not a JSON object: a line is an event, or a batch with `visitors`")]
     NotAnObject,
-    #[error("unknown key {0:?}; an event has type, user_id, attributes, experiment, variation, event, tags, \
-             timestamp and uuid")]
+    #[error(
+        "unknown key {0:?}; an event has type, user_id, attributes, experiment, variation, event, tags, \
+             timestamp and uuid"
+    )]
     UnknownKey(String),
     #[error("{key} does not belong to {kind}")]
     Misplaced { key: &'static str, kind: &'static str },

@@ -33,7 +33,9 @@ impl EventMaker {
         self.user.id.clear();
         self.user.id.push_str(&line.user_id);
         let mut event = match &line.kind {
-            Kind::Impression { experiment, variation } => self.impression(experiment, variation.as_deref())?,
+            Kind::Impression { experiment, variation } => {
+                self.impression(experiment, variation.as_deref())?
+            }
             Kind::Conversion { event, tags } => self.conversion(event, *tags)?,
         };
         if let Some(timestamp_ms) = line.timestamp_ms {
@@ -43,12 +45,6 @@ impl EventMaker {
             event = event.with_uuid(uuid);
         }
         Ok(event)
-    }
-
-    /// The attributes of this line that no event can carry, since the datafile does not know them.
-    pub(crate) fn unknown_attributes(&self) -> impl Iterator<Item = &str> {
-        let is_known = |key: &str| key.starts_with("$opt_") || self.config.attribute_by_key(key).is_some();
-        self.user.attributes.keys().map(String::as_str).filter(move |key| !is_known(key))
     }
 
     fn impression(&self, experiment_key: &str, variation_key: Option<&str>) -> Result<UserEvent, Fault> {
@@ -77,7 +73,8 @@ impl EventMaker {
         if text == self.attributes {
             return Ok(());
         }
-        let attributes: BTreeMap<String, Value> = read("attributes", Some(text).filter(|text| !text.is_empty()))?;
+        let attributes: BTreeMap<String, Value> =
+            read("attributes", Some(text).filter(|text| !text.is_empty()))?;
         self.user.attributes = attributes;
         text.clone_into(&mut self.attributes);
         Ok(())

@@ -13,7 +13,7 @@ mod write;
 
 pub(crate) use fault::Fault;
 pub(crate) use make::EventMaker;
-pub(crate) use parse::{EventLine, Line, parse};
+pub(crate) use parse::{Line, parse};
 pub(crate) use reader::{LineReader, Size};
 pub(crate) use write::{dead_batch_line, dead_event_line, event_line};
 

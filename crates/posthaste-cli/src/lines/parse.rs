@@ -105,16 +105,19 @@ impl<'a> Fields<'a> {
 
     fn dead_letter(self, event: &'a RawValue) -> Result<Line<'a>, Fault> {
         self.refuse_unknown()?;
-        self.refuse("a dead letter", &[
-            ("type", self.kind),
-            ("user_id", self.user_id),
-            ("attributes", self.attributes),
-            ("experiment", self.experiment),
-            ("variation", self.variation),
-            ("tags", self.tags),
-            ("timestamp", self.timestamp),
-            ("uuid", self.uuid),
-        ])?;
+        self.refuse(
+            "a dead letter",
+            &[
+                ("type", self.kind),
+                ("user_id", self.user_id),
+                ("attributes", self.attributes),
+                ("experiment", self.experiment),
+                ("variation", self.variation),
+                ("tags", self.tags),
+                ("timestamp", self.timestamp),
+                ("uuid", self.uuid),
+            ],
+        )?;
         let inner = read(event.get())?;
         if inner.event.is_some_and(is_object) && !inner.has_visitors {
             return Err(Fault::Nested);

@@ -61,6 +61,11 @@ impl<R: BufRead> LineReader<R> {
         self.number
     }
 
+    /// Bytes that a line may have, its end not counted.
+    pub(crate) fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
     /// Hands on what is left of a line that is too long.
     pub(crate) fn rest(&mut self, mut keep: impl FnMut(&[u8])) -> io::Result<()> {
         let mut ended = self.line.ends_with(b"\n");
@@ -121,7 +126,8 @@ mod tests {
 
     #[test]
     fn content_has_no_end_and_no_mark() {
-        let contents: Vec<Vec<u8>> = lines(b"\xEF\xBB\xBFa\r\n b \n\r\n", 9).into_iter().map(|l| l.2).collect();
+        let contents: Vec<Vec<u8>> =
+            lines(b"\xEF\xBB\xBFa\r\n b \n\r\n", 9).into_iter().map(|l| l.2).collect();
         assert_eq!(contents, [&b"a"[..], b" b ", b""]);
     }
 }
