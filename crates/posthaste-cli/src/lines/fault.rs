@@ -51,7 +51,7 @@ pub(crate) enum Fault {
 impl Fault {
     /// The reader counts lines within its text, which has only one.
     pub(super) fn json(error: &serde_json::Error) -> Self {
-        if error.is_data() && error.column() <= 1 {
+        if error.is_data() {
             return Self::NotAnObject;
         }
         Self::NotJson(error.to_string().replace(" at line 1 column ", " at byte "))

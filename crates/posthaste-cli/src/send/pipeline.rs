@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use posthaste::{
-    BatchEventProcessor, HttpEventDispatcher, Ledger, LogEvent, OptionsError, ProjectConfig,
+    BatchEventProcessor, HttpEventDispatcher, Ledger, LogEvent, OptionsError, ProjectConfig, Queue,
     QueueEventDispatcher, RawBatch, Refusal, Region, UserEvent, WhenFull,
 };
 
@@ -141,7 +141,7 @@ impl Pipeline {
 
     /// Writes what is left in the queues, in the form that `send` reads.
     pub(crate) fn keep_leftover(&self, keep: &Keep) {
-        for way in &self.events {
+        if let Some(way) = &self.events {
             for event in way.processor.get_events(usize::MAX) {
                 keep.put(&lines::event_line(&event, &way.config));
             }
@@ -156,13 +156,8 @@ impl Pipeline {
         if let Some(way) = &self.events {
             drop(way.processor.remove(usize::MAX));
         }
-        drop(way_of(&self.batch_queue));
+        drop(self.batch_queue.remove(usize::MAX));
     }
-}
-
-/// The dispatcher lends no way to take requests back, its queue does.
-fn way_of(queue: &ByteBoundQueue<LogEvent>) -> Vec<LogEvent> {
-    posthaste::Queue::remove(queue, usize::MAX)
 }
 
 impl EventWay {
