@@ -73,25 +73,27 @@ fn batches_that_are_left_are_kept_as_they_were() {
 struct Open {
     child: Child,
     stderr: BufReader<std::process::ChildStderr>,
+    metrics: Option<String>,
 }
 
 impl Open {
-    /// Returns once `events` have been taken.
+    /// Returns once `events` have been taken: they come before a bad line that is reported.
     fn start(args: &[&str], events: usize) -> Self {
-        let args = [&["send", "--json", "--datafile", datafile(), "--metrics", "0"], args].concat();
+        let args = [&["send", "--json", "--datafile", datafile()], args].concat();
         let mut child = command(&args).stdin(Stdio::piped()).spawn().unwrap();
-        let input: String = (0..events).map(|user| impression(&format!("user-{user}"))).collect();
+        let mut input: String = (0..events).map(|user| impression(&format!("user-{user}"))).collect();
+        input += "bad\n";
         child.stdin.as_mut().unwrap().write_all(input.as_bytes()).unwrap();
-        let mut run = Self { stderr: BufReader::new(child.stderr.take().unwrap()), child };
-        let metrics = run.stderr_line();
-        let url = metrics.trim_end().strip_prefix("metrics at ").unwrap();
-        let taken = format!("posthaste_events_accepted_total {events}");
-        let started = Instant::now();
-        while !get(url).lines().any(|line| line == taken) {
-            assert!(started.elapsed() < LONG, "{}", get(url));
-            std::thread::yield_now();
+        let mut run = Self { stderr: BufReader::new(child.stderr.take().unwrap()), child, metrics: None };
+        loop {
+            let line = run.stderr_line();
+            if let Some(url) = line.trim_end().strip_prefix("metrics at ") {
+                run.metrics = Some(url.to_owned());
+            } else {
+                assert!(line.starts_with(&format!("line {}: not JSON", events + 1)), "{line}");
+                return run;
+            }
         }
-        run
     }
 
     fn stderr_line(&mut self) -> String {
@@ -118,9 +120,23 @@ fn ctrl_c_and_sigterm_deliver_what_was_read() {
         let (code, report, stderr) = run.end();
         assert_eq!(code, Some(1), "not everything was read: {stderr}");
         assert_eq!(report["total"]["delivered"], 3);
-        assert_eq!(report["stopped"], serde_json::json!({"line": 4, "reason": "signal"}));
+        assert_eq!(report["stopped"], serde_json::json!({"line": 5, "reason": "signal"}));
         assert_eq!(collector.stop()["good"], 3);
     }
+}
+
+#[test]
+fn metrics_are_served_meanwhile() {
+    let endpoint = dead_endpoint();
+    let run = Open::start(&["--endpoint", &endpoint, "--metrics", "0", "--flush-interval", "50ms"], 3);
+    let url = run.metrics.clone().unwrap();
+    let started = Instant::now();
+    while !get(&url).lines().any(|line| line == "posthaste_events_accepted_total 3") {
+        assert!(started.elapsed() < LONG, "{}", get(&url));
+        std::thread::yield_now();
+    }
+    signal(&run.child, rustix::process::Signal::KILL);
+    assert_eq!(run.end().0, None);
 }
 
 #[test]
