@@ -1,2 +1,20 @@
-//! posthaste.
-fn main() {}
+//! The posthaste command line: one file or folder for each command, in `args` the list of them.
+
+mod args;
+mod collect;
+mod completions;
+mod demo;
+mod exit;
+mod lines;
+mod logging;
+mod output;
+mod send;
+mod signals;
+mod validate;
+
+use clap::Parser;
+
+fn main() -> std::process::ExitCode {
+    logging::init();
+    args::Cli::parse().command.run().into()
+}

@@ -1,0 +1,26 @@
+//! `posthaste completions`: what a shell needs to complete commands and options.
+
+use clap::CommandFactory;
+
+use crate::{
+    args::Cli,
+    exit::{Exit, Failure},
+    output::{Audience, Output},
+};
+
+/// The shell whose completions to write.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  posthaste completions bash > ~/.local/share/bash-completion/completions/posthaste
+  posthaste completions zsh > \"${fpath[1]}/_posthaste\"")]
+pub(crate) struct CompletionsArgs {
+    /// Which shell
+    shell: clap_complete::Shell,
+}
+
+pub(crate) fn run(args: &CompletionsArgs) -> Result<Exit, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "posthaste", &mut script);
+    Output::new(Audience::People).say(String::from_utf8_lossy(&script).trim_end());
+    Ok(Exit::Fine)
+}

@@ -1,0 +1,21 @@
+//! The lines that `send` reads, `validate` checks, and dead-letter and leftover files are made of.
+//!
+//! ```text
+//! bytes ─ reader ─▶ one line ─ parse ─▶ Line::Event ─ EventMaker ─▶ UserEvent ─ write ─▶ one line again
+//!                                  └──▶ Line::Batch (a request body, passed on as it is)
+//! ```
+
+mod fault;
+mod make;
+mod parse;
+mod reader;
+mod write;
+
+pub(crate) use fault::Fault;
+pub(crate) use make::EventMaker;
+pub(crate) use parse::{Line, parse};
+pub(crate) use reader::{LineReader, Size};
+pub(crate) use write::{dead_batch_line, dead_event_line, event_line};
+
+/// Bytes that a line may have, unless told otherwise: a full request of the Event API (3.5 MB), and room to wrap it.
+pub(crate) const LINE_BYTES_MAX: usize = 4_000_000;

@@ -1,0 +1,100 @@
+//! Writes events as the lines that `send` reads: the way back, from ids to keys.
+
+use posthaste::{DeadLetter, EventKind, LogEvent, ProjectConfig, UserEvent};
+use serde::Serialize;
+use serde_json::{Map, Value, value::RawValue};
+
+/// An event in the form that `send` reads.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(flatten)]
+    kind: Kind<'a>,
+    user_id: &'a str,
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    attributes: Map<String, Value>,
+    timestamp: i64,
+    uuid: String,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Kind<'a> {
+    Impression {
+        experiment: &'a str,
+        variation: Option<&'a str>,
+    },
+    Conversion {
+        event: &'a str,
+        #[serde(skip_serializing_if = "Map::is_empty")]
+        tags: Map<String, Value>,
+    },
+}
+
+/// An event with the story of its end.
+#[derive(Serialize)]
+struct Dead<'a, E> {
+    event: E,
+    reason: &'a str,
+    status: Option<u16>,
+    text: &'a str,
+    time_ms: i64,
+}
+
+/// The event as a line, its end included.
+pub(crate) fn event_line(event: &UserEvent, config: &ProjectConfig) -> Vec<u8> {
+    line(&written(event, config))
+}
+
+/// The dead event as a line, its end included.
+pub(crate) fn dead_event_line(letter: &DeadLetter<UserEvent>, config: &ProjectConfig) -> Vec<u8> {
+    line(&dead(letter, written(&letter.item, config)))
+}
+
+/// The dead request of a single event as a line, its end included. The body stays as it is.
+pub(crate) fn dead_batch_line(letter: &DeadLetter<LogEvent>) -> Vec<u8> {
+    let body: &RawValue = serde_json::from_slice(letter.item.body()).expect("a request body is JSON");
+    line(&dead(letter, body))
+}
+
+fn dead<T, E>(letter: &DeadLetter<T>, event: E) -> Dead<'_, E> {
+    let DeadLetter { reason, status, text, time_ms, .. } = letter;
+    Dead { event, reason: reason.name(), status: *status, text, time_ms: *time_ms }
+}
+
+fn line(value: &impl Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(value).expect("JSON with text keys, written to memory, cannot fail");
+    line.push(b'\n');
+    line
+}
+
+fn written<'a>(event: &'a UserEvent, config: &'a ProjectConfig) -> Written<'a> {
+    let mut attributes: Map<String, Value> =
+        event.attributes().into_iter().map(|attribute| (attribute.key, attribute.value)).collect();
+    // The project's, not the visitor's: `send` adds it again.
+    attributes.remove("$opt_bot_filtering");
+    Written {
+        kind: kind(event.kind(), config),
+        user_id: event.visitor_id(),
+        attributes,
+        timestamp: event.timestamp_ms(),
+        uuid: event.uuid().to_string(),
+    }
+}
+
+/// The event was made from this datafile, so its ids are there; should one be missing, the id at least is kept.
+fn kind<'a>(kind: &'a EventKind, config: &'a ProjectConfig) -> Kind<'a> {
+    match kind {
+        EventKind::Impression(impression) => {
+            let id = impression.experiment_id();
+            let experiment = config.experiment_by_id(id);
+            let key_of = |id| experiment.and_then(|e| e.variation_by_id(id)).map_or(id, |found| found.key());
+            Kind::Impression {
+                experiment: experiment.map_or(id, |found| found.key()),
+                variation: impression.variation_id().map(key_of),
+            }
+        }
+        EventKind::Conversion(conversion) => {
+            Kind::Conversion { event: conversion.key(), tags: conversion.tags() }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The only place that writes to the terminal: results on stdout, for people or as JSON; everything else on stderr.
+//!
+//! A reader that went away (a closed pipe) is no reason to stop delivering, so nothing here fails.
+
+use std::{
+    fmt::Display,
+    io::{self, IsTerminal, Write},
+};
+
+use indicatif::ProgressBar;
+use serde::Serialize;
+
+/// Whom the results are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    People,
+    Machines,
+}
+
+impl Audience {
+    pub(crate) fn of(json: bool) -> Self {
+        if json { Self::Machines } else { Self::People }
+    }
+}
+
+/// Where a command speaks.
+#[derive(Debug)]
+pub(crate) struct Output {
+    audience: Audience,
+    /// Steps aside while a line is written.
+    bar: ProgressBar,
+}
+
+impl Output {
+    pub(crate) fn new(audience: Audience) -> Self {
+        Self { audience, bar: ProgressBar::hidden() }
+    }
+
+    pub(crate) fn with_bar(mut self, bar: ProgressBar) -> Self {
+        self.bar = bar;
+        self
+    }
+
+    pub(crate) fn audience(&self) -> Audience {
+        self.audience
+    }
+
+    /// The result, in the form that was asked for.
+    pub(crate) fn result<T: Serialize + Display>(&self, result: &T) {
+        match self.audience {
+            Audience::People => self.say(result),
+            Audience::Machines => self.say(json(result)),
+        }
+    }
+
+    /// A line for people; machines do not need it.
+    pub(crate) fn tell(&self, line: impl Display) {
+        if self.audience == Audience::People {
+            self.say(line);
+        }
+    }
+
+    /// A line on stdout.
+    pub(crate) fn say(&self, line: impl Display) {
+        self.bar.suspend(|| {
+            let mut stdout = io::stdout().lock();
+            drop(writeln!(stdout, "{line}").and_then(|()| stdout.flush()));
+        });
+    }
+
+    /// A line on stderr: what went wrong, or what is going on.
+    pub(crate) fn note(&self, line: impl Display) {
+        self.bar.suspend(|| drop(writeln!(io::stderr().lock(), "{line}")));
+    }
+}
+
+/// Writing our own results as JSON cannot fail.
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("JSON with text keys, written to memory, cannot fail")
+}
+
+/// Whether stderr is a terminal whose user has not said no to colours and motion.
+pub(crate) fn stderr_is_lively() -> bool {
+    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stderr().is_terminal() && !no_color
+}
+
+/// A number with a comma between thousands.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A number and what it counts, in the singular where it is one.
+pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(number), if number == 1 { one } else { many })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_thousands() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}

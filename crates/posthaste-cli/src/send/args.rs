@@ -1,0 +1,136 @@
+//! The arguments of `posthaste send`.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use posthaste::{DEFAULT_BATCH_SIZE, DEFAULT_EVENT_QUEUE_SIZE, Strict};
+
+use crate::{args, lines};
+
+/// Send events and batches, and account for every one.
+///
+/// The input has one JSON object on each line. An event is named by the keys of the datafile:
+///
+/// {"type": "impression", "user_id": "ann", "experiment": "checkout", "variation": "green"}
+///
+/// {"type": "conversion", "user_id": "ann", "event": "purchase", "tags": {"revenue": 4200}}
+///
+/// with, if wanted, "attributes": {…}, "timestamp": milliseconds or an RFC 3339 time (default: now), and "uuid"
+/// (default: a new one). Give both, and sending a line twice counts once. A line with "visitors" is a whole Event API
+/// batch, sent as it is, byte for byte; it needs no datafile. A line of a --dead-letters file is sent again.
+///
+/// A bad line is reported and, with --rejects, kept; it does not stop the others. The exit code is 0 only if
+/// everything was delivered.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  posthaste send --datafile datafile.json events.jsonl
+  posthaste send --datafile datafile.json --batch-size 500 --rejects bad.jsonl --dead-letters dead.jsonl < events.jsonl
+  posthaste send --endpoint http://127.0.0.1:8080/v1/events batches.jsonl
+  posthaste send --datafile datafile.json --max-time 5m --leftover left.jsonl events.jsonl
+  posthaste send --datafile datafile.json left.jsonl                send what was left")]
+#[expect(clippy::struct_field_names, reason = "options are named as people call them")]
+pub(crate) struct SendArgs {
+    /// Lines of events and batches; `-` or nothing is standard input
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The project's datafile; needed as soon as a line is an event
+    #[arg(long, value_name = "FILE")]
+    pub(crate) datafile: Option<PathBuf>,
+    /// Where to send to [default: the Event API of the project's or the batch's region]
+    #[arg(long, value_name = "URL", value_parser = endpoint)]
+    pub(crate) endpoint: Option<String>,
+
+    /// Events that share a request, at most
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH_SIZE)]
+    pub(crate) batch_size: usize,
+    /// Events (and batches) that wait in memory, at most [default: 2000, or enough to keep --in-flight requests busy]
+    #[arg(long, value_name = "N")]
+    queue_size: Option<usize>,
+    /// How often to send what does not fill a batch
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = args::duration)]
+    pub(crate) flush_interval: Duration,
+    /// Requests under way at once, at most
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) in_flight: usize,
+    /// Bytes of a request, at most
+    #[arg(long, value_name = "BYTES", default_value_t = 3_500_000)]
+    pub(crate) max_batch_bytes: usize,
+    /// Bytes of a line, at most
+    #[arg(long, value_name = "BYTES", default_value_t = lines::LINE_BYTES_MAX)]
+    pub(crate) max_line_bytes: usize,
+    /// How long a request may take
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = args::duration)]
+    pub(crate) request_timeout: Duration,
+
+    /// Compress requests: for a relay or a collector; whether the Event API takes it is not documented
+    #[arg(long)]
+    pub(crate) gzip: bool,
+    /// Ask the API to refuse bad events rather than drop them silently: off, on, or a share of requests such as 0.01
+    #[arg(long, value_name = "WHEN", default_value = "off", value_parser = strict)]
+    pub(crate) strict: Strict,
+    /// The name to report events under [default: posthaste]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) client_name: Option<String>,
+    /// The version to report events under [default: posthaste's]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) client_version: Option<String>,
+
+    /// Add lines that cannot be sent to this file, as they came
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejects: Option<PathBuf>,
+    /// Add events that the API refused to this file, with its reasons; `send` reads it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dead_letters: Option<PathBuf>,
+    /// Add events that were read and not delivered to this file; `send` reads it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) leftover: Option<PathBuf>,
+    /// Stop reading and delivering after this time
+    #[arg(long, value_name = "TIME", value_parser = args::duration)]
+    pub(crate) max_time: Option<Duration>,
+    /// How long to go on delivering after Ctrl-C or SIGTERM; a second one quits at once
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = args::duration)]
+    pub(crate) drain: Duration,
+    /// Serve Prometheus metrics meanwhile, at /metrics of this address; a port alone means 127.0.0.1
+    #[arg(long, value_name = "ADDR", value_parser = args::address)]
+    pub(crate) metrics: Option<SocketAddr>,
+    /// Write the result as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl SendArgs {
+    /// The input's path; `None` for standard input.
+    pub(crate) fn input(&self) -> Option<&Path> {
+        self.file.as_deref().filter(|path| *path != Path::new("-"))
+    }
+
+    /// Two rounds of requests: one under way, one to follow it.
+    pub(crate) fn queue_size(&self) -> usize {
+        let two_rounds = self.in_flight.saturating_mul(self.batch_size).saturating_mul(2);
+        self.queue_size.unwrap_or(two_rounds.clamp(DEFAULT_EVENT_QUEUE_SIZE, 100_000.max(self.batch_size)))
+    }
+}
+
+fn endpoint(text: &str) -> Result<String, String> {
+    let address = text.parse::<axum::http::Uri>().ok();
+    let is_complete = address.as_ref().is_some_and(|address| {
+        matches!(address.scheme_str(), Some("http" | "https"))
+            && address.host().is_some_and(|host| !host.is_empty())
+    });
+    let example = "give a whole URL, such as https://logx.optimizely.com/v1/events";
+    if is_complete { Ok(text.to_owned()) } else { Err(example.to_owned()) }
+}
+
+fn strict(text: &str) -> Result<Strict, String> {
+    match text {
+        "off" => Ok(Strict::Off),
+        "on" => Ok(Strict::On),
+        share => match share.parse::<f64>() {
+            Ok(share) if (0.0..=1.0).contains(&share) => Ok(Strict::Sampled(share)),
+            _ => Err("give off, on, or a share of requests from 0 to 1".to_owned()),
+        },
+    }
+}

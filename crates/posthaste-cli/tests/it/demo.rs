@@ -1,0 +1,41 @@
+//! `posthaste demo`.
+
+use crate::support::run;
+
+#[test]
+fn both_sides_agree_on_every_event() {
+    let ran = run(&["demo"]);
+    ran.ended(0);
+    assert!(ran.stdout.contains("green_button"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("dead-lettered + 0 left"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("Both sides agree"), "{}", ran.stdout);
+    assert_eq!(ran.stderr, "");
+}
+
+#[test]
+fn the_books_are_balanced_in_json_too() {
+    let books = run(&["demo", "--json"]).ended(0).json();
+    assert_eq!(books["agree"], true);
+    assert_eq!(books["sent"]["balances"], true);
+    assert_eq!(books["sent"]["events"], books["received"]["good"]);
+    assert_eq!(books["comparison"]["matched"], books["sent"]["events"]);
+    let visitors =
+        books["variations"].as_array().unwrap().iter().map(|row| row["visitors"].as_u64().unwrap());
+    assert_eq!(visitors.sum::<u64>(), 1_000);
+}
+
+#[test]
+fn a_seed_decides_the_numbers() {
+    let numbers = |seed| run(&["demo", "--json", "--seed", seed]).ended(0).json()["variations"].clone();
+    assert_eq!(numbers("7"), numbers("7"));
+    assert_ne!(numbers("7"), numbers("8"));
+}
+
+#[test]
+fn about_as_many_events_as_asked_for_are_sent() {
+    let books = run(&["demo", "--json", "--events", "5000"]).ended(0).json();
+    let events = books["sent"]["events"].as_u64().unwrap();
+    assert!((4_700..5_300).contains(&events), "{events}");
+    run(&["demo", "--json", "--events", "1"]).ended(0);
+    run(&["demo", "--events", "0"]).ended(2);
+}

@@ -1,0 +1,94 @@
+//! Help, versions, usage errors, and what is written where.
+
+use crate::support::{command, datafile, run};
+
+#[test]
+fn every_command_teaches_with_examples() {
+    let ran = run(&["--help"]);
+    ran.ended(0);
+    for (name, example) in [
+        ("demo", "posthaste demo --events 50000 --seed 7"),
+        ("send", "posthaste send --datafile datafile.json events.jsonl"),
+        ("collect", "posthaste collect --datafile datafile.json"),
+        ("validate", "posthaste validate datafile.json"),
+        ("completions", "posthaste completions bash"),
+    ] {
+        assert!(ran.stdout.contains(name), "{}", ran.stdout);
+        let help = run(&[name, "--help"]);
+        help.ended(0);
+        assert!(help.stdout.contains("Examples:") && help.stdout.contains(example), "{}", help.stdout);
+    }
+    for option in ["--rejects", "--dead-letters", "--leftover", "--max-time", "--drain", "--strict"] {
+        assert!(run(&["send", "--help"]).stdout.contains(option), "{option}");
+    }
+}
+
+#[test]
+fn the_version_is_known() {
+    let ran = run(&["--version"]);
+    assert_eq!(ran.stdout, format!("posthaste {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn completions_name_the_commands() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ran = run(&["completions", shell]);
+        assert!(ran.ended(0).stdout.contains("validate"), "{shell}");
+    }
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    for args in [
+        &[][..],
+        &["fly"],
+        &["send", "--fly"],
+        &["send", "--strict", "sometimes"],
+        &["send", "--strict", "1.5"],
+        &["send", "--flush-interval", "30"],
+        &["send", "--drain", "-1s"],
+        &["send", "--endpoint", "logx.optimizely.com"],
+        &["send", "--batch-size", "many"],
+        &["send", "--datafile", datafile(), "--batch-size", "0"],
+        &["send", "--datafile", datafile(), "--batch-size", "11", "--queue-size", "10"],
+        &["send", "--in-flight", "0"],
+        &["send", "--rejects", "same", "--leftover", "./same"],
+        &["collect", "--listen", "nowhere"],
+        &["demo", "--events", "-1"],
+        &["validate"],
+        &["completions", "tcsh"],
+    ] {
+        let ran = run(args);
+        assert_eq!(ran.ended(2).stdout, "", "{args:?}");
+        assert!(!ran.stderr.is_empty() && !ran.stderr.contains("panicked"), "{args:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_failure_is_one_line_with_what_where_and_what_to_do() {
+    for (args, part) in [
+        (&["send", "no-such-file"][..], "failed to read \"no-such-file\""),
+        (&["send", "--datafile", "no-such-file"], "check the path"),
+        (&["send", "/"], "failed to read \"/\""),
+        (&["send", "--rejects", "/no/such/folder/file"], "check the folder"),
+        (&["validate", "no-such-file"], "failed to read"),
+        (&["collect", "--datafile", "no-such-file"], "failed to read"),
+    ] {
+        let ran = run(args);
+        ran.ended(1);
+        assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+        assert!(ran.stderr.starts_with("posthaste: ") && ran.stderr.contains(part), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn nothing_but_text_goes_into_a_pipe() {
+    for no_color in [None, Some("1")] {
+        for args in [&["demo"][..], &["send", "--help"], &["send", "no-such-file"], &["--fly"]] {
+            let mut command = command(args);
+            no_color.map(|value| command.env("NO_COLOR", value));
+            let output = command.output().unwrap();
+            assert!(![output.stdout, output.stderr].concat().contains(&0x1b), "{args:?}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! `posthaste validate`.
+
+use std::fs;
+
+use posthaste::ProjectConfig;
+
+use crate::support::{Files, datafile, impression, recorded_bodies, run, run_with, vector};
+
+#[test]
+fn datafiles_are_judged_as_the_library_judges_them() {
+    let mut paths: Vec<_> =
+        fs::read_dir(vector("datafiles")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.extend(["larkspur.json", "larkspur_r43.json", "larkspur_eu.json"].map(vector));
+    assert!(paths.len() > 30);
+    for path in paths {
+        let parsed = ProjectConfig::from_datafile(fs::read(&path).unwrap());
+        let ran = run(&["validate", "--json", path.to_str().unwrap()]);
+        let found = ran.ended(i32::from(parsed.is_err())).json();
+        assert_eq!(found["sound"], parsed.is_ok(), "{path:?}");
+        match parsed {
+            Ok(config) => assert_eq!(found["warnings"], serde_json::json!(config.warnings()), "{path:?}"),
+            Err(error) if found["kind"] == "datafile" => {
+                assert_eq!(found["problems"][0]["problem"], error.to_string(), "{path:?}");
+            }
+            Err(_) => assert!(found["problems_total"].as_u64() > Some(0), "{path:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_datafile_is_summed_up_in_a_line() {
+    let ran = run(&["validate", datafile()]);
+    let line = "datafile (project 10000002, revision 42, region US: 10 experiments, 6 events, 6 attributes): sound\n";
+    assert_eq!(ran.ended(0).stdout, line);
+}
+
+#[test]
+fn events_are_checked_line_by_line() {
+    let events = vector("larkspur.events.jsonl");
+    let events = events.to_str().unwrap();
+    let ran = run(&["validate", "--datafile", datafile(), events]);
+    assert_eq!(ran.ended(0).stdout, "events (1,699 lines): sound\n");
+
+    let text = impression("ann")
+        + "\n"
+        + r#"{"type":"impression","user_id":"a","experiment":"checkout_button","variation":"blue"}"#
+        + "\n{\n"
+        + &impression("bob").replace("1795500003394", "1795500003");
+    let ran = run_with(&["validate", "--json", "--datafile", datafile(), "-"], text.as_bytes());
+    let found = ran.ended(1).json();
+    assert_eq!(found["kind"], "events");
+    let lines: Vec<_> = found["problems"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|problem| problem["line"].as_u64().unwrap())
+        .collect();
+    assert_eq!(lines, [3, 4, 5]);
+
+    let ran = run_with(&["validate", "-"], text.as_bytes());
+    assert!(ran.ended(1).stdout.contains("warning: without --datafile"), "{}", ran.stdout);
+}
+
+#[test]
+fn problems_are_listed_up_to_a_bound() {
+    let text = impression("ann") + &"{}\n".repeat(150);
+    let ran = run_with(&["validate", "-"], text.as_bytes());
+    assert!(ran.ended(1).stdout.contains("… and 50 more"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("line 101:") && !ran.stdout.contains("line 102:"));
+}
+
+#[test]
+fn batches_are_checked_alone_and_by_lines() {
+    let bodies = recorded_bodies("javascript-sdk-6.6.1-node.requests.jsonl");
+    let ran = run_with(&["validate", "--json", "-"], bodies[0].as_bytes());
+    assert_eq!(ran.json()["kind"], "batch");
+    let problems = posthaste_collector::validate_batch(bodies[0].as_bytes(), None);
+    assert_eq!(ran.json()["problems_total"], problems.len());
+    let ran = run_with(&["validate", "--json", "-"], br#"{"account_id": "1", "visitors": 5}"#);
+    assert!(ran.ended(1).json()["problems"][0]["problem"].as_str().unwrap().starts_with("visitors: "));
+    let lines = bodies[..2].join("\n");
+    assert_eq!(run_with(&["validate", "--json", "-"], lines.as_bytes()).json()["kind"], "events");
+}
+
+#[test]
+fn whatever_comes_in_is_answered_with_words() {
+    let files = Files::new();
+    for (text, kind) in [
+        (&b""[..], "nothing"),
+        (b" \n\n", "nothing"),
+        (b"null", "datafile"),
+        (b"[]", "datafile"),
+        (b"{}", "datafile"),
+        (b"{\"version\": \"4\", \"experiments\": [", "datafile"),
+        (b"{\"account_id\": \"1\", \"visitors\": [NaN", "batch"),
+        (b"\xff\xfe\n\x00", "events"),
+        (b"hello\n", "events"),
+        (br#"{"type": "conversion"}"#, "events"),
+    ] {
+        let ran = run(&["validate", "--json", &files.write("input", text)]);
+        assert_eq!(ran.ended(1).json()["kind"], kind, "{text:?}");
+    }
+}
