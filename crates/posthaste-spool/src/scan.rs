@@ -138,7 +138,8 @@ impl Scanner {
     }
 }
 
-/// Reads what can be read; blocks that cannot are zeros. Fails only when nothing can be read at all.
+/// Reads what can be read; blocks that cannot are zeros. Fails only when nothing of the file can be read: then it
+/// is not the blocks that are bad.
 pub(crate) fn read_past_bad_blocks(
     file: &dyn SpoolFile,
     buffer: &mut [u8],
@@ -161,6 +162,7 @@ pub(crate) fn read_past_bad_blocks(
             done += block.len();
         }
     }
+    let readable = readable || file.read_at(&mut [0], 0).is_ok();
     if readable { Ok(done) } else { Err(error) }
 }
 
@@ -212,6 +214,14 @@ mod tests {
         for (number, block) in buffer.chunks(BLOCK_BYTES).enumerate() {
             assert!(block.iter().all(|byte| *byte == if number == 3 { 0 } else { 7 }));
         }
+    }
+
+    #[test]
+    fn a_bad_block_read_on_its_own_counts_as_zeros_while_the_file_is_readable() {
+        let mut buffer = vec![1; 100];
+        let read = read_past_bad_blocks(&BadBlocks(vec![3]), &mut buffer, 3 * BLOCK_BYTES as u64);
+        assert_eq!(read.expect("the file is readable"), 100);
+        assert!(buffer.iter().all(|byte| *byte == 0));
     }
 
     #[test]
