@@ -40,6 +40,11 @@ impl LogEvent {
         Ok(Self { end_point: end_point.into(), body, events, visitors })
     }
 
+    /// A request of this event alone.
+    pub fn of_event(end_point: impl Into<Arc<str>>, event: &UserEvent) -> Self {
+        Self::of_events(end_point.into(), std::iter::once(event))
+    }
+
     pub(crate) fn of_events<'a>(
         end_point: Arc<str>,
         events: impl ExactSizeIterator<Item = &'a UserEvent> + Clone,

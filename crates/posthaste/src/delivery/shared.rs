@@ -220,6 +220,14 @@ impl<T: Item> QueueWatcher for Shared<T> {
         self.room_made();
     }
 
+    fn adding(&self, events: usize) {
+        self.counters.accept(events);
+    }
+
+    fn not_added(&self, events: usize) {
+        self.counters.unaccept(events);
+    }
+
     fn not_stored(&self, events: usize) {
         self.counters.unaccept(events);
         self.counters.refuse(events, &Refusal::Storage(String::new()));
@@ -243,6 +251,18 @@ impl<T: Item> QueueWatcher for Weak<Shared<T>> {
     fn changed(&self) {
         if let Some(shared) = self.upgrade() {
             shared.changed();
+        }
+    }
+
+    fn adding(&self, events: usize) {
+        if let Some(shared) = self.upgrade() {
+            shared.adding(events);
+        }
+    }
+
+    fn not_added(&self, events: usize) {
+        if let Some(shared) = self.upgrade() {
+            shared.not_added(events);
         }
     }
 

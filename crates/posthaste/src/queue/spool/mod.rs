@@ -16,7 +16,7 @@ use std::{
     },
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use posthaste_spool::{OpenError, Spool, SpoolOptions, SpoolReceipt, WriteError};
 
 pub use self::codec::{SpoolItem, UnreadableRecord};
@@ -50,10 +50,17 @@ struct Inner<T> {
 #[derive(Default)]
 struct Adding {
     closed: bool,
-    /// Receipts of items in the order in which they were added, and how many events each carries.
-    receipts: VecDeque<(SpoolReceipt, usize)>,
+    /// In the order in which they were added.
+    receipts: VecDeque<Outstanding>,
     /// Goes with the next item.
     meta: Option<bytes::Bytes>,
+}
+
+/// Items of one commit, of which nobody knows yet whether they are stored.
+struct Outstanding {
+    receipt: SpoolReceipt,
+    items: usize,
+    events: usize,
 }
 
 #[derive(Default)]
@@ -104,24 +111,61 @@ impl<T: SpoolItem> SpoolQueue<T> {
         self.0.adding.lock().meta = Some(meta.into());
     }
 
+    /// Stores these items and the metadata in one commit: all of it is there after a crash, or nothing. The ledger of the
+    /// pipeline that the queue serves counts them as accepted. For a single producer, which waits for each receipt before
+    /// it goes on: then the metadata never tells of items that are not there.
+    pub fn add_all(&self, items: Vec<T>, meta: impl Into<bytes::Bytes>) -> Result<Receipt, Refused<Vec<T>>> {
+        let records = items.iter().map(|item| item.to_record().into()).collect();
+        let events = items.iter().map(SpoolItem::events).sum();
+        let watcher = self.0.watcher.get();
+        // Counted first: they may be delivered before this returns.
+        watcher.inspect(|watcher| watcher.adding(events));
+        let added = self.0.add(self.0.adding.lock(), records, Some(meta.into()), events);
+        added.map_err(|(reason, _meta)| {
+            watcher.inspect(|watcher| watcher.not_added(events));
+            Refused { item: items, reason }
+        })
+    }
+
     fn decode(record: &[u8], context: &mut Option<Arc<Context>>) -> Result<T, UnreadableRecord> {
         T::from_record(record, context)
     }
 }
 
 impl<T: SpoolItem> Inner<T> {
+    /// The lock is held while the spool takes the records, so that receipts stand in their order. A refusal gives the
+    /// metadata back.
+    fn add(
+        &self,
+        mut adding: MutexGuard<'_, Adding>,
+        records: Vec<bytes::Bytes>,
+        meta: Option<bytes::Bytes>,
+        events: usize,
+    ) -> Result<Receipt, (Refusal, Option<bytes::Bytes>)> {
+        if adding.closed {
+            return Err((Refusal::Closed, meta));
+        }
+        let items = records.len();
+        let added = self.spool.add_batch(records, meta);
+        let receipt = added.map_err(|refused| (refusal(&refused.reason), refused.batch.meta))?;
+        self.unresolved.fetch_add(items, SeqCst);
+        adding.receipts.push_back(Outstanding { receipt: receipt.clone(), items, events });
+        drop(adding);
+        Ok(Receipt::pending(async move { receipt.await.map(drop).map_err(|error| not_stored(&error)) }))
+    }
+
     /// Called by the spool after each commit, whether it worked or not.
     fn committed(&self) {
         let mut not_stored = 0;
         let mut adding = self.adding.lock();
-        while let Some((receipt, events)) = adding.receipts.front() {
+        while let Some(Outstanding { receipt, items, events }) = adding.receipts.front() {
             match receipt.try_get() {
                 None => break,
                 Some(Ok(_)) => {}
                 Some(Err(_)) => not_stored += events,
             }
+            self.unresolved.fetch_sub(*items, SeqCst);
             adding.receipts.pop_front();
-            self.unresolved.fetch_sub(1, SeqCst);
         }
         drop(adding);
         let Some(watcher) = self.watcher.get() else { return };
@@ -177,23 +221,14 @@ impl<T: SpoolItem> Inner<T> {
 impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
     fn add(&self, item: T) -> Result<Receipt, Refused<T>> {
         let record = bytes::Bytes::from(item.to_record());
-        // Held while the spool takes it, so that receipts stand in the order of their records.
         let mut adding = self.0.adding.lock();
-        if adding.closed {
-            return Err(Refused { item, reason: Refusal::Closed });
-        }
         let meta = adding.meta.take();
-        let receipt = match self.0.spool.add_batch(vec![record], meta) {
-            Ok(receipt) => receipt,
-            Err(refused) => {
-                adding.meta = refused.batch.meta;
-                return Err(Refused { item, reason: refusal(&refused.reason) });
+        self.0.add(adding, vec![record], meta, item.events()).map_err(|(reason, meta)| {
+            if meta.is_some() {
+                self.0.adding.lock().meta = meta;
             }
-        };
-        self.0.unresolved.fetch_add(1, SeqCst);
-        adding.receipts.push_back((receipt.clone(), item.events()));
-        drop(adding);
-        Ok(Receipt::pending(async move { receipt.await.map(drop).map_err(|error| not_stored(&error)) }))
+            Refused { item, reason }
+        })
     }
 
     fn get(&self, count: usize) -> Vec<T> {
