@@ -38,6 +38,10 @@ pub(crate) enum Failure {
     Write { path: PathBuf, source: io::Error },
     #[error("failed to read datafile {path:?}: {source}; download it again, or `posthaste validate` it")]
     Datafile { path: PathBuf, source: posthaste::DatafileError },
+    #[error("failed to open the spool {dir:?}: {source}")]
+    Spool { dir: PathBuf, source: posthaste_spool::OpenError },
+    #[error("{0}")]
+    Refused(String),
     #[error("failed to listen on {address}: {source}; choose another address, or port 0 for any free one")]
     Listen { address: SocketAddr, source: io::Error },
     #[error("failed to start delivery: {0}")]

@@ -10,6 +10,7 @@ mod logging;
 mod output;
 mod send;
 mod signals;
+mod spool;
 mod validate;
 
 use clap::Parser;

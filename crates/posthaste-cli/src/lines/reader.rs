@@ -28,6 +28,16 @@ impl<R: BufRead> LineReader<R> {
         Self { input, line: Vec::new(), number: 0, bytes_max }
     }
 
+    /// Lines of an input of which this many have been read already.
+    pub(crate) fn after(lines: u64, input: R, bytes_max: usize) -> Self {
+        Self { number: lines, ..Self::new(input, bytes_max) }
+    }
+
+    /// What it reads from.
+    pub(crate) fn input(&self) -> &R {
+        &self.input
+    }
+
     /// Reads the next line; `None` at the end.
     pub(crate) fn advance(&mut self) -> io::Result<Option<Size>> {
         self.line.clear();

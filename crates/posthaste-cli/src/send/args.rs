@@ -8,7 +8,7 @@ use std::{
 
 use posthaste::{DEFAULT_BATCH_SIZE, DEFAULT_EVENT_QUEUE_SIZE, Strict};
 
-use crate::{args, lines};
+use crate::{args, lines, spool};
 
 const ABOUT: &str = r#"Send events and batches, and account for every one.
 
@@ -74,6 +74,19 @@ pub(crate) struct SendArgs {
     /// The version to report events under [default: posthaste's]
     #[arg(long, value_name = "VERSION")]
     pub(crate) client_version: Option<String>,
+
+    /// Keep events on disk, in this folder, until they are delivered; the same command again takes up where one ended
+    ///
+    /// How far the input has been read is stored together with its events. So a run that was killed, in whatever way, is
+    /// taken up by the same command again: no event is lost, and none is made twice. The input has to be a file; it is
+    /// told by its content, so it may be renamed, and lines may be added to it. A spool that holds the rest of another
+    /// input is refused: `posthaste spool drain DIR` sends it. Of lines that are not taken, the last ones may be told
+    /// and kept again after a kill.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["leftover", "queue_size"])]
+    pub(crate) spool: Option<PathBuf>,
+    /// Bytes of the spool on disk, at most; a full spool makes the reader wait
+    #[arg(long, value_name = "SIZE", default_value = spool::DEFAULT_SIZE, value_parser = spool::size, requires = "spool")]
+    pub(crate) spool_size: u64,
 
     /// Add lines that cannot be sent to this file, as they came
     #[arg(long, value_name = "FILE")]

@@ -81,7 +81,7 @@ async fn stop(job: &Job<'_>, patience: Duration, signals: &mut Signals) {
     let closing = job.pipeline.close(patience);
     // Closing has freed a reader that waited for room.
     job.progress.stop();
-    let left = job.pipeline.ledger().queued;
+    let left = job.pipeline.books().total.queued;
     if left > 0 && !patience.is_zero() {
         job.output.note(format_args!(
             "posthaste: stopping; {} to deliver within {patience:?}; Ctrl-C again quits at once",

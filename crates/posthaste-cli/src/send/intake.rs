@@ -9,15 +9,18 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use posthaste::Refusal;
 use tokio::sync::oneshot;
 
 use super::{
     keep::Keep,
     pipeline::{NotTaken, Pipeline},
+    tracked::{Place, Tracked},
 };
 use crate::{
     lines::{self, EventMaker, Fault, Line, LineReader, Size},
     output::Output,
+    spool::Position,
 };
 
 /// Rejected lines that are reported one by one; the others are counted.
@@ -36,6 +39,8 @@ pub(crate) enum End {
     Unreadable(io::Error),
     /// A line that was refused could not be kept.
     NotKept,
+    /// Lines could not be stored in the spool.
+    NotStored(Refusal),
 }
 
 /// How far reading has come. Shared with whoever wants to know.
@@ -59,7 +64,11 @@ impl Progress {
 }
 
 pub(crate) struct Intake<R> {
-    pub(crate) lines: LineReader<R>,
+    pub(crate) lines: LineReader<Tracked<R>>,
+    /// Where reading began, of earlier runs too.
+    pub(crate) start: Position,
+    /// Behind the last line that was dealt with.
+    pub(crate) place: Place,
     /// `None` without a datafile.
     pub(crate) maker: Option<EventMaker>,
     pub(crate) pipeline: Arc<Pipeline>,
@@ -74,6 +83,7 @@ impl<R: BufRead + Send + 'static> Intake<R> {
         let (sender, receiver) = oneshot::channel();
         std::thread::Builder::new().name("intake".to_owned()).spawn(move || {
             let end = self.run();
+            let end = self.conclude(end);
             drop(self);
             drop(sender.send(end));
         })?;
@@ -96,7 +106,35 @@ impl<R: BufRead + Send + 'static> Intake<R> {
                 return end;
             }
             progress.lines.fetch_add(1, Relaxed);
-            progress.bytes.fetch_add(self.lines.raw().len() as u64, Relaxed);
+            self.place = self.lines.input().place();
+            progress.bytes.store(self.place.bytes, Relaxed);
+            if let Err(not_taken) = self.pipeline.line_done(|| self.position()) {
+                return not_taken.into();
+            }
+        }
+    }
+
+    /// Sees to it that what was read is safe, unless nothing can be made safe any more.
+    fn conclude(&self, end: End) -> End {
+        if matches!(end, End::NotStored(_)) {
+            return end;
+        }
+        let position = Position { done: matches!(end, End::Input), ..self.position() };
+        self.pipeline.reading_done(position).err().map_or(end, End::from)
+    }
+
+    /// Behind the lines that have been dealt with.
+    fn position(&self) -> Position {
+        let (start, progress) = (&self.start, &self.progress);
+        Position {
+            bytes: self.place.bytes,
+            checksum: self.place.checksum,
+            lines: start.lines + progress.lines.load(Relaxed),
+            event_lines: start.event_lines + progress.event_lines.load(Relaxed),
+            batch_lines: start.batch_lines + progress.batch_lines.load(Relaxed),
+            rejected: start.rejected + progress.rejected.load(Relaxed),
+            done: false,
+            ..start.clone()
         }
     }
 
@@ -167,6 +205,17 @@ impl From<NotTaken> for Trouble {
         match not_taken {
             NotTaken::Fault(fault) => Self::Fault(fault),
             NotTaken::Closed => Self::End(End::Stopped),
+            NotTaken::NotStored(reason) => Self::End(End::NotStored(reason)),
+        }
+    }
+}
+
+/// Of what is not about one line.
+impl From<NotTaken> for End {
+    fn from(not_taken: NotTaken) -> Self {
+        match not_taken {
+            NotTaken::Fault(Fault::Refused(reason)) | NotTaken::NotStored(reason) => Self::NotStored(reason),
+            NotTaken::Fault(_) | NotTaken::Closed => Self::Stopped,
         }
     }
 }

@@ -7,6 +7,8 @@
 //!                 └─ bad lines ───▶ --rejects     --dead-letters ◀┘ refused by the API
 //! ```
 //!
+//! With `--spool`, both kinds of lines go through one queue on disk instead (see `pipeline`).
+//!
 //! Memory is bounded by the queues, whatever the size of the input: a full queue makes the reader wait.
 
 mod args;
@@ -18,6 +20,8 @@ mod metrics;
 mod pipeline;
 mod progress;
 mod report;
+mod resume;
+mod tracked;
 
 use std::{
     fs::File,
@@ -27,22 +31,29 @@ use std::{
 };
 
 use indicatif::ProgressBar;
-use posthaste::{Clock, ProjectConfig, SystemClock};
+use posthaste::{Clock, LogEvent, ProjectConfig, SpoolQueue, SystemClock};
 
 pub(crate) use args::SendArgs;
+pub(crate) use tracked::Place;
 
 use self::{
     intake::{Intake, Progress},
     keep::Keep,
-    pipeline::Pipeline,
+    pipeline::{InMemory, Pipeline, Spooled},
     report::Report,
+    resume::Resumed,
+    tracked::Tracked,
 };
 use crate::{
     args as common,
     exit::{Exit, Failure},
     lines::{EventMaker, LineReader},
     output::{self, Audience, Output},
+    spool::Position,
 };
+
+/// What lines are read from.
+type Input = Tracked<Box<dyn BufRead + Send>>;
 
 /// Few system calls for a fast reader, little memory for all others.
 const READ_BYTES: usize = 256 * 1_024;
@@ -62,11 +73,15 @@ struct Job<'a> {
 pub(crate) fn run(args: &SendArgs) -> Result<Exit, Failure> {
     let config = args.datafile.as_deref().map(common::datafile).transpose()?;
     let config = config.map(|config| Arc::new(named(config, args)));
-    let (input, length) = open(args.input())?;
+    check_files(args)?;
     let metrics = args.metrics.map(metrics::Exporter::listen).transpose()?;
-    let job = Job::new(args, config.clone(), length)?;
+    let source = Source::open(args, config.as_deref())?;
+    let job = Job::new(args, config.clone(), &source)?;
+    source.note.iter().for_each(|note| job.output.note(format_args!("posthaste: {note}")));
     let intake = Intake {
-        lines: LineReader::new(input, args.max_line_bytes),
+        place: source.input.place(),
+        lines: LineReader::after(source.start.lines, source.input, args.max_line_bytes),
+        start: source.start,
         maker: config.map(|config| EventMaker::new(ProjectConfig::clone(&config))),
         pipeline: Arc::clone(&job.pipeline),
         progress: Arc::clone(&job.progress),
@@ -85,27 +100,23 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Failure> {
 }
 
 impl<'a> Job<'a> {
-    fn new(
-        args: &'a SendArgs,
-        config: Option<Arc<ProjectConfig>>,
-        length: Option<u64>,
-    ) -> Result<Self, Failure> {
-        keep::check_distinct(
-            args.input(),
-            &[
-                ("--rejects", args.rejects.as_deref()),
-                ("--dead-letters", args.dead_letters.as_deref()),
-                ("--leftover", args.leftover.as_deref()),
-            ],
-        )?;
+    fn new(args: &'a SendArgs, config: Option<Arc<ProjectConfig>>, source: &Source) -> Result<Self, Failure> {
         let keep = |path: &Option<_>| path.as_deref().map(Keep::open).transpose().map(|k| k.map(Arc::new));
         let dead_letters = keep(&args.dead_letters)?;
         let is_lively = output::stderr_is_lively() && !args.json;
-        let bar = if is_lively { progress::bar(length) } else { ProgressBar::hidden() };
+        let bar = if is_lively { progress::bar(source.length) } else { ProgressBar::hidden() };
+        let letters = dead_letters.clone();
+        let pipeline = match source.queue.clone() {
+            None => Pipeline::Memory(InMemory::start(args, config, letters)?),
+            Some(queue) => {
+                let start = source.start.clone();
+                Pipeline::Spool(Spooled::start(args, queue, start, config.as_deref(), letters)?)
+            }
+        };
         Ok(Self {
             rejects: keep(&args.rejects)?,
             leftover: keep(&args.leftover)?,
-            pipeline: Arc::new(Pipeline::start(args, config, dead_letters.clone())?),
+            pipeline: Arc::new(pipeline),
             progress: Arc::default(),
             output: Arc::new(Output::new(Audience::of(args.json)).with_bar(bar.clone())),
             args,
@@ -125,6 +136,10 @@ impl<'a> Job<'a> {
         }
         let keeps = [&self.rejects, &self.dead_letters, &self.leftover];
         let troubles: Vec<String> = keeps.into_iter().flatten().filter_map(|keep| keep.trouble()).collect();
+        if let (Some(dir), true) = (&self.args.spool, report.total.left > 0) {
+            let left = output::counted(report.total.left, "event stays", "events stay");
+            self.output.note(format_args!("posthaste: {left} in {dir:?}; run the same command again"));
+        }
         for trouble in &troubles {
             self.output.note(format_args!("posthaste: {trouble}"));
         }
@@ -140,10 +155,46 @@ fn named(config: ProjectConfig, args: &SendArgs) -> ProjectConfig {
     config.with_client(name, version)
 }
 
+/// Refuses files that are the input or each other.
+fn check_files(args: &SendArgs) -> Result<(), Failure> {
+    keep::check_distinct(
+        args.input(),
+        &[
+            ("--rejects", args.rejects.as_deref()),
+            ("--dead-letters", args.dead_letters.as_deref()),
+            ("--leftover", args.leftover.as_deref()),
+        ],
+    )
+}
+
+/// Where lines come from, and where in it reading begins.
+struct Source {
+    input: Input,
+    /// Where it has one.
+    length: Option<u64>,
+    start: Position,
+    /// With `--spool`.
+    queue: Option<SpoolQueue<LogEvent>>,
+    note: Option<String>,
+}
+
+impl Source {
+    fn open(args: &SendArgs, config: Option<&ProjectConfig>) -> Result<Self, Failure> {
+        let Some(dir) = &args.spool else {
+            let (input, length) = open(args.input())?;
+            return Ok(Self { input, length, start: Position::start("-", config), queue: None, note: None });
+        };
+        let Resumed { queue, input, start, note } = resume::resume(args, dir, config)?;
+        let length = args.input().and_then(|path| path.metadata().ok()).map(|metadata| metadata.len());
+        Ok(Self { input, length, start, queue: Some(queue), note })
+    }
+}
+
 /// The input, and its length where it has one.
-fn open(path: Option<&Path>) -> Result<(Box<dyn BufRead + Send>, Option<u64>), Failure> {
+fn open(path: Option<&Path>) -> Result<(Input, Option<u64>), Failure> {
     let Some(path) = path else {
-        return Ok((Box::new(BufReader::with_capacity(READ_BYTES, io::stdin())), None));
+        let stdin = BufReader::with_capacity(READ_BYTES, io::stdin());
+        return Ok((Tracked::new(Box::new(stdin)), None));
     };
     let wrong = |source| Failure::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(wrong)?;
@@ -152,5 +203,5 @@ fn open(path: Option<&Path>) -> Result<(Box<dyn BufRead + Send>, Option<u64>), F
         return Err(wrong(io::ErrorKind::IsADirectory.into()));
     }
     let length = metadata.is_file().then_some(metadata.len());
-    Ok((Box::new(BufReader::with_capacity(READ_BYTES, file)), length))
+    Ok((Tracked::new(Box::new(BufReader::with_capacity(READ_BYTES, file))), length))
 }

@@ -28,7 +28,7 @@ pub(crate) async fn watch(job: &Job<'_>) -> Infallible {
     every.tick().await;
     loop {
         every.tick().await;
-        let ledger = job.pipeline.ledger();
+        let ledger = job.pipeline.books().total;
         let text = format!(
             "{} delivered, {} queued",
             counted(ledger.delivered, "event", "events"),

@@ -9,6 +9,7 @@ use super::{
     Job,
     control::{CutOff, Ended},
     intake::End,
+    pipeline::Pipeline,
 };
 use crate::output::{counted, grouped};
 
@@ -20,19 +21,24 @@ pub(crate) struct Report {
     event_lines: u64,
     batch_lines: u64,
     pub(crate) rejected: u64,
-    /// Events of event lines.
-    events: Books,
+    /// Events of event lines; with a spool, only the total is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<Books>,
     /// Events of batches.
-    batches: Books,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batches: Option<Books>,
     pub(crate) total: Books,
     attributes_left_out: LeftOut,
     pub(crate) stopped: Option<Stopped>,
     seconds: f64,
 }
 
-/// `accepted = delivered + dead_lettered + left`.
+/// `recovered + accepted = delivered + dead_lettered + left`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Books {
+    /// What an earlier run had left in the spool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovered: Option<u64>,
     accepted: u64,
     delivered: u64,
     dead_lettered: u64,
@@ -56,22 +62,56 @@ pub(crate) struct Stopped {
     error: Option<String>,
 }
 
+/// What was read by this run.
+struct Read {
+    lines_before: u64,
+    lines: u64,
+    event_lines: u64,
+    batch_lines: u64,
+    rejected: u64,
+}
+
+impl Read {
+    /// With a spool, what is not stored counts as not read: it will be read again.
+    fn new(job: &Job<'_>) -> Self {
+        match &*job.pipeline {
+            Pipeline::Memory(_) => Self {
+                lines_before: 0,
+                lines: job.progress.lines.load(Relaxed),
+                event_lines: job.progress.event_lines.load(Relaxed),
+                batch_lines: job.progress.batch_lines.load(Relaxed),
+                rejected: job.progress.rejected.load(Relaxed),
+            },
+            Pipeline::Spool(spooled) => {
+                let (began, stored) = (spooled.began(), spooled.stored());
+                Self {
+                    lines_before: began.lines,
+                    lines: stored.lines - began.lines,
+                    event_lines: stored.event_lines - began.event_lines,
+                    batch_lines: stored.batch_lines - began.batch_lines,
+                    rejected: stored.rejected - began.rejected,
+                }
+            }
+        }
+    }
+}
+
 impl Report {
     pub(crate) fn new(job: &Job<'_>, ended: &Ended, took: Duration) -> Self {
-        let progress = &job.progress;
-        let (events, batches) = job.pipeline.ledgers();
         let dropped = dropped_attributes();
-        let lines = progress.lines.load(Relaxed);
+        let books = job.pipeline.books();
+        let (events, batches) = books.by_kind.unzip();
+        let read = Read::new(job);
         Self {
-            lines,
-            event_lines: progress.event_lines.load(Relaxed),
-            batch_lines: progress.batch_lines.load(Relaxed),
-            rejected: progress.rejected.load(Relaxed),
-            total: (events + batches).into(),
-            events: events.into(),
-            batches: batches.into(),
+            lines: read.lines,
+            event_lines: read.event_lines,
+            batch_lines: read.batch_lines,
+            rejected: read.rejected,
+            total: Books::new(books.total, books.recovered),
+            events: events.map(|ledger| Books::new(ledger, None)),
+            batches: batches.map(|ledger| Books::new(ledger, None)),
             attributes_left_out: LeftOut { unknown: dropped.unknown, invalid: dropped.invalid },
-            stopped: Stopped::new(ended, lines + 1),
+            stopped: Stopped::new(ended, read.lines_before + read.lines + 1),
             seconds: took.as_secs_f64(),
         }
     }
@@ -82,7 +122,7 @@ impl Report {
             && self.rejected == 0
             && self.total.dead_lettered == 0
             && self.total.left == 0
-            && self.total.accepted == self.total.delivered
+            && self.total.accepted + self.total.recovered.unwrap_or_default() == self.total.delivered
     }
 }
 
@@ -93,6 +133,7 @@ impl Stopped {
             (Some(End::NoDatafile), _) => ("no_datafile", None),
             (Some(End::Unreadable(error)), _) => ("unreadable", Some(error.to_string())),
             (Some(End::NotKept), _) => ("not_kept", None),
+            (Some(End::NotStored(reason)), _) => ("not_stored", Some(reason.to_string())),
             (_, Some(CutOff::MaxTime)) => ("max_time", None),
             (Some(End::Stopped) | None, _) => ("signal", None),
         };
@@ -116,6 +157,13 @@ impl fmt::Display for Stopped {
                     "failed to read line {line} of the input: {error}; it and what follows were not sent"
                 )
             }
+            "not_stored" => {
+                let error = error.as_deref().unwrap_or_default();
+                write!(
+                    f,
+                    "failed to store line {line} in the spool: {error}; it and what follows were not sent"
+                )
+            }
             "not_kept" => write!(f, "stopped at line {line}, which could be neither sent nor kept"),
             "max_time" => {
                 write!(f, "stopped at line {line} by --max-time; it and what follows were not sent")
@@ -125,10 +173,11 @@ impl fmt::Display for Stopped {
     }
 }
 
-impl From<Ledger> for Books {
-    fn from(ledger: Ledger) -> Self {
+impl Books {
+    pub(crate) fn new(ledger: Ledger, recovered: Option<u64>) -> Self {
         let Ledger { accepted, delivered, dead_lettered, queued, .. } = ledger;
-        Self { accepted, delivered, dead_lettered, left: queued }
+        let accepted = accepted.saturating_sub(recovered.unwrap_or_default());
+        Self { recovered, accepted, delivered, dead_lettered, left: queued }
     }
 }
 
@@ -167,6 +216,9 @@ impl Report {
 
 impl fmt::Display for Books {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(recovered) = self.recovered.filter(|recovered| *recovered > 0) {
+            write!(f, "{} recovered + ", grouped(recovered))?;
+        }
         write!(
             f,
             "{} accepted = {} delivered + {} dead-lettered + {} left",

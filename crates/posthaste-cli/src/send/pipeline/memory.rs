@@ -5,29 +5,23 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use posthaste::{
-    BatchEventProcessor, HttpEventDispatcher, Ledger, LogEvent, OptionsError, ProjectConfig, Queue,
-    QueueEventDispatcher, RawBatch, Refusal, Region, UserEvent, WhenFull,
+    BatchEventProcessor, LogEvent, OptionsError, ProjectConfig, Queue, QueueEventDispatcher, RawBatch,
+    Refusal, Region, UserEvent, WhenFull,
 };
 
-use super::{SendArgs, byte_bound::ByteBoundQueue, keep::Keep};
-use crate::lines::{self, Fault};
+use super::{Books, NotTaken, http, put, region_of};
+use crate::{
+    lines::{self, Fault},
+    send::{SendArgs, byte_bound::ByteBoundQueue, keep::Keep},
+};
 
 /// Bytes of lines that may be queued on each way, unless a single request may have more.
 const QUEUE_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 /// A full queue makes the reader wait for as long as it takes: closing the queue ends the wait.
 const WAIT_FOR_ROOM: WhenFull = WhenFull::Block(Duration::from_hours(1));
 
-/// Why a line could not be handed over.
 #[derive(Debug)]
-pub(crate) enum NotTaken {
-    /// There is something wrong with it.
-    Fault(Fault),
-    /// Nothing is taken any more.
-    Closed,
-}
-
-#[derive(Debug)]
-pub(crate) struct Pipeline {
+pub(crate) struct InMemory {
     /// `None` without a datafile.
     events: Option<EventWay>,
     batches: QueueEventDispatcher,
@@ -44,7 +38,7 @@ struct EventWay {
     config: Arc<ProjectConfig>,
 }
 
-impl Pipeline {
+impl InMemory {
     pub(crate) fn start(
         args: &SendArgs,
         config: Option<Arc<ProjectConfig>>,
@@ -84,7 +78,8 @@ impl Pipeline {
         let endpoint = match &self.endpoint {
             Some(endpoint) => Arc::clone(endpoint),
             None => {
-                self.region_of(&RawBatch::parse(body.as_bytes()).map_err(fault)?).event_end_point().into()
+                let batch = RawBatch::parse(body.as_bytes()).map_err(fault)?;
+                region_of(&batch, self.region).event_end_point().into()
             }
         };
         let mut request =
@@ -98,23 +93,10 @@ impl Pipeline {
         }
     }
 
-    /// As the batch says, or else as the datafile does.
-    fn region_of(&self, batch: &RawBatch<'_>) -> Region {
-        let named =
-            batch.field("region").and_then(|region| serde_json::from_str::<String>(region.get()).ok());
-        named.and_then(|name| Region::parse(&name)).unwrap_or(self.region)
-    }
-
-    /// What has become of the events of event lines, and of those of batches.
-    pub(crate) fn ledgers(&self) -> (Ledger, Ledger) {
+    pub(crate) fn books(&self) -> Books {
         let events = self.events.as_ref().map(|way| way.processor.ledger()).unwrap_or_default();
-        (events, self.batches.ledger())
-    }
-
-    /// What has become of all events.
-    pub(crate) fn ledger(&self) -> Ledger {
-        let (events, batches) = self.ledgers();
-        events + batches
+        let batches = self.batches.ledger();
+        Books { by_kind: Some((events, batches)), total: events + batches, recovered: None }
     }
 
     /// Delivers everything that has been taken, within this time.
@@ -185,20 +167,6 @@ impl EventWay {
             builder = builder.event_end_point(endpoint);
         }
         Ok(Self { processor: builder.build()?, queue, config })
-    }
-}
-
-fn http(args: &SendArgs) -> Result<HttpEventDispatcher, OptionsError> {
-    Ok(HttpEventDispatcher::builder()
-        .strict(args.strict)
-        .gzip(args.gzip)
-        .request_timeout(args.request_timeout)
-        .build()?)
-}
-
-fn put(keep: Option<&Keep>, line: impl FnOnce() -> Vec<u8>) {
-    if let Some(keep) = keep {
-        keep.put(&line());
     }
 }
 

@@ -1,0 +1,220 @@
+//! `--spool`: lines go to disk, together with how far the input has been read, and from there to the Event API.
+//!
+//! Many lines are stored in one commit, all or nothing with the position behind them, and the next commit waits for the
+//! last: so the position on disk never tells of a line that is not there, and no line is stored twice. Meanwhile the
+//! reader goes on.
+
+use std::{sync::Arc, thread, time::Duration};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use posthaste::{
+    Ledger, LogEvent, OptionsError, ProjectConfig, Queue, QueueEventDispatcher, RawBatch, Receipt, Refusal,
+    Refused, Region, SpoolQueue, UserEvent,
+};
+
+use super::{Books, NotTaken, http, put, region_of};
+use crate::{
+    lines::{self, Fault},
+    send::{SendArgs, keep::Keep},
+    spool::{self, Position},
+};
+
+/// Lines of one commit, at most.
+const CHUNK_LINES_MAX: usize = 1_024;
+/// How often to look whether a full spool has room again; the spool itself tries its disk less often.
+const ROOM_EVERY: Duration = Duration::from_millis(20);
+
+#[derive(Debug)]
+pub(crate) struct Spooled {
+    queue: SpoolQueue<LogEvent>,
+    dispatcher: QueueEventDispatcher,
+    /// What is to be stored next. There is one reader, so nobody waits for this.
+    chunk: Mutex<Chunk>,
+    chunk_bytes_max: usize,
+    endpoint: Option<Arc<str>>,
+    /// The region of what does not say its own.
+    region: Region,
+    request_bytes_max: usize,
+    record_bytes_max: usize,
+    /// Where this run began to read.
+    start: Position,
+    /// The metadata at that time, which may be another input's.
+    meta_before: Option<Bytes>,
+    /// Dead letters of earlier runs, in events: they are in the queue's ledger, and no part of this run's.
+    dead_before: u64,
+}
+
+#[derive(Debug, Default)]
+struct Chunk {
+    requests: Vec<LogEvent>,
+    bytes: usize,
+    lines: usize,
+    events: u64,
+    /// Handed to the spool, and not known to be stored.
+    under_way: Option<UnderWay>,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    requests: Vec<LogEvent>,
+    meta: Bytes,
+    receipt: Receipt,
+}
+
+impl Spooled {
+    /// Delivers what the queue holds from now on. `start` is where reading is.
+    pub(crate) fn start(
+        args: &SendArgs,
+        queue: SpoolQueue<LogEvent>,
+        start: Position,
+        config: Option<&ProjectConfig>,
+        dead_letters: Option<Arc<Keep>>,
+    ) -> Result<Self, OptionsError> {
+        let mut builder = QueueEventDispatcher::builder(http(args)?)
+            .queue(queue.clone())
+            .batch_size(args.batch_size)
+            .flush_interval(args.flush_interval)
+            .in_flight(args.in_flight)
+            .max_batch_bytes(args.max_batch_bytes)
+            .on_dead_letter(move |letter| {
+                put(dead_letters.as_deref(), || lines::dead_batch_line(letter));
+            });
+        if let Some(endpoint) = args.endpoint.as_deref() {
+            builder = builder.event_end_point(endpoint);
+        }
+        let dispatcher = builder.build()?;
+        let dead_before = queue.dead_letters().map_or(0, |letters| letters.count() as u64);
+        Ok(Self {
+            dead_before,
+            dispatcher,
+            meta_before: queue.spool().meta(),
+            queue,
+            chunk: Mutex::default(),
+            chunk_bytes_max: spool::commit_bytes_max(args.spool_size),
+            endpoint: args.endpoint.as_deref().map(Arc::from),
+            region: config.map(ProjectConfig::region).unwrap_or_default(),
+            request_bytes_max: args.max_batch_bytes,
+            record_bytes_max: spool::request_bytes_max(args.spool_size),
+            start,
+        })
+    }
+
+    pub(crate) fn add_event(&self, event: &UserEvent) -> Result<(), NotTaken> {
+        if event.timestamp_ms() <= 0 {
+            let reason = "the timestamp is not milliseconds since 1970";
+            return Err(NotTaken::Fault(Fault::Refused(Refusal::Invalid(reason))));
+        }
+        let endpoint = self.endpoint_in(self.region);
+        let request = LogEvent::of_event(endpoint, event);
+        self.add(request, self.request_bytes_max.min(self.record_bytes_max))
+    }
+
+    pub(crate) fn add_batch(&self, body: &str) -> Result<(), NotTaken> {
+        let fault = |error| NotTaken::Fault(Fault::NotABatch(error));
+        let region = region_of(&RawBatch::parse(body.as_bytes()).map_err(fault)?, self.region);
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let request = LogEvent::from_body(self.endpoint_in(region), body).map_err(fault)?;
+        self.add(request, self.record_bytes_max)
+    }
+
+    fn endpoint_in(&self, region: Region) -> Arc<str> {
+        self.endpoint.clone().unwrap_or_else(|| region.event_end_point().into())
+    }
+
+    fn add(&self, request: LogEvent, bytes_max: usize) -> Result<(), NotTaken> {
+        let bytes = request.body().len();
+        if bytes > bytes_max {
+            return Err(NotTaken::Fault(Fault::Refused(Refusal::TooLarge { bytes, bytes_max })));
+        }
+        let mut chunk = self.chunk.lock();
+        chunk.bytes += bytes;
+        chunk.events += request.events() as u64;
+        chunk.requests.push(request);
+        Ok(())
+    }
+
+    /// Hands the chunk to the spool if it is large enough.
+    pub(crate) fn line_done(&self, position: impl FnOnce() -> Position) -> Result<(), NotTaken> {
+        let mut chunk = self.chunk.lock();
+        chunk.lines += 1;
+        if chunk.lines >= CHUNK_LINES_MAX || chunk.bytes >= self.chunk_bytes_max {
+            self.store(&mut chunk, position())?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn reading_done(&self, position: Position) -> Result<(), NotTaken> {
+        let mut chunk = self.chunk.lock();
+        self.store(&mut chunk, position)?;
+        self.confirm(&mut chunk)
+    }
+
+    fn store(&self, chunk: &mut Chunk, mut position: Position) -> Result<(), NotTaken> {
+        self.confirm(chunk)?;
+        position.events = self.stored().events + chunk.events;
+        let requests = std::mem::take(&mut chunk.requests);
+        (chunk.bytes, chunk.lines, chunk.events) = (0, 0, 0);
+        chunk.under_way = Some(self.hand_over(requests, position.to_meta().into())?);
+        Ok(())
+    }
+
+    /// Waits until what was handed over is stored.
+    fn confirm(&self, chunk: &mut Chunk) -> Result<(), NotTaken> {
+        while let Some(UnderWay { requests, meta, receipt }) = chunk.under_way.take() {
+            match receipt.wait() {
+                Ok(()) => break,
+                Err(reason) if reason.is_full() => {
+                    chunk.under_way = Some(self.hand_over(requests, meta)?);
+                }
+                Err(reason) => return Err(NotTaken::NotStored(reason)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for room for as long as it takes: closing the queue ends the wait.
+    fn hand_over(&self, mut requests: Vec<LogEvent>, meta: Bytes) -> Result<UnderWay, NotTaken> {
+        loop {
+            match self.queue.add_all(requests.clone(), meta.clone()) {
+                Ok(receipt) => return Ok(UnderWay { requests, meta, receipt }),
+                Err(Refused { item, reason }) if reason.is_full() => requests = item,
+                Err(Refused { reason: Refusal::Closed, .. }) => return Err(NotTaken::Closed),
+                Err(Refused { reason, .. }) => return Err(NotTaken::NotStored(reason)),
+            }
+            thread::sleep(ROOM_EVERY);
+        }
+    }
+
+    /// How far the input has been read, as the spool has it.
+    pub(crate) fn stored(&self) -> Position {
+        let meta = self.queue.spool().meta().filter(|meta| Some(meta) != self.meta_before.as_ref());
+        meta.and_then(|meta| Position::read(&meta).ok()).unwrap_or_else(|| self.start.clone())
+    }
+
+    /// Where this run began to read.
+    pub(crate) fn began(&self) -> &Position {
+        &self.start
+    }
+
+    pub(crate) fn books(&self) -> Books {
+        let ledger = self.dispatcher.ledger();
+        let accepted = ledger.accepted.saturating_sub(self.dead_before);
+        let dead_lettered = ledger.dead_lettered.saturating_sub(self.dead_before);
+        let taken = self.stored().events.saturating_sub(self.start.events);
+        let recovered = accepted.saturating_sub(taken);
+        let total = Ledger { accepted, dead_lettered, ..ledger };
+        Books { by_kind: None, total, recovered: Some(recovered) }
+    }
+
+    pub(crate) async fn flush(&self, within: Duration) {
+        self.dispatcher.flush(within).await;
+    }
+
+    pub(crate) fn close(&self, within: Duration) -> impl Future<Output = ()> + use<> {
+        let closing = self.dispatcher.close(within);
+        async move {
+            closing.await;
+        }
+    }
+}
