@@ -36,38 +36,13 @@ pub(crate) struct SendArgs {
     /// The project's datafile; needed as soon as a line is an event
     #[arg(long, value_name = "FILE")]
     pub(crate) datafile: Option<PathBuf>,
-    /// Where to send to [default: the Event API of the project's or the batch's region]
-    #[arg(long, value_name = "URL", value_parser = endpoint)]
-    pub(crate) endpoint: Option<String>,
 
-    /// Events that share a request, at most
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH_SIZE)]
-    pub(crate) batch_size: usize,
     /// Events (and batches) that wait in memory, at most [default: 2000, or enough to keep --in-flight requests busy]
     #[arg(long, value_name = "N")]
     queue_size: Option<usize>,
-    /// How often to send what does not fill a batch
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = args::duration)]
-    pub(crate) flush_interval: Duration,
-    /// Requests under way at once, at most
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pub(crate) in_flight: usize,
-    /// Bytes of a request, at most
-    #[arg(long, value_name = "BYTES", default_value_t = 3_500_000)]
-    pub(crate) max_batch_bytes: usize,
     /// Bytes of a line, at most
     #[arg(long, value_name = "BYTES", default_value_t = lines::LINE_BYTES_MAX)]
     pub(crate) max_line_bytes: usize,
-    /// How long a request may take
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = args::duration)]
-    pub(crate) request_timeout: Duration,
-
-    /// Compress requests: for a relay or a collector; whether the Event API takes it is not documented
-    #[arg(long)]
-    pub(crate) gzip: bool,
-    /// Ask the API to refuse bad events rather than drop them silently: off, on, or a share of requests such as 0.01
-    #[arg(long, value_name = "WHEN", default_value = "off", value_parser = strict)]
-    pub(crate) strict: Strict,
     /// The name to report events under [default: posthaste]
     #[arg(long, value_name = "NAME")]
     pub(crate) client_name: Option<String>,
@@ -91,12 +66,44 @@ pub(crate) struct SendArgs {
     /// Add lines that cannot be sent to this file, as they came
     #[arg(long, value_name = "FILE")]
     pub(crate) rejects: Option<PathBuf>,
-    /// Add events that the API refused to this file, with its reasons; `send` reads it
-    #[arg(long, value_name = "FILE")]
-    pub(crate) dead_letters: Option<PathBuf>,
     /// Add events that were read and not delivered to this file; `send` reads it
     #[arg(long, value_name = "FILE")]
     pub(crate) leftover: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) delivery: DeliveryArgs,
+}
+
+/// How what there is to send is delivered.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DeliveryArgs {
+    /// Where to send to [default: the Event API of the project's or the batch's region]
+    #[arg(long, value_name = "URL", value_parser = endpoint)]
+    pub(crate) endpoint: Option<String>,
+    /// Events that share a request, at most
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH_SIZE)]
+    pub(crate) batch_size: usize,
+    /// How often to send what does not fill a batch
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = args::duration)]
+    pub(crate) flush_interval: Duration,
+    /// Requests under way at once, at most
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub(crate) in_flight: usize,
+    /// Bytes of a request, at most
+    #[arg(long, value_name = "BYTES", default_value_t = 3_500_000)]
+    pub(crate) max_batch_bytes: usize,
+    /// How long a request may take
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = args::duration)]
+    pub(crate) request_timeout: Duration,
+
+    /// Compress requests: for a relay or a collector; whether the Event API takes it is not documented
+    #[arg(long)]
+    pub(crate) gzip: bool,
+    /// Ask the API to refuse bad events rather than drop them silently: off, on, or a share of requests such as 0.01
+    #[arg(long, value_name = "WHEN", default_value = "off", value_parser = strict)]
+    pub(crate) strict: Strict,
+    /// Add events that the API refused to this file, with its reasons; `send` reads it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dead_letters: Option<PathBuf>,
     /// Stop reading and delivering after this time
     #[arg(long, value_name = "TIME", value_parser = args::duration)]
     pub(crate) max_time: Option<Duration>,
@@ -119,8 +126,9 @@ impl SendArgs {
 
     /// Two rounds of requests: one under way, one to follow it.
     pub(crate) fn queue_size(&self) -> usize {
-        let two_rounds = self.in_flight.saturating_mul(self.batch_size).saturating_mul(2);
-        self.queue_size.unwrap_or(two_rounds.clamp(DEFAULT_EVENT_QUEUE_SIZE, 100_000.max(self.batch_size)))
+        let two_rounds = self.delivery.in_flight.saturating_mul(self.delivery.batch_size).saturating_mul(2);
+        self.queue_size
+            .unwrap_or(two_rounds.clamp(DEFAULT_EVENT_QUEUE_SIZE, 100_000.max(self.delivery.batch_size)))
     }
 }
 

@@ -21,27 +21,27 @@ mod pipeline;
 mod progress;
 mod report;
 mod resume;
+mod source;
 mod tracked;
 
 use std::{
-    fs::File,
-    io::{self, BufRead, BufReader},
-    path::Path,
+    io::{self, BufRead},
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use indicatif::ProgressBar;
 use posthaste::{Clock, LogEvent, ProjectConfig, SpoolQueue, SystemClock};
 
-pub(crate) use args::SendArgs;
+pub(crate) use args::{DeliveryArgs, SendArgs};
 pub(crate) use tracked::Place;
 
 use self::{
     intake::{Intake, Progress},
     keep::Keep,
-    pipeline::{InMemory, Pipeline, Spooled},
+    pipeline::{InMemory, Limits, Pipeline, Spooled},
     report::Report,
-    resume::Resumed,
+    source::Source,
     tracked::Tracked,
 };
 use crate::{
@@ -55,12 +55,9 @@ use crate::{
 /// What lines are read from.
 type Input = Tracked<Box<dyn BufRead + Send>>;
 
-/// Few system calls for a fast reader, little memory for all others.
-const READ_BYTES: usize = 256 * 1_024;
-
 /// What a run works with.
 struct Job<'a> {
-    args: &'a SendArgs,
+    args: &'a DeliveryArgs,
     pipeline: Arc<Pipeline>,
     progress: Arc<Progress>,
     output: Arc<Output>,
@@ -68,61 +65,111 @@ struct Job<'a> {
     rejects: Option<Arc<Keep>>,
     dead_letters: Option<Arc<Keep>>,
     leftover: Option<Arc<Keep>>,
+    /// Where what is left stays.
+    spool: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &SendArgs) -> Result<Exit, Failure> {
     let config = args.datafile.as_deref().map(common::datafile).transpose()?;
     let config = config.map(|config| Arc::new(named(config, args)));
     check_files(args)?;
-    let metrics = args.metrics.map(metrics::Exporter::listen).transpose()?;
     let source = Source::open(args, config.as_deref())?;
-    let job = Job::new(args, config.clone(), &source)?;
-    source.note.iter().for_each(|note| job.output.note(format_args!("posthaste: {note}")));
-    let intake = Intake {
-        place: source.input.place(),
-        lines: LineReader::after(source.start.lines, source.input, args.max_line_bytes),
-        start: source.start,
-        maker: config.map(|config| EventMaker::new(ProjectConfig::clone(&config))),
-        pipeline: Arc::clone(&job.pipeline),
-        progress: Arc::clone(&job.progress),
-        rejects: job.rejects.clone(),
-        output: Arc::clone(&job.output),
+    let metrics = args.delivery.metrics.map(metrics::Exporter::listen).transpose()?;
+    let keep = |path: &Option<_>| path.as_deref().map(Keep::open).transpose().map(|keep| keep.map(Arc::new));
+    let dead_letters = keep(&args.delivery.dead_letters)?;
+    let (rejects, leftover) = (keep(&args.rejects)?, keep(&args.leftover)?);
+    let letters = dead_letters.clone();
+    let pipeline = match source.queue {
+        None => Pipeline::Memory(InMemory::start(args, config.clone(), letters)?),
+        Some(queue) => {
+            let (limits, region) = (Limits::of(args), config.as_ref().map(|config| config.region()));
+            let start = Some(source.start.clone());
+            Pipeline::Spool(Spooled::start(&args.delivery, limits, queue, start, region, letters)?)
+        }
     };
-    let started = SystemClock.elapsed();
-    let ended = control::run(&job, intake, metrics)?;
-    job.bar.finish_and_clear();
-    let report = Report::new(&job, &ended, SystemClock.elapsed().saturating_sub(started));
-    if let (Some(leftover), true) = (&job.leftover, report.total.left > 0) {
-        job.pipeline.keep_leftover(leftover);
-    }
-    job.pipeline.forget();
-    Ok(job.conclude(&report))
+    let job = Job {
+        rejects,
+        leftover,
+        spool: args.spool.clone(),
+        ..Job::new(&args.delivery, pipeline, dead_letters, source.length)
+    };
+    source.note.iter().for_each(|note| job.output.note(format_args!("posthaste: {note}")));
+    let maker = config.map(|config| EventMaker::new(ProjectConfig::clone(&config)));
+    job.run(
+        LineReader::after(source.start.lines, source.input, args.max_line_bytes),
+        source.start,
+        maker,
+        metrics,
+    )
+}
+
+/// Delivers what a spool holds, as `send` would if its input had nothing more.
+pub(crate) fn drain(
+    dir: &Path,
+    args: &DeliveryArgs,
+    queue: SpoolQueue<LogEvent>,
+    start: Option<Position>,
+) -> Result<Exit, Failure> {
+    keep::check_distinct(None, &[("--dead-letters", args.dead_letters.as_deref())])?;
+    let metrics = args.metrics.map(metrics::Exporter::listen).transpose()?;
+    let dead_letters = args.dead_letters.as_deref().map(Keep::open).transpose()?.map(Arc::new);
+    let letters = dead_letters.clone();
+    let pipeline = Spooled::start(args, Limits::default(), queue, start.clone(), None, letters)?;
+    let job =
+        Job { spool: Some(dir.to_owned()), ..Job::new(args, Pipeline::Spool(pipeline), dead_letters, None) };
+    let start = start.unwrap_or_else(|| Position::start("", None));
+    let nothing: Input = Tracked::at(start.place(), Box::new(io::empty()));
+    job.run(LineReader::after(start.lines, nothing, 1), start, None, metrics)
 }
 
 impl<'a> Job<'a> {
-    fn new(args: &'a SendArgs, config: Option<Arc<ProjectConfig>>, source: &Source) -> Result<Self, Failure> {
-        let keep = |path: &Option<_>| path.as_deref().map(Keep::open).transpose().map(|k| k.map(Arc::new));
-        let dead_letters = keep(&args.dead_letters)?;
+    fn new(
+        args: &'a DeliveryArgs,
+        pipeline: Pipeline,
+        dead_letters: Option<Arc<Keep>>,
+        length: Option<u64>,
+    ) -> Self {
         let is_lively = output::stderr_is_lively() && !args.json;
-        let bar = if is_lively { progress::bar(source.length) } else { ProgressBar::hidden() };
-        let letters = dead_letters.clone();
-        let pipeline = match source.queue.clone() {
-            None => Pipeline::Memory(InMemory::start(args, config, letters)?),
-            Some(queue) => {
-                let start = source.start.clone();
-                Pipeline::Spool(Spooled::start(args, queue, start, config.as_deref(), letters)?)
-            }
-        };
-        Ok(Self {
-            rejects: keep(&args.rejects)?,
-            leftover: keep(&args.leftover)?,
+        let bar = if is_lively { progress::bar(length) } else { ProgressBar::hidden() };
+        Self {
+            args,
             pipeline: Arc::new(pipeline),
             progress: Arc::default(),
             output: Arc::new(Output::new(Audience::of(args.json)).with_bar(bar.clone())),
-            args,
             bar,
+            rejects: None,
             dead_letters,
-        })
+            leftover: None,
+            spool: None,
+        }
+    }
+
+    fn run(
+        &self,
+        lines: LineReader<Input>,
+        start: Position,
+        maker: Option<EventMaker>,
+        metrics: Option<metrics::Exporter>,
+    ) -> Result<Exit, Failure> {
+        let intake = Intake {
+            place: lines.input().place(),
+            lines,
+            start,
+            maker,
+            pipeline: Arc::clone(&self.pipeline),
+            progress: Arc::clone(&self.progress),
+            rejects: self.rejects.clone(),
+            output: Arc::clone(&self.output),
+        };
+        let started = SystemClock.elapsed();
+        let ended = control::run(self, intake, metrics)?;
+        self.bar.finish_and_clear();
+        let report = Report::new(self, &ended, SystemClock.elapsed().saturating_sub(started));
+        if let (Some(leftover), true) = (&self.leftover, report.total.left > 0) {
+            self.pipeline.keep_leftover(leftover);
+        }
+        self.pipeline.forget();
+        Ok(self.conclude(&report))
     }
 
     /// Says what has come of it all.
@@ -136,7 +183,7 @@ impl<'a> Job<'a> {
         }
         let keeps = [&self.rejects, &self.dead_letters, &self.leftover];
         let troubles: Vec<String> = keeps.into_iter().flatten().filter_map(|keep| keep.trouble()).collect();
-        if let (Some(dir), true) = (&self.args.spool, report.total.left > 0) {
+        if let (Some(dir), true) = (&self.spool, report.total.left > 0) {
             let left = output::counted(report.total.left, "event stays", "events stay");
             self.output.note(format_args!("posthaste: {left} in {dir:?}; run the same command again"));
         }
@@ -161,47 +208,8 @@ fn check_files(args: &SendArgs) -> Result<(), Failure> {
         args.input(),
         &[
             ("--rejects", args.rejects.as_deref()),
-            ("--dead-letters", args.dead_letters.as_deref()),
+            ("--dead-letters", args.delivery.dead_letters.as_deref()),
             ("--leftover", args.leftover.as_deref()),
         ],
     )
-}
-
-/// Where lines come from, and where in it reading begins.
-struct Source {
-    input: Input,
-    /// Where it has one.
-    length: Option<u64>,
-    start: Position,
-    /// With `--spool`.
-    queue: Option<SpoolQueue<LogEvent>>,
-    note: Option<String>,
-}
-
-impl Source {
-    fn open(args: &SendArgs, config: Option<&ProjectConfig>) -> Result<Self, Failure> {
-        let Some(dir) = &args.spool else {
-            let (input, length) = open(args.input())?;
-            return Ok(Self { input, length, start: Position::start("-", config), queue: None, note: None });
-        };
-        let Resumed { queue, input, start, note } = resume::resume(args, dir, config)?;
-        let length = args.input().and_then(|path| path.metadata().ok()).map(|metadata| metadata.len());
-        Ok(Self { input, length, start, queue: Some(queue), note })
-    }
-}
-
-/// The input, and its length where it has one.
-fn open(path: Option<&Path>) -> Result<(Input, Option<u64>), Failure> {
-    let Some(path) = path else {
-        let stdin = BufReader::with_capacity(READ_BYTES, io::stdin());
-        return Ok((Tracked::new(Box::new(stdin)), None));
-    };
-    let wrong = |source| Failure::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(wrong)?;
-    let metadata = file.metadata().map_err(wrong)?;
-    if metadata.is_dir() {
-        return Err(wrong(io::ErrorKind::IsADirectory.into()));
-    }
-    let length = metadata.is_file().then_some(metadata.len());
-    Ok((Tracked::new(Box::new(BufReader::with_capacity(READ_BYTES, file))), length))
 }

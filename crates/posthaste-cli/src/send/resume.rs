@@ -5,7 +5,7 @@ use std::path::Path;
 
 use posthaste::{LogEvent, ProjectConfig, Queue, SpoolQueue};
 
-use super::{Input, SendArgs, open};
+use super::{Input, SendArgs, source::open};
 use crate::{
     exit::Failure,
     output::{counted, grouped},

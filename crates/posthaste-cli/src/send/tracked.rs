@@ -28,6 +28,11 @@ impl<R: BufRead> Tracked<R> {
         Self { input, read: 0, hasher: Hasher::new() }
     }
 
+    /// What follows this place.
+    pub(crate) fn at(place: Place, input: R) -> Self {
+        Self { input, read: place.bytes, hasher: Hasher::new_with_initial_len(place.checksum, place.bytes) }
+    }
+
     /// Behind what has been read.
     pub(crate) fn place(&self) -> Place {
         Place { bytes: self.read, checksum: self.hasher.clone().finalize() }

@@ -44,12 +44,12 @@ impl InMemory {
         config: Option<Arc<ProjectConfig>>,
         dead_letters: Option<Arc<Keep>>,
     ) -> Result<Self, OptionsError> {
-        let bytes_max = QUEUE_BYTES_MAX.max(args.max_batch_bytes.saturating_mul(4));
+        let bytes_max = QUEUE_BYTES_MAX.max(args.delivery.max_batch_bytes.saturating_mul(4));
         let batch_queue = ByteBoundQueue::new(args.queue_size(), bytes_max);
         let keep = dead_letters.clone();
-        let batches = QueueEventDispatcher::builder(http(args)?)
+        let batches = QueueEventDispatcher::builder(http(&args.delivery)?)
             .queue(batch_queue.clone())
-            .in_flight(args.in_flight)
+            .in_flight(args.delivery.in_flight)
             .when_full(WAIT_FOR_ROOM)
             .dead_letters_max(0)
             .on_dead_letter(move |letter| put(keep.as_deref(), || lines::dead_batch_line(letter)))
@@ -57,7 +57,13 @@ impl InMemory {
         let region = config.as_ref().map(|config| config.region()).unwrap_or_default();
         let events =
             config.map(|config| EventWay::start(args, config, dead_letters, bytes_max)).transpose()?;
-        Ok(Self { events, batches, batch_queue, endpoint: args.endpoint.as_deref().map(Arc::from), region })
+        Ok(Self {
+            events,
+            batches,
+            batch_queue,
+            endpoint: args.delivery.endpoint.as_deref().map(Arc::from),
+            region,
+        })
     }
 
     /// Hands an event over, waiting for room. `bytes` are those of its line.
@@ -152,18 +158,18 @@ impl EventWay {
         let queue = ByteBoundQueue::new(args.queue_size(), bytes_max);
         let known = Arc::clone(&config);
         let mut builder = BatchEventProcessor::builder()
-            .batch_size(args.batch_size)
+            .batch_size(args.delivery.batch_size)
             .queue(queue.clone())
-            .flush_interval(args.flush_interval)
-            .in_flight(args.in_flight)
-            .max_batch_bytes(args.max_batch_bytes)
+            .flush_interval(args.delivery.flush_interval)
+            .in_flight(args.delivery.in_flight)
+            .max_batch_bytes(args.delivery.max_batch_bytes)
             .when_full(WAIT_FOR_ROOM)
             .dead_letters_max(0)
             .on_dead_letter(move |letter| {
                 put(dead_letters.as_deref(), || lines::dead_event_line(letter, &known));
             })
-            .event_dispatcher(http(args)?);
-        if let Some(endpoint) = args.endpoint.as_deref() {
+            .event_dispatcher(http(&args.delivery)?);
+        if let Some(endpoint) = args.delivery.endpoint.as_deref() {
             builder = builder.event_end_point(endpoint);
         }
         Ok(Self { processor: builder.build()?, queue, config })

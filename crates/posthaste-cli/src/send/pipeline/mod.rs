@@ -12,8 +12,11 @@ use std::{sync::Arc, time::Duration};
 
 use posthaste::{HttpEventDispatcher, Ledger, OptionsError, RawBatch, Refusal, Region, UserEvent};
 
-pub(crate) use self::{memory::InMemory, spooled::Spooled};
-use super::{SendArgs, keep::Keep};
+pub(crate) use self::{
+    memory::InMemory,
+    spooled::{Limits, Spooled},
+};
+use super::{DeliveryArgs, keep::Keep};
 use crate::{lines::Fault, spool::Position};
 
 /// Why a line could not be handed over.
@@ -118,7 +121,7 @@ impl Pipeline {
     }
 }
 
-fn http(args: &SendArgs) -> Result<HttpEventDispatcher, OptionsError> {
+fn http(args: &DeliveryArgs) -> Result<HttpEventDispatcher, OptionsError> {
     Ok(HttpEventDispatcher::builder()
         .strict(args.strict)
         .gzip(args.gzip)

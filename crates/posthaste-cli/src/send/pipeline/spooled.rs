@@ -9,19 +9,21 @@ use std::{sync::Arc, thread, time::Duration};
 use bytes::Bytes;
 use parking_lot::Mutex;
 use posthaste::{
-    Ledger, LogEvent, OptionsError, ProjectConfig, Queue, QueueEventDispatcher, RawBatch, Receipt, Refusal,
-    Refused, Region, SpoolQueue, UserEvent,
+    Ledger, LogEvent, OptionsError, Queue, QueueEventDispatcher, RawBatch, Receipt, Refusal, Refused, Region,
+    SpoolQueue, UserEvent,
 };
 
 use super::{Books, NotTaken, http, put, region_of};
 use crate::{
     lines::{self, Fault},
-    send::{SendArgs, keep::Keep},
+    send::{DeliveryArgs, SendArgs, keep::Keep},
     spool::{self, Position},
 };
 
 /// Lines of one commit, at most.
 const CHUNK_LINES_MAX: usize = 1_024;
+/// About what a record takes besides its body and its address.
+const RECORD_HEAD_BYTES: usize = 64;
 /// How often to look whether a full spool has room again; the spool itself tries its disk less often.
 const ROOM_EVERY: Duration = Duration::from_millis(20);
 
@@ -31,18 +33,36 @@ pub(crate) struct Spooled {
     dispatcher: QueueEventDispatcher,
     /// What is to be stored next. There is one reader, so nobody waits for this.
     chunk: Mutex<Chunk>,
-    chunk_bytes_max: usize,
     endpoint: Option<Arc<str>>,
     /// The region of what does not say its own.
     region: Region,
-    request_bytes_max: usize,
-    record_bytes_max: usize,
+    limits: Limits,
+    keeps_place: bool,
     /// Where this run began to read.
     start: Position,
     /// The metadata at that time, which may be another input's.
     meta_before: Option<Bytes>,
     /// Dead letters of earlier runs, in events: they are in the queue's ledger, and no part of this run's.
     dead_before: u64,
+}
+
+/// What the spool's size leaves room for.
+#[derive(Debug, Default)]
+pub(crate) struct Limits {
+    commit_bytes: usize,
+    event_bytes: usize,
+    batch_bytes: usize,
+}
+
+impl Limits {
+    pub(crate) fn of(args: &SendArgs) -> Self {
+        let request = spool::request_bytes_max(args.spool_size);
+        Self {
+            commit_bytes: spool::commit_bytes_max(args.spool_size),
+            event_bytes: request.min(args.delivery.max_batch_bytes),
+            batch_bytes: request,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -63,12 +83,14 @@ struct UnderWay {
 }
 
 impl Spooled {
-    /// Delivers what the queue holds from now on. `start` is where reading is.
+    /// Delivers what the queue holds from now on. `start` is where reading is; `None`: nobody reads, and there is no
+    /// place to store.
     pub(crate) fn start(
-        args: &SendArgs,
+        args: &DeliveryArgs,
+        limits: Limits,
         queue: SpoolQueue<LogEvent>,
-        start: Position,
-        config: Option<&ProjectConfig>,
+        start: Option<Position>,
+        region: Option<Region>,
         dead_letters: Option<Arc<Keep>>,
     ) -> Result<Self, OptionsError> {
         let mut builder = QueueEventDispatcher::builder(http(args)?)
@@ -83,20 +105,19 @@ impl Spooled {
         if let Some(endpoint) = args.endpoint.as_deref() {
             builder = builder.event_end_point(endpoint);
         }
-        let dispatcher = builder.build()?;
         let dead_before = queue.dead_letters().map_or(0, |letters| letters.count() as u64);
+        let meta_before = queue.spool().meta();
         Ok(Self {
-            dead_before,
-            dispatcher,
-            meta_before: queue.spool().meta(),
+            dispatcher: builder.build()?,
             queue,
             chunk: Mutex::default(),
-            chunk_bytes_max: spool::commit_bytes_max(args.spool_size),
             endpoint: args.endpoint.as_deref().map(Arc::from),
-            region: config.map(ProjectConfig::region).unwrap_or_default(),
-            request_bytes_max: args.max_batch_bytes,
-            record_bytes_max: spool::request_bytes_max(args.spool_size),
-            start,
+            region: region.unwrap_or_default(),
+            limits,
+            keeps_place: start.is_some(),
+            start: start.unwrap_or_else(|| Position::start("", None)),
+            meta_before,
+            dead_before,
         })
     }
 
@@ -107,7 +128,7 @@ impl Spooled {
         }
         let endpoint = self.endpoint_in(self.region);
         let request = LogEvent::of_event(endpoint, event);
-        self.add(request, self.request_bytes_max.min(self.record_bytes_max))
+        self.add(request, self.limits.event_bytes)
     }
 
     pub(crate) fn add_batch(&self, body: &str) -> Result<(), NotTaken> {
@@ -115,7 +136,7 @@ impl Spooled {
         let region = region_of(&RawBatch::parse(body.as_bytes()).map_err(fault)?, self.region);
         let body = Bytes::copy_from_slice(body.as_bytes());
         let request = LogEvent::from_body(self.endpoint_in(region), body).map_err(fault)?;
-        self.add(request, self.record_bytes_max)
+        self.add(request, self.limits.batch_bytes)
     }
 
     fn endpoint_in(&self, region: Region) -> Arc<str> {
@@ -128,7 +149,7 @@ impl Spooled {
             return Err(NotTaken::Fault(Fault::Refused(Refusal::TooLarge { bytes, bytes_max })));
         }
         let mut chunk = self.chunk.lock();
-        chunk.bytes += bytes;
+        chunk.bytes += bytes + RECORD_HEAD_BYTES + request.end_point().len();
         chunk.events += request.events() as u64;
         chunk.requests.push(request);
         Ok(())
@@ -138,13 +159,16 @@ impl Spooled {
     pub(crate) fn line_done(&self, position: impl FnOnce() -> Position) -> Result<(), NotTaken> {
         let mut chunk = self.chunk.lock();
         chunk.lines += 1;
-        if chunk.lines >= CHUNK_LINES_MAX || chunk.bytes >= self.chunk_bytes_max {
+        if chunk.lines >= CHUNK_LINES_MAX || chunk.bytes >= self.limits.commit_bytes {
             self.store(&mut chunk, position())?;
         }
         Ok(())
     }
 
     pub(crate) fn reading_done(&self, position: Position) -> Result<(), NotTaken> {
+        if !self.keeps_place {
+            return Ok(());
+        }
         let mut chunk = self.chunk.lock();
         self.store(&mut chunk, position)?;
         self.confirm(&mut chunk)
