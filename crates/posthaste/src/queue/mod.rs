@@ -20,7 +20,7 @@ pub use bounded::{BoundedQueue, ChanQueue, Channel, Heap, InMemoryQueue, Inbox};
 pub use receipt::Receipt;
 pub(crate) use receipt::block_on_within;
 #[cfg(feature = "spool")]
-pub use spool::{SpoolItem, SpoolQueue, UnreadableRecord};
+pub use spool::{SpoolItem, SpoolQueue, UnreadableRecord, read_dead_letter};
 
 use crate::outcome::{DeadLetterStore, Refusal};
 

@@ -34,6 +34,26 @@ struct Head {
     time_ms: i64,
 }
 
+/// Reads a letter as the spool's folder of dead letters holds it, and the record of its item: for whoever looks into a
+/// spool without a queue over it. `None` where either cannot be read.
+pub fn read_dead_letter<T: SpoolItem>(letter: &[u8]) -> Option<(DeadLetter<T>, &[u8])> {
+    let (record, head) = split(letter)?;
+    Some((head.with(T::from_record(record, &mut None).ok()?)?, record))
+}
+
+fn split(letter: &[u8]) -> Option<(&[u8], Head)> {
+    let (length, rest) = letter.split_first_chunk::<4>()?;
+    let (head, record) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
+    Some((record, serde_json::from_slice(head).ok()?))
+}
+
+impl Head {
+    fn with<T>(self, item: T) -> Option<DeadLetter<T>> {
+        let Self { reason, status, text, time_ms } = self;
+        Some(DeadLetter { item, reason: DeadReason::from_name(&reason)?, status, text, time_ms })
+    }
+}
+
 impl<T> DiskDeadLetters<T> {
     pub(super) fn new(spool: Arc<Spool>) -> Self {
         Self { spool, in_memory: DeadLetters::new(DEFAULT_DEAD_LETTERS_MAX) }
@@ -69,12 +89,9 @@ impl<T: SpoolItem> DiskDeadLetters<T> {
         });
         let mut context = None;
         let letter = |record: posthaste_spool::Record| {
-            let (length, rest) = record.bytes.split_first_chunk::<4>()?;
-            let (head, item) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
-            let Head { reason, status, text, time_ms } = serde_json::from_slice(head).ok()?;
-            let item = T::from_record(item, &mut context).ok()?;
-            let reason = DeadReason::from_name(&reason)?;
-            Some((record.sequence, DeadLetter { item, reason, status, text, time_ms }))
+            let (record_of_item, letter) = split(&record.bytes)?;
+            let item = T::from_record(record_of_item, &mut context).ok()?;
+            Some((record.sequence, letter.with(item)?))
         };
         records.into_iter().filter_map(letter).collect()
     }

@@ -19,8 +19,11 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 use posthaste_spool::{OpenError, Spool, SpoolOptions, SpoolReceipt, WriteError};
 
-pub use self::codec::{SpoolItem, UnreadableRecord};
 use self::dead_letters::DiskDeadLetters;
+pub use self::{
+    codec::{SpoolItem, UnreadableRecord},
+    dead_letters::read_dead_letter,
+};
 use super::{Leased, Queue, QueueWatcher, Receipt, Refused};
 use crate::{
     outcome::{DeadLetterStore, Refusal},
