@@ -15,6 +15,7 @@ use crate::{
     exit::{Exit, Failure},
     output::{Audience, Output},
     send::{self, SendArgs},
+    spool::{self, SpoolArgs},
     validate::{self, ValidateArgs},
 };
 
@@ -28,6 +29,8 @@ use crate::{
   posthaste demo                                                    see it work, without an account
   posthaste validate --datafile datafile.json events.jsonl          check events before sending them
   posthaste send --datafile datafile.json events.jsonl              send them
+  posthaste send --spool DIR --datafile datafile.json events.jsonl  the same, and safe from kills and power cuts
+  posthaste spool status DIR                                        what waits there
   posthaste collect --datafile datafile.json                        an Event API for this machine
 
 Environment:
@@ -47,6 +50,8 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Send events and batches from a file or from standard input
     Send(Box<SendArgs>),
+    /// Look into a spool, deliver what waits in it, repair it
+    Spool(SpoolArgs),
     /// Be the Event API on this machine: take events, judge them, count them
     Collect(CollectArgs),
     /// Check a datafile, a batch or a file of events, and say what is wrong where
@@ -61,6 +66,7 @@ impl Command {
         let ended = match self {
             Self::Demo(args) => demo::run(args),
             Self::Send(args) => send::run(args),
+            Self::Spool(args) => spool::run(args),
             Self::Collect(args) => collect::run(args),
             Self::Validate(args) => validate::run(args),
             Self::Completions(args) => Ok(completions::run(args)),

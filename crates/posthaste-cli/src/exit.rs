@@ -40,6 +40,17 @@ pub(crate) enum Failure {
     Datafile { path: PathBuf, source: posthaste::DatafileError },
     #[error("failed to open the spool {dir:?}: {source}")]
     Spool { dir: PathBuf, source: posthaste_spool::OpenError },
+    #[error("failed to read the spool: {0}")]
+    Records(posthaste_spool::ReadError),
+    #[error("failed to store in the spool: {0}")]
+    Store(posthaste_spool::WriteError),
+    #[error("failed to store in the spool: {0}")]
+    Full(posthaste_spool::Refusal),
+    #[error("failed to take dead letters: {0}")]
+    Dead(posthaste_spool::DeadError),
+    #[error("failed to write to standard output: {0}")]
+    Stdout(io::Error),
+    /// What is there is not what was asked for.
     #[error("{0}")]
     Refused(String),
     #[error("failed to listen on {address}: {source}; choose another address, or port 0 for any free one")]

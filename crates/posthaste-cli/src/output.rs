@@ -10,6 +10,8 @@ use std::{
 use indicatif::ProgressBar;
 use serde::Serialize;
 
+use crate::exit::Failure;
+
 /// Whom the results are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Audience {
@@ -71,6 +73,45 @@ impl Output {
     /// A line on stderr: what went wrong, or what is going on.
     pub(crate) fn note(&self, line: impl Display) {
         self.bar.suspend(|| drop(writeln!(io::stderr().lock(), "{line}")));
+    }
+}
+
+/// Many lines on stdout, of a command whose result they are: unlike above, what cannot be written is an error, but for a
+/// reader that went away.
+#[derive(Debug)]
+pub(crate) struct Lines {
+    stdout: io::BufWriter<io::Stdout>,
+    closed: bool,
+}
+
+impl Lines {
+    pub(crate) fn new() -> Self {
+        Self { stdout: io::BufWriter::with_capacity(64 * 1_024, io::stdout()), closed: false }
+    }
+
+    /// Writes a line, or several, their ends included.
+    pub(crate) fn put(&mut self, line: &[u8]) -> Result<(), Failure> {
+        let written = self.stdout.write_all(line);
+        self.check(written)
+    }
+
+    /// Whether nobody reads any more.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    pub(crate) fn end(mut self) -> Result<(), Failure> {
+        let flushed = self.stdout.flush();
+        self.check(flushed)
+    }
+
+    fn check(&mut self, written: io::Result<()>) -> Result<(), Failure> {
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => self.closed = true,
+            Err(error) => return Err(Failure::Stdout(error)),
+            Ok(()) => {}
+        }
+        Ok(())
     }
 }
 

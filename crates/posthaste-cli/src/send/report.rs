@@ -183,14 +183,17 @@ impl Books {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "read       {}: {}, {}, {} rejected",
-            counted(self.lines, "line", "lines"),
-            counted(self.event_lines, "event", "events"),
-            counted(self.batch_lines, "batch", "batches"),
-            grouped(self.rejected)
-        )?;
+        // Who drains a spool reads nothing.
+        if self.lines > 0 || self.total.recovered.is_none() {
+            writeln!(
+                f,
+                "read       {}: {}, {}, {} rejected",
+                counted(self.lines, "line", "lines"),
+                counted(self.event_lines, "event", "events"),
+                counted(self.batch_lines, "batch", "batches"),
+                grouped(self.rejected)
+            )?;
+        }
         writeln!(f, "ledger     {}", self.total)?;
         let LeftOut { unknown, invalid } = self.attributes_left_out;
         if unknown + invalid > 0 {

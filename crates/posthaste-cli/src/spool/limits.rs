@@ -7,6 +7,8 @@ pub(crate) const DEFAULT_SIZE: &str = "10GiB";
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
+/// For commands that add little or nothing, whatever the size was before.
+pub(super) const ANY_SIZE: u64 = 1 << 40;
 /// Smaller ones would hold hardly more than one request.
 const SIZE_MIN: u64 = MIB;
 const SEGMENT_BYTES_MAX: u64 = 16 * MIB;
@@ -48,6 +50,11 @@ pub(crate) fn options(size: u64) -> SpoolOptions {
         .size_bytes_max(size)
         .segment_bytes(segment)
         .record_bytes_max(usize::try_from(record).unwrap_or(usize::MAX))
+}
+
+/// Options for commands that add little or nothing.
+pub(super) fn any_options() -> SpoolOptions {
+    options(ANY_SIZE)
 }
 
 /// Bytes that a request may have.
