@@ -46,7 +46,7 @@ pub(crate) enum Command {
     /// Play an experiment against a local Event API, and compare the books of both sides
     Demo(DemoArgs),
     /// Send events and batches from a file or from standard input
-    Send(SendArgs),
+    Send(Box<SendArgs>),
     /// Be the Event API on this machine: take events, judge them, count them
     Collect(CollectArgs),
     /// Check a datafile, a batch or a file of events, and say what is wrong where
@@ -63,7 +63,7 @@ impl Command {
             Self::Send(args) => send::run(args),
             Self::Collect(args) => collect::run(args),
             Self::Validate(args) => validate::run(args),
-            Self::Completions(args) => completions::run(args),
+            Self::Completions(args) => Ok(completions::run(args)),
         };
         ended.unwrap_or_else(|failure| {
             Output::new(Audience::People).note(format_args!("posthaste: {failure}"));

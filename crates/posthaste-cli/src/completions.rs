@@ -4,7 +4,7 @@ use clap::CommandFactory;
 
 use crate::{
     args::Cli,
-    exit::{Exit, Failure},
+    exit::Exit,
     output::{Audience, Output},
 };
 
@@ -18,9 +18,9 @@ pub(crate) struct CompletionsArgs {
     shell: clap_complete::Shell,
 }
 
-pub(crate) fn run(args: &CompletionsArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(args: &CompletionsArgs) -> Exit {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "posthaste", &mut script);
     Output::new(Audience::People).say(String::from_utf8_lossy(&script).trim_end());
-    Ok(Exit::Fine)
+    Exit::Fine
 }

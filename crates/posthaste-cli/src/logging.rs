@@ -1,10 +1,10 @@
-//! What the library has to say beyond results: on stderr, as much as POSTHASTE_LOG asks for.
+//! What the library has to say beyond results: on stderr, as much as `POSTHASTE_LOG` asks for.
 
 use tracing_subscriber::EnvFilter;
 
 use crate::output;
 
-/// Warnings and errors, unless POSTHASTE_LOG says otherwise (`debug`, `posthaste=trace`).
+/// Warnings and errors, unless `POSTHASTE_LOG` says otherwise (`debug`, `posthaste=trace`).
 pub(crate) fn init() {
     let filter = EnvFilter::try_from_env("POSTHASTE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt()

@@ -180,7 +180,9 @@ impl Findings {
 
     fn of_batch(body: &[u8], config: Option<&ProjectConfig>) -> Self {
         let mut findings = Self { kind: "batch", ..Self::default() };
-        validate_batch(body, config).iter().for_each(|problem| findings.add(None, problem));
+        for problem in validate_batch(body, config) {
+            findings.add(None, problem);
+        }
         findings.note_missing_datafile(config.is_some());
         findings
     }
@@ -243,7 +245,9 @@ impl Checker {
         match lines::parse(line) {
             Err(fault) => add(&fault),
             Ok(Line::Batch(body)) => {
-                validate_batch(body.as_bytes(), self.config.as_ref()).iter().for_each(|problem| add(problem));
+                for problem in validate_batch(body.as_bytes(), self.config.as_ref()) {
+                    add(&problem);
+                }
             }
             Ok(Line::Event(event)) => {
                 if let Some(fault) = self.maker.as_mut().and_then(|maker| maker.make(&event).err()) {

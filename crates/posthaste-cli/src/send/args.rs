@@ -10,28 +10,25 @@ use posthaste::{DEFAULT_BATCH_SIZE, DEFAULT_EVENT_QUEUE_SIZE, Strict};
 
 use crate::{args, lines};
 
-/// Send events and batches, and account for every one.
-///
-/// The input has one JSON object on each line. An event is named by the keys of the datafile:
-///
-/// {"type": "impression", "user_id": "ann", "experiment": "checkout", "variation": "green"}
-///
-/// {"type": "conversion", "user_id": "ann", "event": "purchase", "tags": {"revenue": 4200}}
-///
-/// with, if wanted, "attributes": {…}, "timestamp": milliseconds or an RFC 3339 time (default: now), and "uuid"
-/// (default: a new one). Give both, and sending a line twice counts once. A line with "visitors" is a whole Event API
-/// batch, sent as it is, byte for byte; it needs no datafile. A line of a --dead-letters file is sent again.
-///
-/// A bad line is reported and, with --rejects, kept; it does not stop the others. The exit code is 0 only if
-/// everything was delivered.
+const ABOUT: &str = r#"Send events and batches, and account for every one.
+
+The input has one JSON object on each line. An event is named by the keys of the datafile:
+
+  {"type": "impression", "user_id": "ann", "experiment": "checkout", "variation": "green"}
+  {"type": "conversion", "user_id": "ann", "event": "purchase", "tags": {"revenue": 4200}}
+
+with, if wanted, "attributes": {…}, "timestamp": milliseconds or an RFC 3339 time (default: now), and "uuid" (default: a new one). Give both, and a line that is sent twice counts once. A line with "visitors" is a whole Event API batch, sent as it is, byte for byte; it needs no datafile. A line of a --dead-letters file is sent again.
+
+A bad line is reported and, with --rejects, kept; it does not stop the others. The exit code is 0 only if everything was delivered."#;
+
+/// Send events and batches, and account for every one
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:
+#[command(long_about = ABOUT, after_help = "Examples:
   posthaste send --datafile datafile.json events.jsonl
   posthaste send --datafile datafile.json --batch-size 500 --rejects bad.jsonl --dead-letters dead.jsonl < events.jsonl
   posthaste send --endpoint http://127.0.0.1:8080/v1/events batches.jsonl
   posthaste send --datafile datafile.json --max-time 5m --leftover left.jsonl events.jsonl
   posthaste send --datafile datafile.json left.jsonl                send what was left")]
-#[expect(clippy::struct_field_names, reason = "options are named as people call them")]
 pub(crate) struct SendArgs {
     /// Lines of events and batches; `-` or nothing is standard input
     #[arg(value_name = "FILE")]

@@ -46,7 +46,10 @@ impl Keep {
     pub(crate) fn trouble(&self) -> Option<String> {
         let state = self.state.lock();
         let error = state.trouble.as_ref()?;
-        Some(format!("failed to write to {:?}: {error}; what it should keep is incomplete", self.path))
+        Some(format!(
+            "failed to write to {}: {error}; what it should keep is incomplete",
+            self.path.display()
+        ))
     }
 }
 
@@ -70,7 +73,7 @@ pub(crate) fn check_distinct(input: Option<&Path>, outputs: &[(&str, Option<&Pat
         let Some(path) = path else { continue };
         let path = real(path);
         if let Some((other, _)) = taken.iter().find(|(_, other)| *other == path) {
-            let text = format!("{option} {path:?} is also {other}; give it a file of its own");
+            let text = format!("{option} {} is also {other}; give it a file of its own", path.display());
             return Err(Failure::Usage(text));
         }
         taken.push((option, path));

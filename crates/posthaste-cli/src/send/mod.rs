@@ -141,7 +141,6 @@ fn named(config: ProjectConfig, args: &SendArgs) -> ProjectConfig {
 }
 
 /// The input, and its length where it has one.
-#[expect(clippy::type_complexity, reason = "the input and its length, once")]
 fn open(path: Option<&Path>) -> Result<(Box<dyn BufRead + Send>, Option<u64>), Failure> {
     let Some(path) = path else {
         return Ok((Box::new(BufReader::with_capacity(READ_BYTES, io::stdin())), None));

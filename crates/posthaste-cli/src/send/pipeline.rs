@@ -15,7 +15,7 @@ use crate::lines::{self, Fault};
 /// Bytes of lines that may be queued on each way, unless a single request may have more.
 const QUEUE_BYTES_MAX: usize = 64 * 1_024 * 1_024;
 /// A full queue makes the reader wait for as long as it takes: closing the queue ends the wait.
-const WAIT_FOR_ROOM: WhenFull = WhenFull::Block(Duration::from_secs(3_600));
+const WAIT_FOR_ROOM: WhenFull = WhenFull::Block(Duration::from_hours(1));
 
 /// Why a line could not be handed over.
 #[derive(Debug)]

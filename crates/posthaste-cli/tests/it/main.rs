@@ -1,5 +1,11 @@
 //! The real binary, as people and scripts use it.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test says what it expects; where it is not so, it is to fail"
+)]
+
 mod support;
 
 mod collect;
