@@ -16,7 +16,12 @@ pub(crate) struct Delivered {
 }
 
 /// Offers `events` as fast as the queue takes them, and waits until the last is confirmed.
-pub(crate) fn measure(events: usize, batch: usize, in_flight: usize, delay_ms: u64) -> std::io::Result<Delivered> {
+pub(crate) fn measure(
+    events: usize,
+    batch: usize,
+    in_flight: usize,
+    delay_ms: u64,
+) -> std::io::Result<Delivered> {
     let server = Server::start(delay_ms)?;
     let processor = BatchEventProcessor::builder()
         .event_end_point(server.url.clone())

@@ -4,8 +4,8 @@
 use std::{thread, time::Duration};
 
 use posthaste::{
-    BatchEventProcessor, Dispatcher, LogEvent, ProjectConfig, UserContext, UserEvent, create_impression_user_event,
-    dispatch::DispatchFuture,
+    BatchEventProcessor, Dispatcher, LogEvent, ProjectConfig, UserContext, UserEvent,
+    create_impression_user_event, dispatch::DispatchFuture,
 };
 
 use crate::process::{Stopwatch, memory};
@@ -46,11 +46,15 @@ impl Maker {
 
     pub(crate) fn make(&self, n: usize) -> UserEvent {
         let experiment = self.config.experiment_by_key("checkout_button").expect("in the datafile");
-        let variation = experiment.variation_by_key(if n.is_multiple_of(2) { "control" } else { "green_button" });
+        let variation =
+            experiment.variation_by_key(if n.is_multiple_of(2) { "control" } else { "green_button" });
         let user = self.users.get(n % self.users.len()).expect("there are users");
         create_impression_user_event(&self.config, experiment, variation, user)
     }
 }
+
+/// How often memory that the process already has is filled again.
+const ROUNDS: u32 = 10;
 
 /// What handing over costs.
 pub(crate) struct Enqueued {
@@ -77,7 +81,6 @@ pub(crate) fn measure(events: usize, threads: usize) -> Enqueued {
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     let bytes = memory("VmRSS:").saturating_sub(before) as f64 / events as f64;
     drop(processor.remove(events));
-    const ROUNDS: u32 = 10;
     let rounds: f64 = (0..ROUNDS)
         .map(|_| {
             let ns = fill(&processor, &maker, events / 20, threads);

@@ -15,7 +15,13 @@ pub(crate) fn run(events: usize, posthaste: Option<&Path>) -> std::io::Result<()
     {
         // A slow server gets fewer events: the figure does not depend on their number.
         let events = if delay_ms > 0 && batch < 100 { events / 4 } else { events };
-        child(&["delivery", &events.to_string(), &batch.to_string(), &in_flight.to_string(), &delay_ms.to_string()])?;
+        child(&[
+            "delivery",
+            &events.to_string(),
+            &batch.to_string(),
+            &in_flight.to_string(),
+            &delay_ms.to_string(),
+        ])?;
     }
     let Some(posthaste) = posthaste else { return Ok(()) };
     for (batch, in_flight, delay_ms) in [(10, 64, 0), (500, 64, 0), (10, 256, 50), (500, 64, 50)] {

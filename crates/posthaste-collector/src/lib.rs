@@ -21,7 +21,12 @@
 //!
 //! Everything is bounded: a body by [`CollectorOptions::body_bytes_max`], before and after decompression, and by
 //! [`EVENTS_PER_BODY_MAX`]; what is kept by [`CollectorOptions::events_max`] and [`STORE_BYTES_MAX`], beyond which
-//! the oldest is forgotten and counted. Nothing is written to disk, nothing is sent anywhere.
+//! the oldest is forgotten and counted (an event of an official SDK takes about 2 kB). Nothing is written to disk,
+//! nothing is sent anywhere.
+//!
+//! Not judged: whether a conversion comes after the decision that explains it, since the order of arrival does not
+//! tell; whether an event is within its experiment's running time, which a datafile does not say; attributes that the
+//! project does not have. Not answered: a browser's preflight.
 
 // In the order in which a body meets them.
 mod options;

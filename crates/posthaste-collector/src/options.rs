@@ -11,7 +11,8 @@ pub struct CollectorOptions {
     pub strict: bool,
     /// Bytes that a body may have, both as it comes and decompressed.
     pub body_bytes_max: usize,
-    /// Events, good and bad, that are kept; beyond it the oldest are forgotten.
+    /// Events, good and bad, that are kept, at least one; beyond it, or beyond
+    /// [`STORE_BYTES_MAX`](crate::STORE_BYTES_MAX), the oldest are forgotten.
     pub events_max: usize,
 }
 

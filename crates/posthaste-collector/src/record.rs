@@ -117,7 +117,7 @@ impl Record {
         Some(Identity { entity_id, uuid: EventUuid::from(uuid.as_str()), timestamp })
     }
 
-    /// About how much memory it takes.
+    /// About how much memory it takes, its identity included.
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Good(event) => event.bytes(),
@@ -148,6 +148,7 @@ impl GoodEvent {
             &self.event,
         ];
         size_of::<Self>()
+            + identity_bytes(&self.entity_id, &self.uuid)
             + texts.into_iter().map(String::len).sum::<usize>()
             + options.into_iter().map(|text| option_bytes(text.as_ref())).sum::<usize>()
             + map_bytes(&self.tags)
@@ -163,10 +164,19 @@ impl BadEvent {
             size_of::<Problem>() + problem.path.len() + problem.problem.len() + problem.fix.len()
         };
         size_of::<Self>()
+            + identity_bytes(
+                self.entity_id.as_deref().unwrap_or_default(),
+                self.uuid.as_deref().unwrap_or_default(),
+            )
             + options.into_iter().map(|text| option_bytes(text.as_ref())).sum::<usize>()
             + self.event.get().len()
             + self.problems.iter().map(problem_bytes).sum::<usize>()
     }
+}
+
+/// The store keeps it a second time, to tell repeats.
+fn identity_bytes(entity_id: &str, uuid: &str) -> usize {
+    size_of::<Identity>() + entity_id.len() + uuid.len()
 }
 
 fn option_bytes(text: Option<&String>) -> usize {

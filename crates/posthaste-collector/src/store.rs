@@ -119,3 +119,35 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::validate::judge;
+
+    fn record(uuid: usize) -> Record {
+        let body = format!(
+            r#"{{"account_id": "1", "visitors": [{{"visitor_id": "ann", "snapshots": [{{"events":
+            [{{"entity_id": "3", "key": "buy", "timestamp": 1795500003394, "uuid": "u-{uuid}"}}]}}]}}]}}"#
+        );
+        judge(body.as_bytes(), None, 0).records.remove(0)
+    }
+
+    #[test]
+    fn bytes_are_bounded_too() {
+        let bytes = record(0).bytes();
+        let mut store = Store::new(100, 3 * bytes);
+        for uuid in 0..9 {
+            store.add(record(uuid));
+            assert!(store.bytes <= 3 * bytes);
+        }
+        assert_eq!((store.records().count(), store.seen.len(), store.ledger().forgotten), (3, 3, 6));
+    }
+
+    #[test]
+    fn a_single_record_is_kept_whatever_its_size() {
+        let mut store = Store::new(0, 0);
+        assert_eq!([store.add(record(1)), store.add(record(2))], [Kept::Good; 2]);
+        assert_eq!((store.records().count(), store.ledger().forgotten), (1, 1));
+    }
+}

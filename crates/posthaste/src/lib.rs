@@ -22,6 +22,7 @@
 //! # Features
 //!
 //! - `http` (default): [`HttpEventDispatcher`].
+//! - `spool`: [`SpoolQueue`], a queue on disk.
 //! - `test-util`: [`testing`], doubles for tests of programs that use posthaste.
 
 // In the order in which an event meets them.
@@ -69,4 +70,11 @@ pub use processor::{BatchEventProcessor, BatchEventProcessorBuilder, DEFAULT_EVE
 pub use project::{
     Attribute, Context, DatafileError, Event, Experiment, ProjectConfig, Region, UserContext, Variation,
 };
+#[cfg(feature = "spool")]
+pub use queue::SpoolQueue;
 pub use queue::{ChanQueue, InMemoryQueue, Queue, Receipt, Refused};
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,4 +1,4 @@
-//! The names of what posthaste counts, through the [`metrics`](::metrics) facade. Types, units and meanings:
+//! The names of what posthaste counts, through the [`metrics`] facade. Types, units and meanings:
 //! docs/metrics.md. Without a recorder installed, counting costs next to nothing.
 
 /// Counter: events taken.

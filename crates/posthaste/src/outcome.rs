@@ -47,12 +47,20 @@ pub enum Refusal {
     /// The API would throw the event away.
     #[error("invalid: {0}")]
     Invalid(&'static str),
+    /// The queue on disk has no room, or its disk is full.
+    #[error("no room to store it: {0}")]
+    StorageFull(String),
     /// The queue could not store it.
     #[error("not stored: {0}")]
     Storage(String),
 }
 
 impl Refusal {
+    /// Whether there may be room later.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::QueueFull { .. } | Self::StorageFull(_))
+    }
+
     /// The reason's name in metrics.
     pub fn name(&self) -> &'static str {
         match self {
@@ -60,6 +68,7 @@ impl Refusal {
             Self::Closed => "closed",
             Self::TooLarge { .. } => "too_large",
             Self::Invalid(_) => "invalid",
+            Self::StorageFull(_) => "storage_full",
             Self::Storage(_) => "storage",
         }
     }
@@ -77,9 +86,19 @@ pub enum DeadReason {
     Displaced,
     /// The program took it back out of the queue (`remove`).
     Withdrawn,
+    /// It is in the queue on disk, but this version cannot read it; it is kept as it is.
+    Unreadable,
 }
 
 impl DeadReason {
+    const ALL: [Self; 5] =
+        [Self::Rejected, Self::TooLarge, Self::Displaced, Self::Withdrawn, Self::Unreadable];
+
+    /// The reason of this [`name`](Self::name).
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
+
     /// The reason's name in metrics and in dead-letter files.
     pub fn name(self) -> &'static str {
         match self {
@@ -87,6 +106,7 @@ impl DeadReason {
             Self::TooLarge => "too_large",
             Self::Displaced => "displaced",
             Self::Withdrawn => "withdrawn",
+            Self::Unreadable => "unreadable",
         }
     }
 }
@@ -164,6 +184,12 @@ struct Ended {
 }
 
 impl Counters {
+    /// What an earlier process left. Each item counts as one event until it has been looked at.
+    pub(crate) fn recover(&self, queued: usize, dead: usize) {
+        self.accept(queued + dead);
+        self.ended.lock().dead_lettered += dead as u64;
+    }
+
     pub(crate) fn accept(&self, events: usize) {
         self.accepted.fetch_add(events as u64, SeqCst);
     }
@@ -204,6 +230,21 @@ impl Counters {
     }
 }
 
+/// Where dead letters are kept, oldest first.
+pub trait DeadLetterStore<T>: fmt::Debug + Send + Sync {
+    /// How many are kept.
+    fn count(&self) -> usize;
+
+    /// Keeps one more.
+    fn push(&self, letter: DeadLetter<T>);
+
+    /// All that are kept.
+    fn list(&self) -> Vec<DeadLetter<T>>;
+
+    /// All that are kept, and keeps none of them any more.
+    fn take_all(&self) -> Vec<DeadLetter<T>>;
+}
+
 /// How many dead letters are kept in memory, unless told otherwise.
 pub const DEFAULT_DEAD_LETTERS_MAX: usize = 1_000;
 
@@ -214,12 +255,26 @@ pub(crate) struct DeadLetters<T> {
     max: usize,
 }
 
-impl<T: Clone> DeadLetters<T> {
+impl<T> DeadLetters<T> {
     pub(crate) fn new(max: usize) -> Self {
         Self { letters: Mutex::default(), max }
     }
+}
 
-    pub(crate) fn push(&self, letter: DeadLetter<T>) {
+impl<T: Clone + fmt::Debug + Send + Sync> DeadLetterStore<T> for DeadLetters<T> {
+    fn count(&self) -> usize {
+        self.letters.lock().len()
+    }
+
+    fn list(&self) -> Vec<DeadLetter<T>> {
+        self.letters.lock().iter().cloned().collect()
+    }
+
+    fn take_all(&self) -> Vec<DeadLetter<T>> {
+        self.letters.lock().drain(..).collect()
+    }
+
+    fn push(&self, letter: DeadLetter<T>) {
         let mut letters = self.letters.lock();
         if letters.len() >= self.max {
             letters.pop_front();
@@ -228,13 +283,5 @@ impl<T: Clone> DeadLetters<T> {
         if self.max > 0 {
             letters.push_back(letter);
         }
-    }
-
-    pub(crate) fn list(&self) -> Vec<DeadLetter<T>> {
-        self.letters.lock().iter().cloned().collect()
-    }
-
-    pub(crate) fn take_all(&self) -> Vec<DeadLetter<T>> {
-        self.letters.lock().drain(..).collect()
     }
 }

@@ -14,4 +14,5 @@ mod help;
 mod reject;
 mod send;
 mod stop;
+mod transport;
 mod validate;

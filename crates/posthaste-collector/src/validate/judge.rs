@@ -37,7 +37,9 @@ pub(crate) fn judge(body: &[u8], config: Option<&ProjectConfig>, received_ms: i6
     if walk.body(&Node::root(&root)).is_ok() {
         return Judgement { records: walk.records, problems: walk.problems.into_vec() };
     }
-    let problem = format!("holds more than {EVENTS_PER_BODY_MAX} events");
+    let problem = format!(
+        "holds more than {EVENTS_PER_BODY_MAX} events, or {RECORDS_BYTES_MAX} bytes with each event by itself"
+    );
     Judgement::of_bad_body(body, Problem::of_body(problem, "send several bodies"), received_ms)
 }
 
@@ -61,13 +63,18 @@ impl Judgement {
     }
 }
 
-/// A body holds more than [`EVENTS_PER_BODY_MAX`] events.
+/// About how much memory the records of one body may take. Each has its visitor's id and attributes to itself, so a
+/// visitor of a megabyte with thousands of events would grow beyond all measure.
+const RECORDS_BYTES_MAX: usize = 1 << 28;
+
+/// A body holds more than [`EVENTS_PER_BODY_MAX`] events, or they take more than [`RECORDS_BYTES_MAX`].
 struct TooMany;
 
 struct Walk<'a> {
     config: Option<&'a ProjectConfig>,
     received_ms: i64,
     records: Vec<Record>,
+    records_bytes: usize,
     problems: BodyProblems,
 }
 
@@ -81,7 +88,7 @@ struct Place<'a> {
 
 impl<'a> Walk<'a> {
     fn new(config: Option<&'a ProjectConfig>, received_ms: i64) -> Self {
-        Self { config, received_ms, records: Vec::new(), problems: BodyProblems::default() }
+        Self { config, received_ms, records: Vec::new(), records_bytes: 0, problems: BodyProblems::default() }
     }
 
     fn body(&mut self, root: &Node<'_>) -> Result<(), TooMany> {
@@ -97,7 +104,9 @@ impl<'a> Walk<'a> {
         if !readable {
             return self.bad(place, root, found);
         }
-        visitors.items().try_for_each(|visitor| self.visitor(place, &visitor, &found))
+        let before = self.records.len();
+        visitors.items().try_for_each(|visitor| self.visitor(place, &visitor, &found))?;
+        self.bad_if_nothing_beneath(before, place, root, found)
     }
 
     fn visitor(
@@ -115,11 +124,13 @@ impl<'a> Walk<'a> {
             readable = list(&snapshots, "list the snapshots, one for each event", &mut found);
         }
         self.note(&found);
-        let found = joined(above, found);
+        let all = joined(above, &found);
         if !readable {
-            return self.bad(place, visitor, found);
+            return self.bad(place, visitor, all);
         }
-        snapshots.items().try_for_each(|snapshot| self.snapshot(place, &snapshot, &found))
+        let before = self.records.len();
+        snapshots.items().try_for_each(|snapshot| self.snapshot(place, &snapshot, &all))?;
+        self.bad_if_nothing_beneath(before, place, visitor, found)
     }
 
     fn snapshot(
@@ -133,11 +144,13 @@ impl<'a> Walk<'a> {
         let readable = check_events(snapshot, &mut found);
         check_decisions(snapshot, self.config, &mut found);
         self.note(&found);
-        let found = joined(above, found);
+        let all = joined(above, &found);
         if !readable {
-            return self.bad(place, snapshot, found);
+            return self.bad(place, snapshot, all);
         }
-        snapshot.get("events").items().try_for_each(|event| self.event(place, &event, &found))
+        let before = self.records.len();
+        snapshot.get("events").items().try_for_each(|event| self.event(place, &event, &all))?;
+        self.bad_if_nothing_beneath(before, place, snapshot, found)
     }
 
     fn event(&mut self, place: Place<'_>, event: &Node<'_>, above: &RecordProblems) -> Result<(), TooMany> {
@@ -146,7 +159,7 @@ impl<'a> Walk<'a> {
             check_event(event, snapshot, self.config, &mut found);
         }
         self.note(&found);
-        let found = joined(above, found);
+        let found = joined(above, &found);
         if found.is_empty() {
             let good = self.good(place, event);
             self.keep(Record::Good(Box::new(good)))
@@ -155,12 +168,27 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// A fault that no event stands beneath would be kept nowhere: the part itself is then the bad record.
+    fn bad_if_nothing_beneath(
+        &mut self,
+        records_before: usize,
+        place: Place<'_>,
+        part: &Node<'_>,
+        found: RecordProblems,
+    ) -> Result<(), TooMany> {
+        if found.is_empty() || self.records.len() > records_before {
+            return Ok(());
+        }
+        self.bad(place, part, found)
+    }
+
     fn note(&mut self, found: &RecordProblems) {
         self.problems.extend(found.as_slice().iter().cloned());
     }
 
     fn keep(&mut self, record: Record) -> Result<(), TooMany> {
-        if self.records.len() == EVENTS_PER_BODY_MAX {
+        self.records_bytes += record.bytes();
+        if self.records.len() == EVENTS_PER_BODY_MAX || self.records_bytes > RECORDS_BYTES_MAX {
             return Err(TooMany);
         }
         self.records.push(record);
@@ -245,9 +273,9 @@ impl Ids {
     }
 }
 
-fn joined(above: &RecordProblems, found: RecordProblems) -> RecordProblems {
+fn joined(above: &RecordProblems, found: &RecordProblems) -> RecordProblems {
     let mut all = above.clone();
-    all.extend(found.into_vec());
+    all.extend(found.as_slice().iter().cloned());
     all
 }
 

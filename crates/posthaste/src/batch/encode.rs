@@ -1,12 +1,16 @@
 //! Writes request bodies straight from events, without building [`Batch`](super::Batch) in between: this is the hot
 //! path of delivery. A test holds it to the same bytes as `Batch`.
 
+use std::ops::Range;
+
 use super::Decision;
 use crate::event::{EventKind, UserEvent, write_value};
 
-/// The body for these events, under the first one's context.
-pub(crate) fn encode_events<'a>(events: impl Iterator<Item = &'a UserEvent> + Clone) -> Vec<u8> {
-    let Some(first) = events.clone().next() else { return Vec::new() };
+/// The body for these events, under the first one's context, and where in it the visitors stand.
+pub(crate) fn encode_events<'a>(
+    events: impl Iterator<Item = &'a UserEvent> + Clone,
+) -> (Vec<u8>, Range<usize>) {
+    let Some(first) = events.clone().next() else { return (Vec::new(), 0..0) };
     let context = &**first.context();
     let mut out = Vec::with_capacity(events.clone().map(UserEvent::wire_bytes_typical).sum::<usize>() + 256);
     out.extend_from_slice(br#"{"revision":"#);
@@ -14,12 +18,14 @@ pub(crate) fn encode_events<'a>(events: impl Iterator<Item = &'a UserEvent> + Cl
     field(&mut out, r#","account_id":"#, &context.account_id);
     field(&mut out, r#","client_version":"#, &context.client_version);
     out.extend_from_slice(br#","visitors":["#);
+    let start = out.len();
     for (at, event) in events.enumerate() {
         if at > 0 {
             out.push(b',');
         }
         visitor(&mut out, event);
     }
+    let visitors = start..out.len();
     out.push(b']');
     field(&mut out, r#","project_id":"#, &context.project_id);
     field(&mut out, r#","client_name":"#, &context.client_name);
@@ -30,7 +36,7 @@ pub(crate) fn encode_events<'a>(events: impl Iterator<Item = &'a UserEvent> + Cl
         field(&mut out, r#","region":"#, context.region.as_str());
     }
     out.push(b'}');
-    out
+    (out, visitors)
 }
 
 fn visitor(out: &mut Vec<u8>, event: &UserEvent) {

@@ -1,6 +1,6 @@
 //! One request: a body and where it goes.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -19,6 +19,8 @@ pub struct LogEvent {
     end_point: Arc<str>,
     body: Bytes,
     events: usize,
+    /// Where in the body the visitors stand; empty where there are none.
+    visitors: Range<usize>,
 }
 
 impl LogEvent {
@@ -26,23 +28,25 @@ impl LogEvent {
     pub fn new(end_point: impl Into<Arc<str>>, batch: &Batch) -> Self {
         let mut body = Vec::new();
         write_value(&mut body, batch);
-        let events =
-            batch.visitors.iter().flat_map(|visitor| &visitor.snapshots).map(|s| s.events.len()).sum();
-        Self { end_point: end_point.into(), body: body.into(), events }
+        Self::from_body(end_point, body).expect("what Batch writes can be taken apart")
     }
 
     /// A request with a body that somebody else made; it is sent as it is, byte for byte.
     pub fn from_body(end_point: impl Into<Arc<str>>, body: impl Into<Bytes>) -> Result<Self, DecodeError> {
         let body = body.into();
-        let events = RawBatch::parse(&body)?.visitors().iter().map(|visitor| events_in(visitor)).sum();
-        Ok(Self { end_point: end_point.into(), body, events })
+        let batch = RawBatch::parse(&body)?;
+        let events = batch.visitors().iter().map(|visitor| events_in(visitor)).sum();
+        let visitors = batch.visitors_range(&body);
+        Ok(Self { end_point: end_point.into(), body, events, visitors })
     }
 
     pub(crate) fn of_events<'a>(
         end_point: Arc<str>,
         events: impl ExactSizeIterator<Item = &'a UserEvent> + Clone,
     ) -> Self {
-        Self { end_point, events: events.len(), body: encode_events(events).into() }
+        let count = events.len();
+        let (body, visitors) = encode_events(events);
+        Self { end_point, events: count, body: body.into(), visitors }
     }
 
     /// Where it goes, as a URL.
@@ -72,6 +76,42 @@ impl LogEvent {
     pub fn with_end_point(mut self, end_point: impl Into<Arc<str>>) -> Self {
         self.end_point = end_point.into();
         self
+    }
+
+    /// Whether the two may be one request: each carries a single event, for the same address, and every byte outside the
+    /// visitors is the same.
+    pub(crate) fn can_merge(&self, other: &Self) -> bool {
+        (self.events, other.events) == (1, 1)
+            && self.end_point == other.end_point
+            && !self.visitors.is_empty()
+            && self.around_visitors() == other.around_visitors()
+    }
+
+    /// One request with the visitors of all, each byte for byte as it was. They [can be merged](Self::can_merge).
+    pub(crate) fn merged<'a>(events: impl ExactSizeIterator<Item = &'a Self> + Clone) -> Self {
+        let first = events.clone().next().expect("a request has at least one item");
+        let count = events.len();
+        if count == 1 {
+            return first.clone();
+        }
+        let (before, after) = first.around_visitors();
+        let bytes: usize = events.clone().map(|event| event.visitors.len() + 1).sum();
+        let mut body = Vec::with_capacity(before.len() + bytes + after.len());
+        body.extend_from_slice(before);
+        for (at, event) in events.enumerate() {
+            if at > 0 {
+                body.push(b',');
+            }
+            body.extend_from_slice(event.body.get(event.visitors.clone()).unwrap_or_default());
+        }
+        let visitors = before.len()..body.len();
+        body.extend_from_slice(after);
+        Self { end_point: Arc::clone(&first.end_point), body: body.into(), events: count, visitors }
+    }
+
+    fn around_visitors(&self) -> (&[u8], &[u8]) {
+        let before = self.body.get(..self.visitors.start).unwrap_or_default();
+        (before, self.body.get(self.visitors.end..).unwrap_or_default())
     }
 
     /// Two requests that carry half of the events each, the smaller half first; `None` where there is no more than one

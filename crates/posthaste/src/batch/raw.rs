@@ -3,7 +3,7 @@
 //! Only the outermost object is taken apart; visitors and unknown fields stay the text that they were, so what goes out
 //! again is what came in, byte for byte.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, ops::Range};
 
 use serde::{
     Deserialize, Deserializer,
@@ -43,6 +43,15 @@ impl<'a> RawBatch<'a> {
     /// The visitors, each as its JSON text.
     pub fn visitors(&self) -> &[&'a RawValue] {
         &self.visitors
+    }
+
+    /// Where in the body the visitors stand, without the brackets around them.
+    pub(crate) fn visitors_range(&self, body: &[u8]) -> Range<usize> {
+        let at = |text: &str| text.as_ptr().addr() - body.as_ptr().addr();
+        match (self.visitors.first(), self.visitors.last()) {
+            (Some(first), Some(last)) => at(first.get())..at(last.get()) + last.get().len(),
+            _ => 0..0,
+        }
     }
 
     /// A field of the head by name, as its JSON text.

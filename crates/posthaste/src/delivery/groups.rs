@@ -35,7 +35,8 @@ impl<T: Item> Groups<T> {
     }
 
     fn begin(&mut self, part: Part<T>) -> Option<Vec<Part<T>>> {
-        if self.size == 1 {
+        let shares_with_none = !part.item.can_share(&part.item);
+        if self.size == 1 || shares_with_none {
             return Some(vec![part]);
         }
         self.open.push(vec![part]);

@@ -56,6 +56,8 @@ impl<T: Item> Delivery<T> {
         clock: Arc<dyn Clock>,
     ) -> (Self, Driver) {
         let shared = Arc::new(Shared::new(queue, options, clock));
+        let watcher = Arc::downgrade(&shared);
+        shared.queue.watch(Arc::new(watcher));
         let machine = Machine::new(Arc::clone(&shared), dispatcher);
         (Self { shared, thread: Mutex::new(None) }, Box::pin(machine.run()))
     }

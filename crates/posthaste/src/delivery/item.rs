@@ -15,7 +15,7 @@ pub(crate) trait Item: Clone + std::fmt::Debug + Send + Sync + 'static {
     /// The request for these, which share it; there is at least one.
     fn request<'a>(
         items: impl ExactSizeIterator<Item = &'a Self> + Clone,
-        end_point: &Option<Arc<str>>,
+        end_point: Option<&Arc<str>>,
     ) -> LogEvent
     where
         Self: 'a;
@@ -41,9 +41,9 @@ impl Item for UserEvent {
 
     fn request<'a>(
         items: impl ExactSizeIterator<Item = &'a Self> + Clone,
-        end_point: &Option<Arc<str>>,
+        end_point: Option<&Arc<str>>,
     ) -> LogEvent {
-        let end_point = end_point.clone().unwrap_or_else(|| {
+        let end_point = end_point.cloned().unwrap_or_else(|| {
             let region = items.clone().next().map(|event| event.context().region).unwrap_or_default();
             Arc::from(region.event_end_point())
         });
@@ -59,7 +59,7 @@ impl Item for UserEvent {
         if self.wire_bytes_max() <= bytes_max {
             return None;
         }
-        let bytes = crate::batch::encode_events(std::iter::once(self)).len();
+        let bytes = crate::batch::encode_events(std::iter::once(self)).0.len();
         (bytes > bytes_max).then_some(bytes)
     }
 
@@ -79,15 +79,15 @@ impl Item for LogEvent {
         LogEvent::events(self)
     }
 
-    fn can_share(&self, _other: &Self) -> bool {
-        false
+    fn can_share(&self, other: &Self) -> bool {
+        self.can_merge(other)
     }
 
     fn request<'a>(
-        mut items: impl ExactSizeIterator<Item = &'a Self> + Clone,
-        end_point: &Option<Arc<str>>,
+        items: impl ExactSizeIterator<Item = &'a Self> + Clone,
+        end_point: Option<&Arc<str>>,
     ) -> LogEvent {
-        let request = items.next().cloned().expect("a request has at least one item");
+        let request = LogEvent::merged(items);
         match end_point {
             Some(end_point) => request.with_end_point(Arc::clone(end_point)),
             None => request,

@@ -34,7 +34,7 @@ pub(super) struct Job<T> {
 }
 
 impl<T: Item> Job<T> {
-    pub(super) fn new(parts: Vec<Part<T>>, end_point: &Option<Arc<str>>) -> Self {
+    pub(super) fn new(parts: Vec<Part<T>>, end_point: Option<&Arc<str>>) -> Self {
         let request = T::request(parts.iter().map(|part| &part.item), end_point);
         Self { parts, request, failures: 0, sibling: None }
     }

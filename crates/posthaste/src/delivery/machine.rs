@@ -14,6 +14,7 @@ use std::{
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use rustc_hash::FxHashMap;
+use tracing::Instrument as _;
 
 use super::{
     breaker::{Breaker, Permission},
@@ -174,6 +175,10 @@ impl<T: Item> Machine<T> {
             for leased in leased {
                 let lease = Lease { sequence: self.next_sequence, id: leased.id };
                 self.count_lease(lease);
+                if leased.recovered {
+                    // It was counted as one event before anybody had looked at it.
+                    self.shared.counters.accept(leased.item.events().saturating_sub(1));
+                }
                 if let Some(group) = self.groups.add(Part { lease, item: leased.item }) {
                     self.make_ready(group);
                 }
@@ -216,7 +221,7 @@ impl<T: Item> Machine<T> {
     /// A group becomes a request, or several where it would be too large for one.
     pub(super) fn make_ready(&mut self, group: Vec<Part<T>>) {
         let options = &self.shared.options;
-        let job = Job::new(group, &options.end_point);
+        let job = Job::new(group, options.end_point.as_ref());
         if job.parts.len() > 1 && job.request.body().len() > options.max_batch_bytes {
             let mut left = job.parts;
             let right = left.split_off(left.len() / 2);
@@ -260,8 +265,9 @@ impl<T: Item> Machine<T> {
         }
         let dispatcher = Arc::clone(&self.dispatcher);
         let request = job.request.clone();
-        let dispatched =
-            AssertUnwindSafe(async move { dispatcher.dispatch_event(request).await }).catch_unwind();
+        let span = tracing::debug_span!("request", events = request.events(), failures = job.failures);
+        let dispatched = async move { dispatcher.dispatch_event(request).await }.instrument(span);
+        let dispatched = AssertUnwindSafe(dispatched).catch_unwind();
         self.in_flight.push(Box::pin(async move {
             let answer = dispatched.await.unwrap_or(Err(DispatchError::Panicked));
             Answered { job, sent, answer }
@@ -299,7 +305,7 @@ impl<T: Item> Machine<T> {
     async fn sleep(&mut self) {
         let wake_at = self.wake_at();
         self.shared.wake_at.store(wake_at, SeqCst);
-        if self.shared.queue.size() >= wake_at {
+        if self.shared.queue.available() >= wake_at {
             self.shared.wake_at.store(AWAKE, SeqCst);
             // Somebody is about to finish adding; lets them, where one thread runs both of us.
             tokio::task::yield_now().await;
@@ -334,7 +340,7 @@ impl<T: Item> Machine<T> {
 
     /// The next moment at which something has to be done whatever happens until then.
     fn set_timer(&mut self) {
-        let at = [Some(self.next_tick), self.next_attempt(), self.closing]
+        let at = [Some(self.next_tick), self.next_attempt(), self.closing, self.published.due()]
             .into_iter()
             .flatten()
             .chain(self.waiters.iter().map(|waiter| waiter.deadline))

@@ -69,11 +69,11 @@ const IN_FLIGHT: usize = 64;
 /// The Event API's limit for one request (PROTOCOL 1.3).
 const MAX_BATCH_BYTES: usize = 3_500_000;
 /// A wrong address is put right by hand: trying more often helps nobody.
-const HOLD_BACKOFF: Backoff = Backoff { first: Duration::from_secs(5), cap: Duration::from_secs(60) };
+const HOLD_BACKOFF: Backoff = Backoff { first: Duration::from_secs(5), cap: Duration::from_mins(1) };
 /// One lost connection takes several requests with it; a second round of failures is no accident.
 const BREAKER_THRESHOLD: u32 = 5;
 /// A server that asks for more is mistaken about something.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
 /// Long enough for a healthy upstream, short enough for a process manager's patience.
 const DROP_DEADLINE: Duration = Duration::from_secs(5);
 

@@ -28,12 +28,16 @@ impl<T: Item> Machine<T> {
         self.learn(verdict, &answer, sent, now);
         let sibling = job.sibling.take();
         if verdict == Verdict::Delivered {
-            self.delivered(job.parts);
+            self.delivered(&job.parts);
             // This half was good, so the bad event is in the other.
-            sibling.into_iter().for_each(|sibling| self.suspect(sibling));
+            if let Some(sibling) = sibling {
+                self.suspect(sibling);
+            }
             return;
         }
-        sibling.into_iter().for_each(|sibling| self.make_ready(sibling));
+        if let Some(sibling) = sibling {
+            self.make_ready(sibling);
+        }
         match verdict {
             Verdict::Delivered => {}
             Verdict::Retry { at_least, .. } => self.retry(job, at_least, now),
@@ -87,7 +91,7 @@ impl<T: Item> Machine<T> {
         }
     }
 
-    fn delivered(&mut self, parts: Vec<Part<T>>) {
+    fn delivered(&mut self, parts: &[Part<T>]) {
         self.shared.counters.deliver(parts.iter().map(|part| part.item.events()).sum());
         self.end(parts.iter().map(|part| part.lease));
     }
@@ -131,7 +135,7 @@ impl<T: Item> Machine<T> {
     }
 
     fn ask_about(&mut self, left: Vec<Part<T>>, right: Vec<Part<T>>) {
-        let mut job = Job::new(left, &self.shared.options.end_point);
+        let mut job = Job::new(left, self.shared.options.end_point.as_ref());
         job.sibling = Some(right);
         self.ready.push_front(job);
     }

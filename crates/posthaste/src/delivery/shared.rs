@@ -3,7 +3,7 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     time::{Duration, Instant},
@@ -19,8 +19,8 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    outcome::{Counters, DeadLetter, DeadLetters, DeadReason, Refusal},
-    queue::{Queue, Receipt, Refused},
+    outcome::{Counters, DeadLetter, DeadLetterStore, DeadLetters, DeadReason, Refusal},
+    queue::{Queue, QueueWatcher, Receipt, Refused},
 };
 
 pub(super) struct Shared<T> {
@@ -28,7 +28,7 @@ pub(super) struct Shared<T> {
     pub(super) options: Options<T>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Counters,
-    pub(super) dead_letters: DeadLetters<T>,
+    pub(super) dead_letters: Arc<dyn DeadLetterStore<T>>,
     pub(super) wake: Notify,
     /// The queue's size from which the machine wants to be woken; [`AWAKE`] while it does not sleep.
     pub(super) wake_at: AtomicUsize,
@@ -64,12 +64,16 @@ struct Room {
 
 impl<T: Item> Shared<T> {
     pub(super) fn new(queue: Arc<dyn Queue<T>>, options: Options<T>, clock: Arc<dyn Clock>) -> Self {
+        let in_memory = || Arc::new(DeadLetters::new(options.dead_letters_max));
+        let dead_letters = queue.dead_letters().unwrap_or_else(|| in_memory());
+        let counters = Counters::default();
+        counters.recover(queue.size(), dead_letters.count());
         Self {
-            dead_letters: DeadLetters::new(options.dead_letters_max),
+            dead_letters,
             queue,
             options,
             clock,
-            counters: Counters::default(),
+            counters,
             wake: Notify::new(),
             wake_at: AtomicUsize::new(AWAKE),
             commands: Mutex::default(),
@@ -99,7 +103,7 @@ impl<T: Item> Shared<T> {
 
     fn add_checked(&self, item: T) -> Result<Receipt, Refused<T>> {
         match self.try_add(item) {
-            Err(Refused { item, reason: reason @ Refusal::QueueFull { .. } }) => {
+            Err(Refused { item, reason }) if reason.is_full() => {
                 self.wake_up();
                 match self.options.when_full {
                     WhenFull::Reject => Err(Refused { item, reason }),
@@ -117,9 +121,7 @@ impl<T: Item> Shared<T> {
         self.counters.accept(events);
         match self.queue.add(item) {
             Ok(receipt) => {
-                if self.queue.size() >= self.wake_at.load(SeqCst) {
-                    self.wake_up();
-                }
+                self.wake_if_due();
                 Ok(receipt)
             }
             Err(refused) => {
@@ -138,7 +140,7 @@ impl<T: Item> Shared<T> {
                 self.bury(oldest, DeadReason::Displaced, None, String::new());
             }
             match self.try_add(item) {
-                Err(Refused { item: back, reason: Refusal::QueueFull { .. } }) if made_room => item = back,
+                Err(Refused { item: back, reason }) if made_room && reason.is_full() => item = back,
                 other => return other,
             }
         }
@@ -152,10 +154,10 @@ impl<T: Item> Shared<T> {
             let mut lock = self.room.lock.lock();
             // Tried under the lock, so that room made from here on wakes us.
             match self.try_add(item) {
-                Err(Refused { item: back, reason: reason @ Refusal::QueueFull { .. } }) => {
+                Err(Refused { item: back, reason }) if reason.is_full() => {
                     if self.room.freed.wait_until(&mut lock, give_up).timed_out() {
                         drop(lock);
-                        break self.try_add(back).map_err(|refused| Refused { reason, ..refused });
+                        break self.try_add(back);
                     }
                     item = back;
                 }
@@ -171,6 +173,12 @@ impl<T: Item> Shared<T> {
         if self.room.waiting.load(SeqCst) > 0 {
             drop(self.room.lock.lock());
             self.room.freed.notify_all();
+        }
+    }
+
+    fn wake_if_due(&self) {
+        if self.queue.available() >= self.wake_at.load(SeqCst) {
+            self.wake_up();
         }
     }
 
@@ -206,8 +214,47 @@ impl<T: Item> Shared<T> {
     }
 }
 
+impl<T: Item> QueueWatcher for Shared<T> {
+    fn changed(&self) {
+        self.wake_if_due();
+        self.room_made();
+    }
+
+    fn not_stored(&self, events: usize) {
+        self.counters.unaccept(events);
+        self.counters.refuse(events, &Refusal::Storage(String::new()));
+        // Whoever flushes need not wait for these any more.
+        self.wake.notify_one();
+    }
+
+    fn unreadable(&self, items: usize) {
+        self.counters.bury(items, DeadReason::Unreadable);
+    }
+}
+
 impl<T> std::fmt::Debug for Shared<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared").field("queue", &self.queue).finish_non_exhaustive()
+    }
+}
+
+/// A queue knows its pipeline, which owns the queue: one of the two must not keep the other alive.
+impl<T: Item> QueueWatcher for Weak<Shared<T>> {
+    fn changed(&self) {
+        if let Some(shared) = self.upgrade() {
+            shared.changed();
+        }
+    }
+
+    fn not_stored(&self, events: usize) {
+        if let Some(shared) = self.upgrade() {
+            shared.not_stored(events);
+        }
+    }
+
+    fn unreadable(&self, items: usize) {
+        if let Some(shared) = self.upgrade() {
+            shared.unreadable(items);
+        }
     }
 }

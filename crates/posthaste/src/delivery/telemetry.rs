@@ -15,8 +15,17 @@ const LOG_INTERVAL: Duration = Duration::from_secs(10);
 pub(super) struct Published {
     accepted: u64,
     at: Option<Duration>,
+    /// Something may have changed since.
+    stale: bool,
     dead_lettered: u64,
     logged_at: Option<Duration>,
+}
+
+impl Published {
+    /// When to report what has changed, if nothing else happens until then.
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.at.filter(|_| self.stale).map(|at| at + PUBLISH_INTERVAL)
+    }
 }
 
 impl<T: Item> Machine<T> {
@@ -25,9 +34,11 @@ impl<T: Item> Machine<T> {
         let now = self.shared.clock.elapsed();
         let is_due = |at: Option<Duration>, interval| at.is_none_or(|at| now.saturating_sub(at) >= interval);
         if !now_or_never && !is_due(self.published.at, PUBLISH_INTERVAL) {
+            self.published.stale = true;
             return;
         }
         self.published.at = Some(now);
+        self.published.stale = false;
         let ledger = self.shared.counters.snapshot();
         // An accepted event may be handed back after all, which takes it off again.
         let accepted = ledger.accepted.saturating_sub(self.published.accepted);

@@ -126,6 +126,26 @@ impl QueueEventDispatcherBuilder {
         self
     }
 
+    /// Requests of a single event each that may be sent as one, at most; they are where everything outside their visitors
+    /// is the same. Such a request waits for others at most for the [flush interval](Self::flush_interval). Default: 1,
+    /// which sends each as it came.
+    pub fn batch_size(mut self, requests: usize) -> Self {
+        self.options.batch_size = requests;
+        self
+    }
+
+    /// How long a request may wait for others to be sent with it. Default: 30 s.
+    pub fn flush_interval(mut self, interval: Duration) -> Self {
+        self.options.flush_interval = interval;
+        self
+    }
+
+    /// Bytes of a request that is put together, at most. Default: 3,500,000, the API's limit.
+    pub fn max_batch_bytes(mut self, bytes: usize) -> Self {
+        self.options.max_batch_bytes = bytes;
+        self
+    }
+
     /// Sends every request here, whatever address it came with.
     pub fn event_end_point(mut self, url: impl Into<Arc<str>>) -> Self {
         self.options.end_point = Some(url.into());

@@ -85,8 +85,8 @@ mod tests {
             429 => SLOW_DOWN,
             413 => Verdict::Halve,
             400 | 422 => Verdict::Bisect,
-            300..=399 | 401 | 403 | 404 | 405 | 410 => Verdict::Hold,
-            400..=499 => Verdict::Hold,
+            // 3xx, 401, 403, 404, 405, 410 and every other 4xx.
+            300..=499 => Verdict::Hold,
             _ => RETRY,
         };
         for status in 0..=999 {

@@ -6,6 +6,7 @@
 
 mod attributes;
 mod factory;
+mod from_wire;
 mod normalize;
 mod user_event;
 mod uuid;
@@ -14,6 +15,7 @@ pub(crate) use attributes::{Attributes, write_value};
 pub use factory::{
     create_conversion_user_event, create_event_context, create_impression_user_event, dropped_attributes,
 };
+pub use from_wire::NotAUserEvent;
 pub use normalize::DroppedAttributes;
 pub use user_event::{ConversionEvent, EventKind, IMPRESSION_KEY, ImpressionEvent, UserEvent};
 pub use uuid::EventUuid;

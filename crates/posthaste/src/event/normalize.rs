@@ -92,6 +92,9 @@ mod tests {
         }
     }
 
+    /// 2^63, one more than the largest integer.
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0;
+
     #[test]
     fn revenue_and_value_follow_the_table_of_protocol_2_6() {
         for (tag, revenue_expected, value_expected) in [
@@ -106,9 +109,9 @@ mod tests {
             (json!(f64::NAN), None, None),
             (json!(1e30), None, Some(1e30)),
             (json!(u64::MAX), None, Some(1.844_674_407_370_955_2e19)),
-            (json!(i64::MAX), Some(i64::MAX), Some(9.223_372_036_854_775_8e18)),
-            (json!(9.223_372_036_854_775_8e18), None, Some(9.223_372_036_854_775_8e18)),
-            (json!(-9.223_372_036_854_775_8e18), Some(i64::MIN), Some(-9.223_372_036_854_775_8e18)),
+            (json!(i64::MAX), Some(i64::MAX), Some(LIMIT)),
+            (json!(LIMIT), None, Some(LIMIT)),
+            (json!(-LIMIT), Some(i64::MIN), Some(-LIMIT)),
             (json!([5]), None, None),
             (json!({"a": 5}), None, None),
         ] {

@@ -193,7 +193,7 @@ impl UserEvent {
         let details = match self.kind() {
             EventKind::Impression(ImpressionEvent { decision, metadata }) => {
                 decision.experiment_id.len()
-                    + decision.variation_id.as_ref().map_or(0, |id| id.len())
+                    + decision.variation_id.as_ref().map_or(0, CompactString::len)
                     + metadata.as_ref().map_or(0, |metadata| metadata.text_bytes() + 200)
             }
             EventKind::Conversion(conversion) => {

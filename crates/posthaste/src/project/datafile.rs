@@ -58,7 +58,7 @@ pub(super) struct Datafile {
 }
 
 pub(super) fn parse(json: &[u8]) -> Result<Datafile, DatafileError> {
-    let root = serde_json::from_slice::<Value>(json).map_err(not_json)?;
+    let root = serde_json::from_slice::<Value>(json).map_err(|error| not_json(&error))?;
     let root = Node { path: Path::Root, value: &root };
     let root = root.object()?;
     version(&root)?;
@@ -76,7 +76,7 @@ pub(super) fn parse(json: &[u8]) -> Result<Datafile, DatafileError> {
     })
 }
 
-fn not_json(error: serde_json::Error) -> DatafileError {
+fn not_json(error: &serde_json::Error) -> DatafileError {
     let text = error.to_string();
     let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
     DatafileError::NotJson { message, line: error.line(), column: error.column() }

@@ -96,6 +96,7 @@ impl Variation {
 }
 
 /// The ids that every impression of one variation carries.
+#[expect(clippy::struct_field_names, reason = "they are all ids, and so called on the wire")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DecisionIds {
     pub(crate) campaign_id: CompactString,

@@ -207,7 +207,8 @@ impl<T: Clone> Store<T> {
         while leases.len() < count {
             let Some(place) = self.items.get(self.leased) else { break };
             if let Some(item) = place {
-                leases.push(Leased { id: self.first_id + self.leased as u64, item: item.clone() });
+                let id = self.first_id + self.leased as u64;
+                leases.push(Leased { id, item: item.clone(), recovered: false });
             }
             self.leased += 1;
         }

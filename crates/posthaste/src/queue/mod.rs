@@ -11,14 +11,18 @@
 
 mod bounded;
 mod receipt;
+#[cfg(feature = "spool")]
+mod spool;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 pub use bounded::{BoundedQueue, ChanQueue, Channel, Heap, InMemoryQueue, Inbox};
 pub use receipt::Receipt;
 pub(crate) use receipt::block_on_within;
+#[cfg(feature = "spool")]
+pub use spool::{SpoolItem, SpoolQueue, UnreadableRecord};
 
-use crate::outcome::Refusal;
+use crate::outcome::{DeadLetterStore, Refusal};
 
 /// A queue of user events or of requests.
 ///
@@ -53,6 +57,31 @@ pub trait Queue<T>: fmt::Debug + Send + Sync {
 
     /// Refuses further items. Once this has returned, the queue only shrinks.
     fn close(&self);
+
+    /// How many of [`size`](Self::size) are as safe as this queue makes them, and so leased already or free to be.
+    fn available(&self) -> usize {
+        self.size()
+    }
+
+    /// Whom to tell of what happens later than the call that caused it. Called once, before anything is leased.
+    fn watch(&self, _watcher: Arc<dyn QueueWatcher>) {}
+
+    /// Where this queue keeps the items that will not be delivered; `None`: nowhere, and they are kept in memory.
+    fn dead_letters(&self) -> Option<Arc<dyn DeadLetterStore<T>>> {
+        None
+    }
+}
+
+/// Told by a queue that stores its items after `add` has returned.
+pub trait QueueWatcher: Send + Sync {
+    /// Items have become available, or room has.
+    fn changed(&self);
+
+    /// This many events were taken, but could not be stored: their receipts say so.
+    fn not_stored(&self, events: usize);
+
+    /// This many stored items cannot be read by this version; the queue has set them aside.
+    fn unreadable(&self, items: usize);
 }
 
 /// An item that somebody works on.
@@ -63,6 +92,8 @@ pub struct Leased<T> {
     pub id: u64,
     /// The item.
     pub item: T,
+    /// Whether it was in the queue before this process was.
+    pub recovered: bool,
 }
 
 /// An item that was not taken, handed back with the reason.

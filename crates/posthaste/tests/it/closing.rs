@@ -135,7 +135,9 @@ async fn two_deadlines_are_each_kept() {
         BatchEventProcessor::builder().event_dispatcher(Slow).build_with_driver().unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(driver);
-    impressions(&larkspur(), 10).into_iter().for_each(|event| drop(processor.process_event(event).unwrap()));
+    for event in impressions(&larkspur(), 10) {
+        processor.process_event(event).unwrap();
+    }
     settle().await;
     let (short, long) = (processor.close(SECOND), processor.close(SECOND * 100));
     let start = tokio::time::Instant::now();

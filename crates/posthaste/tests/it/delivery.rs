@@ -74,9 +74,9 @@ async fn retry_after_is_waited_for() {
         let dispatcher = ScriptedDispatcher::new([Ok(Response::status(503).with_retry_after(wait))]);
         let driven = driven(&dispatcher, 10);
         driven.take(impressions(&larkspur(), 10));
-        tokio::time::sleep(at_least - Duration::from_millis(1)).await;
+        tokio::time::sleep(at_least.saturating_sub(Duration::from_millis(1))).await;
         assert_eq!(dispatcher.requests().len(), 1, "{wait:?}");
-        tokio::time::sleep(at_most - at_least).await;
+        tokio::time::sleep(at_most.saturating_sub(at_least)).await;
         assert_eq!(driven.processor.ledger().delivered, 10, "{wait:?}");
     }
 }
@@ -127,6 +127,32 @@ async fn one_slow_request_holds_back_no_other() {
     assert_eq!(driven.processor.events_count(), 10);
     tokio::time::sleep(SECOND * 600).await;
     assert_eq!(driven.processor.ledger().delivered, 5_000);
+}
+
+/// The seed sends one request after the other: at a round trip of 50 ms that is 200 events a second.
+#[tokio::test(start_paused = true)]
+async fn as_many_requests_are_under_way_as_are_allowed() {
+    #[derive(Debug)]
+    struct FiftyMilliseconds;
+    impl posthaste::Dispatcher for FiftyMilliseconds {
+        fn dispatch_event(&self, _event: LogEvent) -> posthaste::dispatch::DispatchFuture {
+            Box::pin(async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Ok(Response::status(204))
+            })
+        }
+    }
+    for (in_flight, rounds) in [(1, 64), (16, 4), (64, 1)] {
+        let builder = BatchEventProcessor::builder()
+            .event_dispatcher(FiftyMilliseconds)
+            .queue_size(1_000)
+            .in_flight(in_flight);
+        let driven = Driven::new(builder);
+        driven.take(impressions(&larkspur(), 640));
+        let start = tokio::time::Instant::now();
+        assert!(driven.processor.flush(HOUR).await.is_complete());
+        assert_eq!(start.elapsed().as_millis() / 50, rounds, "{in_flight} in flight");
+    }
 }
 
 #[tokio::test(start_paused = true)]

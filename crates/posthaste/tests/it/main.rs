@@ -1,13 +1,25 @@
 //! The library from outside: what official SDKs made, what the seed got wrong, what faults do.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::unnecessary_wraps,
+    clippy::print_stderr,
+    reason = "a test that panics has failed, a double answers in the form of what it stands for, a seed must be seen"
+)]
+
+mod additions;
 mod closing;
 mod datafiles;
 mod delivery;
 mod http;
+mod metrics;
 mod notifications;
+mod parity;
 mod processing;
 mod queues;
 mod seed_calls;
 mod server;
 mod simulation;
+mod spool;
 mod support;

@@ -7,19 +7,19 @@ use serde_json::{Map, Value};
 
 use crate::support::{project, read};
 
-struct Call {
+struct Recorded {
     call: Value,
     body: Value,
     differences: Vec<String>,
 }
 
-fn calls() -> Vec<Call> {
+fn calls() -> Vec<Recorded> {
     let text = read("go-sdk-1.0.0-beta7.calls.jsonl");
     let parse = |line: &str| {
         let line: Value = serde_json::from_str(line).unwrap();
         let differences = line.get("deliberate_difference").map(strings).unwrap_or_default();
         let body = serde_json::from_str(line["body"].as_str().unwrap()).unwrap();
-        Call { call: line["call"].clone(), body, differences }
+        Recorded { call: line["call"].clone(), body, differences }
     };
     text.lines().map(parse).collect()
 }
@@ -75,7 +75,7 @@ fn every_call_gives_the_seeds_body() {
     let calls = calls();
     assert_eq!(calls.len(), 430);
     let mut compared = 0;
-    for Call { call, body: theirs, differences } in &calls {
+    for Recorded { call, body: theirs, differences } in &calls {
         if differences.is_empty() {
             let ours = body(&event(&config(call), call));
             assert!(same(&ours, theirs), "{call}\nours   {ours}\ntheirs {theirs}");
@@ -89,9 +89,9 @@ fn every_call_gives_the_seeds_body() {
 /// none.
 #[test]
 fn marked_calls_differ_only_as_marked() {
-    let marked: Vec<Call> = calls().into_iter().filter(|call| !call.differences.is_empty()).collect();
+    let marked: Vec<Recorded> = calls().into_iter().filter(|call| !call.differences.is_empty()).collect();
     assert_eq!(marked.len(), 131);
-    for Call { call, body: mut theirs, differences } in marked {
+    for Recorded { call, body: mut theirs, differences } in marked {
         for difference in &differences {
             let visitor = &mut theirs["visitors"][0];
             match difference.as_str() {
@@ -137,7 +137,7 @@ fn todays_sdks_send(value: &Value) -> bool {
 /// that only Go makes, its numbers' form, and its random order of attributes.
 #[test]
 fn fields_come_in_the_seeds_order() {
-    for Call { call, differences, .. } in calls().iter().take(40) {
+    for Recorded { call, differences, .. } in calls().iter().take(40) {
         assert!(differences.len() < 3);
         let event = event(&config(call), call);
         let text = serde_json::to_string(&Batch::from_user_events(std::slice::from_ref(&event))).unwrap();

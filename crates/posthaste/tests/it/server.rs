@@ -74,7 +74,7 @@ impl Server {
             for (connection, stream) in listener.incoming().enumerate() {
                 let server = accepting.clone();
                 // A client that hangs up ends the connection, nothing else.
-                thread::spawn(move || drop(server.serve(stream.unwrap(), connection)));
+                thread::spawn(move || drop(server.serve(&stream.unwrap(), connection)));
             }
         });
         server
@@ -88,7 +88,7 @@ impl Server {
         self.state.lock().unwrap().received.clone()
     }
 
-    fn serve(&self, stream: TcpStream, connection: usize) -> std::io::Result<()> {
+    fn serve(&self, stream: &TcpStream, connection: usize) -> std::io::Result<()> {
         let mut reader = BufReader::new(stream.try_clone()?);
         loop {
             let head = read_head(&mut reader)?;
@@ -98,7 +98,7 @@ impl Server {
             let mut body = vec![0; if matches!(reply, Reply::ResetInBody) { length / 2 } else { length }];
             reader.read_exact(&mut body)?;
             self.state.lock().unwrap().received.push(Received { body, ..request });
-            if !self.reply(&stream, reply)? {
+            if !self.reply(stream, reply)? {
                 return Ok(());
             }
         }

@@ -75,7 +75,7 @@ pub(crate) async fn settle() {
 }
 
 pub(crate) const SECOND: Duration = Duration::from_secs(1);
-pub(crate) const HOUR: Duration = Duration::from_secs(3_600);
+pub(crate) const HOUR: Duration = Duration::from_hours(1);
 
 pub(crate) fn uuids(events: &[SnapshotEvent]) -> Vec<String> {
     let mut uuids: Vec<String> = events.iter().map(|event| event.uuid.clone()).collect();

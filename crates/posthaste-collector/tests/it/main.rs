@@ -1,0 +1,11 @@
+//! The collector as its users meet it.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
+
+mod bounds;
+mod hostile;
+mod http;
+mod problems;
+mod project;
+mod support;
+mod vectors;

@@ -1,0 +1,120 @@
+//! What a spool's record holds.
+//!
+//! ```text
+//! user event = 'E' flags:u8 body     flags: 1 region EU, 2 region is sent
+//! request    = 'R' length:u16 end point, body      (little-endian)
+//! ```
+//!
+//! The body is a request body, of the one event in the first case: whoever finds a spool can read it without posthaste.
+
+use std::sync::Arc;
+
+use crate::{
+    batch::{Batch, LogEvent, encode_events},
+    event::UserEvent,
+    project::{Context, Region},
+};
+
+const USER_EVENT: u8 = b'E';
+const REQUEST: u8 = b'R';
+const EU: u8 = 1;
+const REGION_SENT: u8 = 2;
+
+/// Why a record is not an item of the queue's kind.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UnreadableRecord(String);
+
+impl UnreadableRecord {
+    /// For this reason.
+    #[expect(clippy::needless_pass_by_value, reason = "it stands where errors are mapped")]
+    pub fn new(reason: impl ToString) -> Self {
+        Self(reason.to_string())
+    }
+}
+
+/// An item that can be kept in a spool.
+pub trait SpoolItem: Clone + std::fmt::Debug + Send + Sync + 'static {
+    /// Reads an item back. Items read one after the other share `context` where theirs are equal.
+    fn from_record(record: &[u8], context: &mut Option<Arc<Context>>) -> Result<Self, UnreadableRecord>;
+
+    /// What is stored of the item.
+    fn to_record(&self) -> Vec<u8>;
+
+    /// How many events it carries.
+    fn events(&self) -> usize;
+}
+
+impl SpoolItem for UserEvent {
+    fn from_record(record: &[u8], last: &mut Option<Arc<Context>>) -> Result<Self, UnreadableRecord> {
+        let [USER_EVENT, flags, body @ ..] = record else {
+            return Err(UnreadableRecord::new("not a user event"));
+        };
+        let text = std::str::from_utf8(body).map_err(UnreadableRecord::new)?;
+        let batch: Batch = serde_json::from_str(text).map_err(UnreadableRecord::new)?;
+        let [visitor] = &batch.visitors[..] else { return Err(UnreadableRecord::new("not one visitor")) };
+        let bot_filtering = visitor.attributes.last().and_then(|last| last.value.as_bool());
+        let context = context(&batch, *flags, bot_filtering.unwrap_or_default());
+        let context = match last {
+            Some(last) if **last == context => Arc::clone(last),
+            _ => Arc::clone(last.insert(Arc::new(context))),
+        };
+        Self::from_visitor(context, visitor).map_err(UnreadableRecord::new)
+    }
+
+    fn to_record(&self) -> Vec<u8> {
+        let context = self.context();
+        let mut flags = 0;
+        if context.region == Region::Eu {
+            flags |= EU;
+        }
+        if context.send_region {
+            flags |= REGION_SENT;
+        }
+        let mut record = vec![USER_EVENT, flags];
+        record.extend_from_slice(&encode_events(std::iter::once(self)).0);
+        record
+    }
+
+    fn events(&self) -> usize {
+        1
+    }
+}
+
+fn context(batch: &Batch, flags: u8, bot_filtering: bool) -> Context {
+    let mut context = Context::new(&batch.account_id, &batch.project_id, &batch.revision);
+    context.client_name = batch.client_name.as_str().into();
+    context.client_version = batch.client_version.as_str().into();
+    context.anonymize_ip = batch.anonymize_ip;
+    context.bot_filtering = bot_filtering;
+    context.region = if flags & EU == 0 { Region::Us } else { Region::Eu };
+    context.send_region = flags & REGION_SENT != 0;
+    context
+}
+
+impl SpoolItem for LogEvent {
+    fn from_record(record: &[u8], _last: &mut Option<Arc<Context>>) -> Result<Self, UnreadableRecord> {
+        let [REQUEST, low, high, rest @ ..] = record else {
+            return Err(UnreadableRecord::new("not a request"));
+        };
+        let length = usize::from(u16::from_le_bytes([*low, *high]));
+        let (end_point, body) =
+            rest.split_at_checked(length).ok_or_else(|| UnreadableRecord::new("cut short"))?;
+        let end_point = std::str::from_utf8(end_point).map_err(UnreadableRecord::new)?;
+        Self::from_body(end_point, body.to_vec()).map_err(UnreadableRecord::new)
+    }
+
+    /// An address of 64 KiB is none; it is kept empty then, and is held as a wrong address.
+    fn to_record(&self) -> Vec<u8> {
+        let length = u16::try_from(self.end_point().len()).unwrap_or(0);
+        let mut record = vec![REQUEST];
+        record.extend_from_slice(&length.to_le_bytes());
+        record.extend_from_slice(self.end_point().as_bytes().get(..usize::from(length)).unwrap_or_default());
+        record.extend_from_slice(self.body());
+        record
+    }
+
+    fn events(&self) -> usize {
+        LogEvent::events(self)
+    }
+}

@@ -1,0 +1,315 @@
+//! A queue on disk: what its receipts have confirmed survives the process, and by default a power cut.
+//!
+//! An item is leased only once it is stored. Settled items are acknowledged to the spool, which writes that down with some delay:
+//! after a crash the last ones come again, and the Event API drops them as repeats.
+
+mod codec;
+mod dead_letters;
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    path::Path,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+};
+
+use parking_lot::Mutex;
+use posthaste_spool::{OpenError, Spool, SpoolOptions, SpoolReceipt, WriteError};
+
+pub use self::codec::{SpoolItem, UnreadableRecord};
+use self::dead_letters::DiskDeadLetters;
+use super::{Leased, Queue, QueueWatcher, Receipt, Refused};
+use crate::{
+    outcome::{DeadLetterStore, Refusal},
+    project::Context,
+};
+
+/// Bytes of records read at once, at most.
+const READ_BYTES_MAX: usize = 4 << 20;
+
+/// A queue on disk, for one process at a time. Bounded in bytes, by the spool's options.
+///
+/// Cheap to clone: clones are the same queue, so that one may be kept while a processor has the other.
+pub struct SpoolQueue<T>(Arc<Inner<T>>);
+
+struct Inner<T> {
+    spool: Arc<Spool>,
+    /// The first sequence number that was not there when the spool was opened.
+    new_from: u64,
+    adding: Mutex<Adding>,
+    /// Items that were added or recovered, and have neither been settled nor turned out not to be stored.
+    live: AtomicUsize,
+    leasing: Mutex<Leasing>,
+    watcher: OnceLock<Arc<dyn QueueWatcher>>,
+    dead_letters: Arc<DiskDeadLetters<T>>,
+}
+
+#[derive(Default)]
+struct Adding {
+    closed: bool,
+    /// Receipts of items in the order in which they were added, and how many events each carries.
+    receipts: VecDeque<(SpoolReceipt, usize)>,
+    /// Goes with the next item.
+    meta: Option<bytes::Bytes>,
+}
+
+#[derive(Default)]
+struct Leasing {
+    /// The first sequence number that has not been leased.
+    next: u64,
+    context: Option<Arc<Context>>,
+    /// Records known to be lost to damage.
+    damaged: u64,
+}
+
+impl<T: SpoolItem> SpoolQueue<T> {
+    /// Opens the spool in a folder, made if it is not there. What an earlier process left there is delivered first.
+    pub fn open(dir: impl AsRef<Path>, options: SpoolOptions) -> Result<Self, OpenError> {
+        Spool::open(dir, options).map(Self::over)
+    }
+
+    /// Over a spool that is open.
+    pub fn over(spool: Spool) -> Self {
+        let spool = Arc::new(spool);
+        let stats = spool.stats();
+        let queue = Self(Arc::new(Inner {
+            new_from: stats.next_sequence,
+            dead_letters: Arc::new(DiskDeadLetters::new(Arc::clone(&spool))),
+            spool,
+            adding: Mutex::default(),
+            live: AtomicUsize::new(usize::try_from(stats.records).unwrap_or(usize::MAX)),
+            leasing: Mutex::new(Leasing { damaged: stats.counters.damaged_records, ..Leasing::default() }),
+            watcher: OnceLock::new(),
+        }));
+        let inner = Arc::downgrade(&queue.0);
+        queue.0.spool.on_commit(move || {
+            if let Some(inner) = inner.upgrade() {
+                inner.committed();
+            }
+        });
+        queue
+    }
+
+    /// The spool below.
+    pub fn spool(&self) -> &Spool {
+        &self.0.spool
+    }
+
+    /// Stores this with the next item that is added, in the same commit: both are there after a crash, or neither.
+    /// [`Spool::meta`] has the last that was stored. For a single producer.
+    pub fn set_meta(&self, meta: impl Into<bytes::Bytes>) {
+        self.0.adding.lock().meta = Some(meta.into());
+    }
+
+    fn decode(record: &[u8], context: &mut Option<Arc<Context>>) -> Result<T, UnreadableRecord> {
+        T::from_record(record, context)
+    }
+}
+
+impl<T: SpoolItem> Inner<T> {
+    /// Called by the spool after each commit, whether it worked or not.
+    fn committed(&self) {
+        let (mut items, mut not_stored) = (0, 0);
+        let mut adding = self.adding.lock();
+        while let Some((receipt, events)) = adding.receipts.front() {
+            match receipt.try_get() {
+                None => break,
+                Some(Ok(_)) => {}
+                Some(Err(_)) => {
+                    items += 1;
+                    not_stored += events;
+                }
+            }
+            adding.receipts.pop_front();
+        }
+        drop(adding);
+        self.live.fetch_sub(items, SeqCst);
+        let Some(watcher) = self.watcher.get() else { return };
+        if not_stored > 0 {
+            watcher.not_stored(not_stored);
+        }
+        watcher.changed();
+    }
+
+    fn ack(&self, sequences: &[u64]) {
+        let settled = self.spool.ack(sequences);
+        self.live.fetch_sub(usize::try_from(settled).unwrap_or(usize::MAX), SeqCst);
+    }
+
+    /// Reads on from where the last lease ended. What cannot be read is set aside among the dead letters.
+    fn read_on(&self, leasing: &mut Leasing, count: usize, mut take: impl FnMut(u64, T)) {
+        let records = match self.spool.read(leasing.next, count, READ_BYTES_MAX) {
+            Ok(records) => records,
+            Err(error) => {
+                tracing::error!(%error, "cannot read the spool; its events wait");
+                return;
+            }
+        };
+        self.count_damaged(leasing);
+        for record in records {
+            leasing.next = record.sequence + 1;
+            match T::from_record(&record.bytes, &mut leasing.context) {
+                Ok(item) => take(record.sequence, item),
+                Err(reason) => self.set_aside(record.sequence, &record.bytes, &reason),
+            }
+        }
+    }
+
+    /// The spool has skipped what was damaged, and keeps what is left of it.
+    fn count_damaged(&self, leasing: &mut Leasing) {
+        let damaged = self.spool.stats().counters.damaged_records;
+        let new = damaged.saturating_sub(leasing.damaged);
+        leasing.damaged = damaged;
+        if new > 0 {
+            self.live.fetch_sub(usize::try_from(new).unwrap_or(usize::MAX), SeqCst);
+            tracing::error!(new, "records of the spool were damaged and cannot be delivered");
+            if let Some(watcher) = self.watcher.get() {
+                watcher.unreadable(usize::try_from(new).unwrap_or(usize::MAX));
+            }
+        }
+    }
+
+    fn set_aside(&self, sequence: u64, record: &[u8], reason: &UnreadableRecord) {
+        tracing::error!(sequence, %reason, "a record of the spool cannot be read by this version; it is kept among the dead letters");
+        if self.dead_letters.keep_unreadable(record, reason) {
+            self.ack(&[sequence]);
+            if let Some(watcher) = self.watcher.get() {
+                watcher.unreadable(1);
+            }
+        }
+    }
+}
+
+impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
+    fn add(&self, item: T) -> Result<Receipt, Refused<T>> {
+        let record = bytes::Bytes::from(item.to_record());
+        // Held while the spool takes it, so that receipts stand in the order of their records.
+        let mut adding = self.0.adding.lock();
+        if adding.closed {
+            return Err(Refused { item, reason: Refusal::Closed });
+        }
+        let meta = adding.meta.take();
+        // Counted first: it may be stored, delivered and settled before this returns.
+        self.0.live.fetch_add(1, SeqCst);
+        let receipt = match self.0.spool.add_batch(vec![record], meta) {
+            Ok(receipt) => receipt,
+            Err(refused) => {
+                self.0.live.fetch_sub(1, SeqCst);
+                adding.meta = refused.batch.meta;
+                return Err(Refused { item, reason: refusal(&refused.reason) });
+            }
+        };
+        adding.receipts.push_back((receipt.clone(), item.events()));
+        drop(adding);
+        Ok(Receipt::pending(async move { receipt.await.map(drop).map_err(|error| not_stored(&error)) }))
+    }
+
+    fn get(&self, count: usize) -> Vec<T> {
+        let (mut items, mut from, mut context) = (Vec::new(), 0, None);
+        while items.len() < count {
+            let records = self.0.spool.read(from, count - items.len(), READ_BYTES_MAX).unwrap_or_default();
+            let Some(last) = records.last() else { break };
+            from = last.sequence + 1;
+            items.extend(records.iter().filter_map(|record| Self::decode(&record.bytes, &mut context).ok()));
+        }
+        items
+    }
+
+    fn remove(&self, count: usize) -> Vec<T> {
+        let mut leasing = self.0.leasing.lock();
+        let (mut sequences, mut items) = (Vec::new(), Vec::new());
+        self.0.read_on(&mut leasing, count, |sequence, item| {
+            sequences.push(sequence);
+            items.push(item);
+        });
+        self.0.ack(&sequences);
+        items
+    }
+
+    fn size(&self) -> usize {
+        self.0.live.load(SeqCst)
+    }
+
+    /// Bounded in bytes, not in items.
+    fn capacity(&self) -> usize {
+        usize::MAX
+    }
+
+    fn lease(&self, count: usize) -> Vec<Leased<T>> {
+        let mut leases = Vec::new();
+        let new_from = self.0.new_from;
+        self.0.read_on(&mut self.0.leasing.lock(), count, |id, item| {
+            leases.push(Leased { id, item, recovered: id < new_from });
+        });
+        leases
+    }
+
+    fn settle(&self, ids: &[u64]) {
+        self.0.ack(ids);
+    }
+
+    /// Also writes down what has been settled.
+    fn release(&self) {
+        self.0.leasing.lock().next = 0;
+        if let Err(error) = self.0.spool.sync() {
+            tracing::warn!(%error, "cannot write down what was delivered last; it will be sent again");
+        }
+    }
+
+    /// Waits until everything that was taken is stored, or is known not to be.
+    fn close(&self) {
+        self.0.adding.lock().closed = true;
+        if let Err(error) = self.0.spool.sync() {
+            tracing::error!(%error, "cannot write the spool; the receipts say which events are not stored");
+        }
+        self.0.committed();
+    }
+
+    fn available(&self) -> usize {
+        usize::try_from(self.0.spool.len()).unwrap_or(usize::MAX)
+    }
+
+    fn watch(&self, watcher: Arc<dyn QueueWatcher>) {
+        // A queue serves one pipeline; a second one is told nothing.
+        drop(self.0.watcher.set(watcher));
+    }
+
+    fn dead_letters(&self) -> Option<Arc<dyn DeadLetterStore<T>>> {
+        Some(Arc::clone(&self.0.dead_letters) as Arc<dyn DeadLetterStore<T>>)
+    }
+}
+
+fn refusal(reason: &posthaste_spool::Refusal) -> Refusal {
+    use posthaste_spool::Refusal as Spool;
+    match *reason {
+        Spool::RecordTooLarge { bytes, bytes_max } | Spool::BatchTooLarge { bytes, bytes_max } => {
+            Refusal::TooLarge { bytes, bytes_max }
+        }
+        Spool::Closed => Refusal::Closed,
+        ref other if other.is_full() => Refusal::StorageFull(other.to_string()),
+        ref other => Refusal::Storage(other.to_string()),
+    }
+}
+
+fn not_stored(error: &WriteError) -> Refusal {
+    if error.is_full() {
+        Refusal::StorageFull(error.to_string())
+    } else {
+        Refusal::Storage(error.to_string())
+    }
+}
+
+impl<T> Clone for SpoolQueue<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> fmt::Debug for SpoolQueue<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpoolQueue").field("spool", &self.0.spool).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,312 @@
+//! The queue on disk under the processor and the queueing dispatcher: what survives, what is said about the rest.
+
+use std::{io, path::Path, sync::Arc, time::Duration};
+
+use posthaste::{
+    Batch, BatchEventProcessor, DeadReason, LogEvent, Queue, QueueEventDispatcher, Refusal, SpoolQueue,
+    UserContext, UserEvent, WhenFull, create_conversion_user_event, create_impression_user_event,
+    queue::SpoolItem,
+    testing::{RecordingDispatcher, ScriptedDispatcher},
+};
+use posthaste_spool::{FaultyFilesystem, MemoryFilesystem, Operation, Spool, SpoolOptions};
+use serde_json::{Map, json};
+
+use crate::support::{
+    HOUR, SECOND, conversion, impression, impressions, larkspur, project, refuses_bad_visitors, uuids,
+    uuids_of,
+};
+
+fn open<T: SpoolItem>(folder: &Path) -> SpoolQueue<T> {
+    SpoolQueue::open(folder, SpoolOptions::default()).unwrap()
+}
+
+fn processor(queue: SpoolQueue<UserEvent>, dispatcher: &ScriptedDispatcher) -> BatchEventProcessor {
+    BatchEventProcessor::builder()
+        .event_dispatcher(dispatcher.clone())
+        .queue(queue)
+        .drop_deadline(Duration::ZERO)
+        .build()
+        .unwrap()
+}
+
+fn dead_upstream() -> ScriptedDispatcher {
+    ScriptedDispatcher::by(|_| Err(posthaste::dispatch::DispatchError::Connect("refused".into())))
+}
+
+/// Every kind of event, encoded and read back, is sent with the same bytes.
+#[test]
+fn an_event_read_back_is_sent_as_it_would_have_been() {
+    let mut context = None;
+    for config in [
+        larkspur(),
+        larkspur().with_region_sent(),
+        project("larkspur_eu.json"),
+        project("larkspur_eu.json").with_region_sent(),
+        project("larkspur_r43.json"),
+    ] {
+        let user = UserContext::new("é\"☕\u{1}")
+            .attribute("plan", "a\"b\\c\n\t")
+            .attribute("age", 5e-324)
+            .attribute("$opt_bot_filtering", "mine")
+            .attribute("$opt_user_agent", "UA/1");
+        let experiment = config.experiment_by_key("checkout_button").unwrap();
+        let tags = Map::from_iter([
+            ("revenue".to_owned(), json!(-4.9)),
+            ("value".to_owned(), json!(1e21)),
+            ("nested".to_owned(), json!({"a": [1, null, 0.1, u64::MAX, "\u{e000}x"]})),
+        ]);
+        let purchase = config.event_by_key("purchase").unwrap();
+        let metadata = posthaste::DecisionMetadata { rule_key: "r".into(), ..Default::default() };
+        let events = [
+            create_impression_user_event(&config, experiment, experiment.variation_by_key("control"), &user),
+            create_impression_user_event(&config, experiment, None, &UserContext::new("")),
+            create_impression_user_event(&config, experiment, None, &user).with_decision_metadata(metadata),
+            create_conversion_user_event(&config, purchase, &user, &tags),
+            create_conversion_user_event(&config, purchase, &user, &Map::new()).with_uuid("NOT-a-uuid"),
+        ];
+        for event in events {
+            let read = UserEvent::from_record(&event.to_record(), &mut context).unwrap();
+            let body = |event: &UserEvent| {
+                serde_json::to_string(&Batch::from_user_events(std::slice::from_ref(event))).unwrap()
+            };
+            assert_eq!(body(&read), body(&event));
+            assert_eq!(read.context(), event.context());
+            assert_eq!((read.uuid(), read.timestamp_ms()), (event.uuid(), event.timestamp_ms()));
+        }
+    }
+}
+
+#[test]
+fn what_is_left_is_delivered_by_the_next_process_that_opens_the_spool() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = processor(open(folder.path()), &dead_upstream());
+    let events = impressions(&larkspur(), 25);
+    let receipts: Vec<_> = events.iter().map(|event| first.process_event(event.clone()).unwrap()).collect();
+    for receipt in receipts {
+        receipt.wait().unwrap();
+    }
+    let report = first.close(Duration::ZERO).wait();
+    assert_eq!((report.delivered, report.left), (0, 25));
+    drop(first);
+
+    let upstream = ScriptedDispatcher::new([]);
+    let second = processor(open(folder.path()), &upstream);
+    let ledger = second.ledger();
+    assert_eq!((ledger.accepted, ledger.queued), (25, 25), "what was recovered is in the ledger");
+    second.process_event(impression(&larkspur(), "new")).unwrap();
+    let report = second.close(HOUR).wait();
+    assert_eq!((report.delivered, report.left), (26, 0));
+    assert!(second.ledger().balances());
+    drop(second);
+    let mut expected = uuids_of(&events);
+    let found = uuids(&upstream.delivered());
+    expected.retain(|uuid| !found.contains(uuid));
+    assert_eq!((expected, found.len()), (vec![], 26));
+
+    let third = processor(open(folder.path()), &upstream);
+    assert_eq!(third.ledger().accepted, 0, "nothing is sent again after an orderly end");
+}
+
+#[test]
+fn two_owners_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let _first: SpoolQueue<UserEvent> = open(folder.path());
+    let error = SpoolQueue::<UserEvent>::open(folder.path(), SpoolOptions::default()).unwrap_err();
+    assert!(error.to_string().contains(&format!("in use by process {}", std::process::id())), "{error}");
+}
+
+#[test]
+fn dead_letters_survive_on_disk_and_can_be_replayed() {
+    let folder = tempfile::tempdir().unwrap();
+    let bad = impression(&larkspur(), "bad-1");
+    let first = processor(open(folder.path()), &ScriptedDispatcher::by(refuses_bad_visitors));
+    let mut events = impressions(&larkspur(), 9);
+    events.push(bad.clone());
+    for event in events {
+        first.process_event(event).unwrap();
+    }
+    let report = first.close(HOUR).wait();
+    assert_eq!((report.delivered, report.dead_lettered), (9, 1));
+    drop(first);
+
+    let upstream = ScriptedDispatcher::new([]);
+    let second = processor(open(folder.path()), &upstream);
+    let [letter] = &second.dead_letters()[..] else { panic!("one dead letter") };
+    assert_eq!(
+        (letter.reason, letter.status, &*letter.text),
+        (DeadReason::Rejected, Some(400), "visitors[0] is bad")
+    );
+    assert_eq!((letter.item.uuid(), letter.item.visitor_id()), (bad.uuid(), "bad-1"));
+    assert!(letter.time_ms > 1_700_000_000_000);
+    assert_eq!((second.ledger().accepted, second.ledger().dead_lettered), (1, 1));
+    assert_eq!(second.replay_dead_letters(), 1);
+    assert!(second.flush(HOUR).wait().is_complete());
+    assert_eq!(uuids(&upstream.delivered()), [bad.uuid().to_string()]);
+    assert!(second.dead_letters().is_empty() && second.ledger().balances());
+}
+
+#[test]
+fn a_record_that_is_no_event_is_set_aside_and_blocks_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = Spool::open(folder.path(), SpoolOptions::default()).unwrap();
+    spool.add("nonsense").unwrap().wait().unwrap();
+    spool.add(LogEvent::new("http://x/", &Batch::default()).to_record()).unwrap().wait().unwrap();
+    let upstream = ScriptedDispatcher::new([]);
+    let processor = processor(SpoolQueue::over(spool), &upstream);
+    processor.process_event(impression(&larkspur(), "v")).unwrap();
+    let report = processor.close(HOUR).wait();
+    assert_eq!((report.delivered, report.dead_lettered, report.left), (1, 2, 0));
+    assert!(processor.ledger().balances());
+    drop(processor);
+    let spool = Spool::open(folder.path(), SpoolOptions::default()).unwrap();
+    assert_eq!(spool.dead().len().unwrap(), 2, "kept as it was, for a version that can read it");
+    assert!(spool.dead().list(0, 9, 9_999).unwrap()[0].bytes.ends_with(b"nonsense"));
+}
+
+/// Requests of one event each travel together, every byte of their visitors as it was; others stay alone.
+#[test]
+fn single_events_of_one_head_are_merged() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = open::<LogEvent>(folder.path());
+    let upstream = RecordingDispatcher::new();
+    let dispatcher = QueueEventDispatcher::builder(upstream.clone())
+        .queue(queue)
+        .batch_size(10)
+        .in_flight(1)
+        .build()
+        .unwrap();
+    let single = |event: UserEvent| LogEvent::new("http://x/v1/events", &Batch::from_user_events(&[event]));
+    let singles: Vec<LogEvent> = (0..25).map(|n| single(impression(&larkspur(), &format!("v{n}")))).collect();
+    let other = single(impression(&larkspur().with_client("other", "1"), "o"));
+    let double = LogEvent::new("http://x/v1/events", &Batch::from_user_events(&impressions(&larkspur(), 2)));
+    for request in singles.iter().chain([&other, &double]) {
+        dispatcher.add(request.clone()).unwrap();
+    }
+    let report = dispatcher.close(HOUR).wait();
+    assert_eq!((report.delivered, report.left), (28, 0));
+    let mut sizes: Vec<usize> = upstream.requests().iter().map(LogEvent::events).collect();
+    sizes.sort_unstable();
+    assert_eq!(sizes.iter().sum::<usize>(), 28);
+    assert!(upstream.requests().contains(&double) && upstream.requests().contains(&other));
+    for request in &singles {
+        let body = std::str::from_utf8(request.body()).unwrap();
+        let visitor = &body[body.find("{\"attributes\"").unwrap()..body.find("],\"project_id\"").unwrap()];
+        let carries = |sent: &LogEvent| std::str::from_utf8(sent.body()).unwrap().contains(visitor);
+        assert_eq!(upstream.requests().iter().filter(|sent| carries(sent)).count(), 1);
+    }
+}
+
+#[test]
+fn metadata_is_stored_in_the_same_commit_as_the_next_item() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = open::<UserEvent>(folder.path());
+    queue.set_meta("line 7");
+    assert_eq!(queue.spool().meta(), None);
+    queue.add(impression(&larkspur(), "v")).unwrap().wait().unwrap();
+    assert_eq!(queue.spool().meta().unwrap(), "line 7");
+    queue.add(impression(&larkspur(), "w")).unwrap().wait().unwrap();
+    drop(queue);
+    let queue = open::<UserEvent>(folder.path());
+    assert_eq!((queue.spool().meta().unwrap(), queue.size()), ("line 7".into(), 2));
+}
+
+#[test]
+fn a_queue_on_disk_keeps_the_promises_of_queues() {
+    let folder = tempfile::tempdir().unwrap();
+    let queue = open::<UserEvent>(folder.path());
+    let events = impressions(&larkspur(), 6);
+    for event in events.clone() {
+        queue.add(event).unwrap().wait().unwrap();
+    }
+    assert_eq!((queue.size(), queue.available()), (6, 6));
+    assert_eq!(uuids_of(&queue.get(2)), uuids_of(&events[..2]));
+    let leases = queue.lease(3);
+    assert_eq!(uuids_of(&queue.remove(1)), uuids_of(&events[3..4]));
+    queue.settle(&[leases[1].id]);
+    assert_eq!(queue.size(), 4);
+    queue.release();
+    let again: Vec<UserEvent> = queue.lease(9).into_iter().map(|leased| leased.item).collect();
+    let expected = [&events[0], &events[2], &events[4], &events[5]].map(Clone::clone);
+    assert_eq!(uuids_of(&again), uuids_of(&expected));
+    queue.close();
+    assert_eq!(queue.add(events[0].clone()).unwrap_err().reason, Refusal::Closed);
+}
+
+fn faulty() -> (FaultyFilesystem, SpoolQueue<UserEvent>) {
+    let filesystem = FaultyFilesystem::new(MemoryFilesystem::new());
+    let options =
+        SpoolOptions::default().segment_bytes(64 << 10).record_bytes_max(32 << 10).size_bytes_max(256 << 10);
+    let spool = Spool::open_with(Arc::new(filesystem.clone()), "/spool", options).unwrap();
+    (filesystem, SpoolQueue::over(spool))
+}
+
+/// What was taken and could not be stored is told by its receipt, and no part of the ledger's balance.
+#[test]
+fn an_event_that_the_disk_would_not_take_is_refused_after_all() {
+    let (disk, queue) = faulty();
+    let upstream = ScriptedDispatcher::new([]);
+    let processor = processor(queue, &upstream);
+    processor.process_event(impression(&larkspur(), "before")).unwrap().wait().unwrap();
+    disk.fail_always(Operation::Write, io::ErrorKind::PermissionDenied);
+    let receipt = processor.process_event(impression(&larkspur(), "during")).unwrap();
+    assert!(matches!(receipt.wait(), Err(Refusal::Storage(_))));
+    let refused = loop {
+        // Taken until the spool has noticed that nothing can be written.
+        match processor.process_event(impression(&larkspur(), "during")) {
+            Ok(receipt) => assert!(receipt.wait().is_err()),
+            Err(refused) => break refused,
+        }
+    };
+    assert!(matches!(refused.reason, Refusal::Storage(_)), "{}", refused.reason);
+    assert_eq!(refused.item.visitor_id(), "during");
+    disk.heal();
+    let receipt = loop {
+        if let Ok(receipt) = processor.process_event(impression(&larkspur(), "after")) {
+            break receipt;
+        }
+        std::thread::yield_now();
+    };
+    receipt.wait().unwrap();
+    let report = processor.close(HOUR).wait();
+    let ledger = report.ledger;
+    assert_eq!((ledger.accepted, ledger.delivered, ledger.queued), (2, 2, 0), "{ledger:?}");
+    assert!(ledger.refused >= 2);
+    let visitors: Vec<String> = upstream
+        .requests()
+        .iter()
+        .flat_map(|request| request.event().unwrap().visitors)
+        .map(|visitor| visitor.visitor_id)
+        .collect();
+    assert_eq!(visitors.iter().filter(|visitor| *visitor == "during").count(), 0);
+}
+
+#[test]
+fn a_full_spool_says_so_and_a_caller_can_wait_for_room() {
+    let (_disk, queue) = faulty();
+    let processor = processor(queue, &dead_upstream());
+    let big = Map::from_iter([("note".to_owned(), json!("n".repeat(10_000)))]);
+    let refused = loop {
+        match processor.process_event(conversion(&larkspur(), "v", &big)) {
+            Ok(receipt) => drop(receipt.wait()),
+            Err(refused) => break refused,
+        }
+    };
+    assert!(refused.reason.is_full(), "{}", refused.reason);
+    assert!(processor.ledger().balances() && processor.ledger().queued > 5);
+    drop(processor);
+
+    let (_disk, queue) = faulty();
+    let upstream = RecordingDispatcher::new();
+    let processor = BatchEventProcessor::builder()
+        .event_dispatcher(upstream.clone())
+        .queue(queue)
+        .batch_size(1)
+        .when_full(WhenFull::Block(HOUR))
+        .build()
+        .unwrap();
+    for _ in 0..100 {
+        processor.process_event(conversion(&larkspur(), "v", &big)).unwrap();
+    }
+    let report = processor.close(SECOND * 60).wait();
+    assert_eq!((report.left, report.ledger.delivered + report.ledger.refused), (0, 100));
+}
