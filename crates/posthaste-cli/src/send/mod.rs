@@ -12,6 +12,7 @@
 mod args;
 mod byte_bound;
 mod control;
+mod dead;
 mod intake;
 mod keep;
 mod metrics;
@@ -32,6 +33,7 @@ use posthaste::{Clock, ProjectConfig, SystemClock};
 pub(crate) use args::SendArgs;
 
 use self::{
+    dead::DeadLetterOffice,
     intake::{Intake, Progress},
     keep::Keep,
     pipeline::Pipeline,
@@ -41,7 +43,7 @@ use crate::{
     args as common,
     exit::{Exit, Failure},
     lines::{EventMaker, LineReader},
-    output::{self, Audience, Output},
+    output::{self, Audience, Output, counted},
 };
 
 /// Few system calls for a fast reader, little memory for all others.
@@ -56,6 +58,7 @@ struct Job<'a> {
     bar: ProgressBar,
     rejects: Option<Arc<Keep>>,
     dead_letters: Option<Arc<Keep>>,
+    office: Arc<DeadLetterOffice>,
     leftover: Option<Arc<Keep>>,
 }
 
@@ -91,7 +94,7 @@ impl<'a> Job<'a> {
         length: Option<u64>,
     ) -> Result<Self, Failure> {
         keep::check_distinct(
-            args.input(),
+            &[("the input", args.input()), ("the datafile", args.datafile.as_deref())],
             &[
                 ("--rejects", args.rejects.as_deref()),
                 ("--dead-letters", args.dead_letters.as_deref()),
@@ -99,19 +102,16 @@ impl<'a> Job<'a> {
             ],
         )?;
         let keep = |path: &Option<_>| path.as_deref().map(Keep::open).transpose().map(|k| k.map(Arc::new));
+        let rejects = keep(&args.rejects)?;
         let dead_letters = keep(&args.dead_letters)?;
+        let leftover = keep(&args.leftover)?;
         let is_lively = output::stderr_is_lively() && !args.json;
         let bar = if is_lively { progress::bar(length) } else { ProgressBar::hidden() };
-        Ok(Self {
-            rejects: keep(&args.rejects)?,
-            leftover: keep(&args.leftover)?,
-            pipeline: Arc::new(Pipeline::start(args, config, dead_letters.clone())?),
-            progress: Arc::default(),
-            output: Arc::new(Output::new(Audience::of(args.json)).with_bar(bar.clone())),
-            args,
-            bar,
-            dead_letters,
-        })
+        let output = Arc::new(Output::new(Audience::of(args.json)).with_bar(bar.clone()));
+        let office = Arc::new(DeadLetterOffice::new(dead_letters.clone(), Arc::clone(&output)));
+        let pipeline = Arc::new(Pipeline::start(args, config, &office)?);
+        let progress = Arc::default();
+        Ok(Self { args, pipeline, progress, output, bar, rejects, dead_letters, office, leftover })
     }
 
     /// Says what has come of it all.
@@ -120,6 +120,11 @@ impl<'a> Job<'a> {
         if unreported > 0 {
             self.output.note(format_args!("… and {} more", output::grouped(unreported)));
         }
+        if self.office.untold() > 0 {
+            let untold = counted(self.office.untold(), "dead letter", "dead letters");
+            self.output.note(format_args!("… and {untold} more"));
+        }
+        self.advise(report);
         if let Some(stopped) = &report.stopped {
             self.output.note(format_args!("posthaste: {stopped}"));
         }
@@ -130,6 +135,22 @@ impl<'a> Job<'a> {
         }
         self.output.result(report);
         if report.is_fine() && troubles.is_empty() { Exit::Fine } else { Exit::Failed }
+    }
+}
+
+impl Job<'_> {
+    /// Says how to keep what this run could only count.
+    fn advise(&self, report: &Report) {
+        let lost = [
+            (report.rejected, &self.args.rejects, "--rejects FILE keeps rejected lines"),
+            (report.total.dead_lettered, &self.args.dead_letters, "--dead-letters FILE keeps dead letters"),
+            (report.total.left, &self.args.leftover, "--leftover FILE keeps what is left"),
+        ];
+        for (count, path, advice) in lost {
+            if count > 0 && path.is_none() {
+                self.output.tell_aside(format_args!("next time, {advice}"));
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use posthaste::{
     QueueEventDispatcher, RawBatch, Refusal, Region, UserEvent, WhenFull,
 };
 
-use super::{SendArgs, byte_bound::ByteBoundQueue, keep::Keep};
+use super::{SendArgs, byte_bound::ByteBoundQueue, dead::DeadLetterOffice, keep::Keep};
 use crate::lines::{self, Fault};
 
 /// Bytes of lines that may be queued on each way, unless a single request may have more.
@@ -48,21 +48,20 @@ impl Pipeline {
     pub(crate) fn start(
         args: &SendArgs,
         config: Option<Arc<ProjectConfig>>,
-        dead_letters: Option<Arc<Keep>>,
+        office: &Arc<DeadLetterOffice>,
     ) -> Result<Self, OptionsError> {
         let bytes_max = QUEUE_BYTES_MAX.max(args.max_batch_bytes.saturating_mul(4));
         let batch_queue = ByteBoundQueue::new(args.queue_size(), bytes_max);
-        let keep = dead_letters.clone();
+        let letters = Arc::clone(office);
         let batches = QueueEventDispatcher::builder(http(args)?)
             .queue(batch_queue.clone())
             .in_flight(args.in_flight)
             .when_full(WAIT_FOR_ROOM)
             .dead_letters_max(0)
-            .on_dead_letter(move |letter| put(keep.as_deref(), || lines::dead_batch_line(letter)))
+            .on_dead_letter(move |letter| letters.take_batch(letter))
             .build()?;
         let region = config.as_ref().map(|config| config.region()).unwrap_or_default();
-        let events =
-            config.map(|config| EventWay::start(args, config, dead_letters, bytes_max)).transpose()?;
+        let events = config.map(|config| EventWay::start(args, config, office, bytes_max)).transpose()?;
         Ok(Self { events, batches, batch_queue, endpoint: args.endpoint.as_deref().map(Arc::from), region })
     }
 
@@ -164,11 +163,11 @@ impl EventWay {
     fn start(
         args: &SendArgs,
         config: Arc<ProjectConfig>,
-        dead_letters: Option<Arc<Keep>>,
+        office: &Arc<DeadLetterOffice>,
         bytes_max: usize,
     ) -> Result<Self, OptionsError> {
         let queue = ByteBoundQueue::new(args.queue_size(), bytes_max);
-        let known = Arc::clone(&config);
+        let (letters, known) = (Arc::clone(office), Arc::clone(&config));
         let mut builder = BatchEventProcessor::builder()
             .batch_size(args.batch_size)
             .queue(queue.clone())
@@ -177,9 +176,7 @@ impl EventWay {
             .max_batch_bytes(args.max_batch_bytes)
             .when_full(WAIT_FOR_ROOM)
             .dead_letters_max(0)
-            .on_dead_letter(move |letter| {
-                put(dead_letters.as_deref(), || lines::dead_event_line(letter, &known));
-            })
+            .on_dead_letter(move |letter| letters.take_event(letter, &known))
             .event_dispatcher(http(args)?);
         if let Some(endpoint) = args.endpoint.as_deref() {
             builder = builder.event_end_point(endpoint);
@@ -194,12 +191,6 @@ fn http(args: &SendArgs) -> Result<HttpEventDispatcher, OptionsError> {
         .gzip(args.gzip)
         .request_timeout(args.request_timeout)
         .build()?)
-}
-
-fn put(keep: Option<&Keep>, line: impl FnOnce() -> Vec<u8>) {
-    if let Some(keep) = keep {
-        keep.put(&line());
-    }
 }
 
 /// A full queue is tried again, anything else is not.

@@ -35,7 +35,7 @@ pub(crate) struct Report {
 pub(crate) struct Books {
     accepted: u64,
     delivered: u64,
-    dead_lettered: u64,
+    pub(crate) dead_lettered: u64,
     pub(crate) left: u64,
 }
 
