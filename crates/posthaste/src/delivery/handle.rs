@@ -139,6 +139,10 @@ impl<T: Item> Delivery<T> {
 
 impl<T: Item> Drop for Delivery<T> {
     fn drop(&mut self) {
+        if self.shared.commands.lock().ended {
+            // Closed before: whoever did so has the report.
+            return;
+        }
         let Some(thread) = self.thread.lock().take() else {
             // Someone else's runtime drives it; waiting here could be waiting for ourselves.
             drop(self.close(Duration::ZERO));
