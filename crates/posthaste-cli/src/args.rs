@@ -44,19 +44,14 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+/// What each is for stands with its arguments, in its own file.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// Play an experiment against a local Event API, and compare the books of both sides
     Demo(DemoArgs),
-    /// Send events and batches from a file or from standard input
     Send(Box<SendArgs>),
-    /// Look into a spool, deliver what waits in it, repair it
     Spool(SpoolArgs),
-    /// Be the Event API on this machine: take events, judge them, count them
     Collect(CollectArgs),
-    /// Check a datafile, a batch or a file of events, and say what is wrong where
     Validate(ValidateArgs),
-    /// Write a shell's completions to standard output
     Completions(CompletionsArgs),
 }
 

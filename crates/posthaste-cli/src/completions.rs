@@ -8,7 +8,7 @@ use crate::{
     output::{Audience, Output},
 };
 
-/// The shell whose completions to write.
+/// Write a shell's completions to standard output
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   posthaste completions bash > ~/.local/share/bash-completion/completions/posthaste

@@ -62,6 +62,13 @@ impl Output {
         }
     }
 
+    /// A line beside the result for people; machines do not need it.
+    pub(crate) fn tell_aside(&self, line: impl Display) {
+        if self.audience == Audience::People {
+            self.note(line);
+        }
+    }
+
     /// A line on stdout.
     pub(crate) fn say(&self, line: impl Display) {
         self.bar.suspend(|| {

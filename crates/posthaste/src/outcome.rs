@@ -275,13 +275,14 @@ impl<T: Clone + fmt::Debug + Send + Sync> DeadLetterStore<T> for DeadLetters<T> 
     }
 
     fn push(&self, letter: DeadLetter<T>) {
+        if self.max == 0 {
+            return;
+        }
         let mut letters = self.letters.lock();
         if letters.len() >= self.max {
             letters.pop_front();
             ::metrics::counter!(metrics::DEAD_LETTERS_FORGOTTEN).increment(1);
         }
-        if self.max > 0 {
-            letters.push_back(letter);
-        }
+        letters.push_back(letter);
     }
 }

@@ -25,7 +25,8 @@ A bad line is reported and, with --rejects, kept; it does not stop the others. T
 #[derive(Debug, clap::Args)]
 #[command(long_about = ABOUT, after_help = "Examples:
   posthaste send --datafile datafile.json events.jsonl
-  posthaste send --datafile datafile.json --batch-size 500 --rejects bad.jsonl --dead-letters dead.jsonl < events.jsonl
+  posthaste send --datafile datafile.json --batch-size 500 < events.jsonl
+  posthaste send --datafile datafile.json --rejects bad.jsonl --dead-letters dead.jsonl events.jsonl
   posthaste send --endpoint http://127.0.0.1:8080/v1/events batches.jsonl
   posthaste send --datafile datafile.json --max-time 5m --leftover left.jsonl events.jsonl
   posthaste send --spool DIR --datafile datafile.json events.jsonl  again after a kill: it takes up where it ended

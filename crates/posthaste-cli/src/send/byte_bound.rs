@@ -36,6 +36,7 @@ struct Books {
     leased: BTreeMap<u64, usize>,
     /// Whether an item was refused for its bytes, and nothing has left since.
     is_full: bool,
+    is_closed: bool,
 }
 
 impl<T: Clone + Send> ByteBoundQueue<T> {
@@ -55,11 +56,13 @@ impl<T: Clone + Send> ByteBoundQueue<T> {
 }
 
 impl<T: Clone + Send> Queue<T> for ByteBoundQueue<T> {
-    /// One item is taken however large it is, or it never could be.
+    /// One item is taken however large it is, or it never could be. A closed queue says so before it says that it is
+    /// full: nobody is to wait for room in it.
     fn add(&self, item: T) -> Result<Receipt, Refused<T>> {
         let bytes = self.0.announced.load(SeqCst);
         let mut books = self.0.books.lock();
-        if books.bytes > 0 && books.bytes.saturating_add(bytes) > self.0.bytes_max {
+        let is_open = !books.is_closed;
+        if is_open && books.bytes > 0 && books.bytes.saturating_add(bytes) > self.0.bytes_max {
             books.is_full = true;
             return Err(Refused { item, reason: Refusal::QueueFull { capacity: self.0.items.size() } });
         }
@@ -119,6 +122,7 @@ impl<T: Clone + Send> Queue<T> for ByteBoundQueue<T> {
     }
 
     fn close(&self) {
+        self.0.books.lock().is_closed = true;
         self.0.items.close();
     }
 }
@@ -163,6 +167,14 @@ mod tests {
         assert_eq!(queue.remove(9), [2, 3]);
         assert!(add(&queue, 5, 1_000), "an item alone may be larger");
         assert!(!add(&queue, 6, 1));
+    }
+
+    #[test]
+    fn a_closed_queue_says_so_even_where_it_is_full() {
+        let queue = ByteBoundQueue::new(3, 100);
+        assert!(add(&queue, 1, 100) && !add(&queue, 2, 1));
+        queue.close();
+        assert_eq!(queue.add(3).unwrap_err().reason, Refusal::Closed);
     }
 
     #[test]

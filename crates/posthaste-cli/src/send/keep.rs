@@ -66,9 +66,13 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Refuses files that are the input or each other: reading what is being written would never end.
-pub(crate) fn check_distinct(input: Option<&Path>, outputs: &[(&str, Option<&Path>)]) -> Result<(), Failure> {
-    let mut taken: Vec<(&str, PathBuf)> = input.map(|path| ("the input", real(path))).into_iter().collect();
+/// Refuses files that are read or each other: reading what is being written would never end.
+pub(crate) fn check_distinct(
+    inputs: &[(&str, Option<&Path>)],
+    outputs: &[(&str, Option<&Path>)],
+) -> Result<(), Failure> {
+    let mut taken: Vec<(&str, PathBuf)> =
+        inputs.iter().filter_map(|(name, path)| Some((*name, real((*path)?)))).collect();
     for (option, path) in outputs {
         let Some(path) = path else { continue };
         let path = real(path);

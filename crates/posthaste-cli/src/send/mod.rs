@@ -14,6 +14,7 @@
 mod args;
 mod byte_bound;
 mod control;
+mod dead;
 mod intake;
 mod keep;
 mod metrics;
@@ -31,12 +32,13 @@ use std::{
 };
 
 use indicatif::ProgressBar;
-use posthaste::{Clock, LogEvent, ProjectConfig, SpoolQueue, SystemClock};
+use posthaste::{Clock, LogEvent, OptionsError, ProjectConfig, SpoolQueue, SystemClock};
 
 pub(crate) use args::{DeliveryArgs, SendArgs};
 pub(crate) use tracked::Place;
 
 use self::{
+    dead::DeadLetterOffice,
     intake::{Intake, Progress},
     keep::Keep,
     pipeline::{InMemory, Limits, Pipeline, Spooled},
@@ -48,7 +50,7 @@ use crate::{
     args as common,
     exit::{Exit, Failure},
     lines::{EventMaker, LineReader},
-    output::{self, Audience, Output},
+    output::{self, Audience, Output, counted},
     spool::Position,
 };
 
@@ -62,8 +64,10 @@ struct Job<'a> {
     progress: Arc<Progress>,
     output: Arc<Output>,
     bar: ProgressBar,
+    metrics: Option<metrics::Exporter>,
     rejects: Option<Arc<Keep>>,
     dead_letters: Option<Arc<Keep>>,
+    office: Arc<DeadLetterOffice>,
     leftover: Option<Arc<Keep>>,
     /// Where what is left stays.
     spool: Option<PathBuf>,
@@ -74,33 +78,22 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Failure> {
     let config = config.map(|config| Arc::new(named(config, args)));
     check_files(args)?;
     let source = Source::open(args, config.as_deref())?;
-    let metrics = args.delivery.metrics.map(metrics::Exporter::listen).transpose()?;
     let keep = |path: &Option<_>| path.as_deref().map(Keep::open).transpose().map(|keep| keep.map(Arc::new));
-    let dead_letters = keep(&args.delivery.dead_letters)?;
     let (rejects, leftover) = (keep(&args.rejects)?, keep(&args.leftover)?);
-    let letters = dead_letters.clone();
-    let pipeline = match source.queue {
-        None => Pipeline::Memory(InMemory::start(args, config.clone(), letters)?),
+    let job = Job::new(&args.delivery, source.length, |office| match source.queue {
+        None => InMemory::start(args, config.clone(), office).map(Pipeline::Memory),
         Some(queue) => {
-            let (limits, region) = (Limits::of(args), config.as_ref().map(|config| config.region()));
+            let region = config.as_ref().map(|config| config.region());
             let start = Some(source.start.clone());
-            Pipeline::Spool(Spooled::start(&args.delivery, limits, queue, start, region, letters)?)
+            Spooled::start(&args.delivery, Limits::of(args), queue, start, region, office)
+                .map(Pipeline::Spool)
         }
-    };
-    let job = Job {
-        rejects,
-        leftover,
-        spool: args.spool.clone(),
-        ..Job::new(&args.delivery, pipeline, dead_letters, source.length)
-    };
+    })?;
+    let job = Job { rejects, leftover, spool: args.spool.clone(), ..job };
     source.note.iter().for_each(|note| job.output.note(format_args!("posthaste: {note}")));
     let maker = config.map(|config| EventMaker::new(ProjectConfig::clone(&config)));
-    job.run(
-        LineReader::after(source.start.lines, source.input, args.max_line_bytes),
-        source.start,
-        maker,
-        metrics,
-    )
+    let lines = LineReader::after(source.start.lines, source.input, args.max_line_bytes);
+    job.run(lines, source.start, maker)
 }
 
 /// Delivers what a spool holds, as `send` would if its input had nothing more.
@@ -110,46 +103,47 @@ pub(crate) fn drain(
     queue: SpoolQueue<LogEvent>,
     start: Option<Position>,
 ) -> Result<Exit, Failure> {
-    keep::check_distinct(None, &[("--dead-letters", args.dead_letters.as_deref())])?;
-    let metrics = args.metrics.map(metrics::Exporter::listen).transpose()?;
-    let dead_letters = args.dead_letters.as_deref().map(Keep::open).transpose()?.map(Arc::new);
-    let letters = dead_letters.clone();
-    let pipeline = Spooled::start(args, Limits::default(), queue, start.clone(), None, letters)?;
-    let job =
-        Job { spool: Some(dir.to_owned()), ..Job::new(args, Pipeline::Spool(pipeline), dead_letters, None) };
+    let job = Job::new(args, None, |office| {
+        Spooled::start(args, Limits::default(), queue, start.clone(), None, office).map(Pipeline::Spool)
+    })?;
+    let job = Job { spool: Some(dir.to_owned()), ..job };
     let start = start.unwrap_or_else(|| Position::start("", None));
     let nothing: Input = Tracked::at(start.place(), Box::new(io::empty()));
-    job.run(LineReader::after(start.lines, nothing, 1), start, None, metrics)
+    job.run(LineReader::after(start.lines, nothing, 1), start, None)
 }
 
 impl<'a> Job<'a> {
     fn new(
         args: &'a DeliveryArgs,
-        pipeline: Pipeline,
-        dead_letters: Option<Arc<Keep>>,
         length: Option<u64>,
-    ) -> Self {
+        pipeline: impl FnOnce(&Arc<DeadLetterOffice>) -> Result<Pipeline, OptionsError>,
+    ) -> Result<Self, Failure> {
+        let metrics = args.metrics.map(metrics::Exporter::listen).transpose()?;
+        let dead_letters = args.dead_letters.as_deref().map(Keep::open).transpose()?.map(Arc::new);
         let is_lively = output::stderr_is_lively() && !args.json;
         let bar = if is_lively { progress::bar(length) } else { ProgressBar::hidden() };
-        Self {
+        let output = Arc::new(Output::new(Audience::of(args.json)).with_bar(bar.clone()));
+        let office = Arc::new(DeadLetterOffice::new(dead_letters.clone(), Arc::clone(&output)));
+        Ok(Self {
             args,
-            pipeline: Arc::new(pipeline),
+            pipeline: Arc::new(pipeline(&office)?),
             progress: Arc::default(),
-            output: Arc::new(Output::new(Audience::of(args.json)).with_bar(bar.clone())),
+            output,
             bar,
+            metrics,
             rejects: None,
             dead_letters,
+            office,
             leftover: None,
             spool: None,
-        }
+        })
     }
 
     fn run(
-        &self,
+        mut self,
         lines: LineReader<Input>,
         start: Position,
         maker: Option<EventMaker>,
-        metrics: Option<metrics::Exporter>,
     ) -> Result<Exit, Failure> {
         let intake = Intake {
             place: lines.input().place(),
@@ -162,9 +156,10 @@ impl<'a> Job<'a> {
             output: Arc::clone(&self.output),
         };
         let started = SystemClock.elapsed();
-        let ended = control::run(self, intake, metrics)?;
+        let metrics = self.metrics.take();
+        let ended = control::run(&self, intake, metrics)?;
         self.bar.finish_and_clear();
-        let report = Report::new(self, &ended, SystemClock.elapsed().saturating_sub(started));
+        let report = Report::new(&self, &ended, SystemClock.elapsed().saturating_sub(started));
         if let (Some(leftover), true) = (&self.leftover, report.total.left > 0) {
             self.pipeline.keep_leftover(leftover);
         }
@@ -178,6 +173,11 @@ impl<'a> Job<'a> {
         if unreported > 0 {
             self.output.note(format_args!("… and {} more", output::grouped(unreported)));
         }
+        if self.office.untold() > 0 {
+            let untold = counted(self.office.untold(), "dead letter", "dead letters");
+            self.output.note(format_args!("… and {untold} more"));
+        }
+        self.advise(report);
         if let Some(stopped) = &report.stopped {
             self.output.note(format_args!("posthaste: {stopped}"));
         }
@@ -195,6 +195,31 @@ impl<'a> Job<'a> {
     }
 }
 
+impl Job<'_> {
+    /// Says how to keep what this run could only count.
+    fn advise(&self, report: &Report) {
+        let spooled = self.spool.is_some();
+        let lost = [
+            (report.rejected, self.rejects.is_some(), "--rejects FILE keeps rejected lines"),
+            (
+                report.total.dead_lettered,
+                spooled || self.dead_letters.is_some(),
+                "--dead-letters FILE keeps dead letters",
+            ),
+            (report.total.left, spooled || self.leftover.is_some(), "--leftover FILE keeps what is left"),
+        ];
+        for (count, is_kept, advice) in lost {
+            if count > 0 && !is_kept {
+                self.output.tell_aside(format_args!("next time, {advice}"));
+            }
+        }
+        if let (Some(dir), true) = (&self.spool, report.total.dead_lettered > 0) {
+            let dir = dir.display();
+            self.output.tell_aside(format_args!("`posthaste spool dead {dir}` lists the dead letters"));
+        }
+    }
+}
+
 /// The datafile's project, reporting under the name that was asked for.
 fn named(config: ProjectConfig, args: &SendArgs) -> ProjectConfig {
     let name = args.client_name.as_deref().unwrap_or(posthaste::project::CLIENT_NAME);
@@ -205,7 +230,7 @@ fn named(config: ProjectConfig, args: &SendArgs) -> ProjectConfig {
 /// Refuses files that are the input or each other.
 fn check_files(args: &SendArgs) -> Result<(), Failure> {
     keep::check_distinct(
-        args.input(),
+        &[("the input", args.input()), ("the datafile", args.datafile.as_deref())],
         &[
             ("--rejects", args.rejects.as_deref()),
             ("--dead-letters", args.delivery.dead_letters.as_deref()),

@@ -41,7 +41,7 @@ pub(crate) struct Books {
     recovered: Option<u64>,
     accepted: u64,
     delivered: u64,
-    dead_lettered: u64,
+    pub(crate) dead_lettered: u64,
     pub(crate) left: u64,
 }
 

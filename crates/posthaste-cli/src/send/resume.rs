@@ -99,7 +99,7 @@ fn refusal(dir: &Path, stored: &Position, path: &Path, other_project: bool, wait
         format!("{path:?} does not begin with what was read")
     };
     format!(
-        "{dir:?} holds the rest of {}, and {}; {why}. Run the same command with that input again, or {}",
+        "{dir:?} is in use for {}, and holds {}; {why}. Run the same command with that input again, or {}",
         stored.in_words(),
         counted(waiting as u64, "record", "records"),
         advice(dir)

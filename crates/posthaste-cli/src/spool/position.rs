@@ -103,8 +103,8 @@ impl Position {
         let Self { input, lines, done, .. } = self;
         let project = self.project.as_ref().map(|project| format!(" (project {})", project.project_id));
         let project = project.unwrap_or_default();
-        let end = if *done { ", and nothing more is to come" } else { "" };
-        format!("{input:?}{project}, read up to line {}{end}", grouped(*lines))
+        let how_far = if *done { "done with at" } else { "read up to" };
+        format!("{input:?}{project}, {how_far} line {}", grouped(*lines))
     }
 }
 

@@ -204,3 +204,31 @@ fn what_the_api_refuses_becomes_a_dead_letter_that_can_be_sent() {
     let bad = collector.get("/bad?visitor=bob");
     assert!(bad.as_array().unwrap().iter().any(|event| event["uuid"] == "uuid-of-bob"), "{bad}");
 }
+
+#[test]
+fn dead_letters_are_told_of_up_to_a_bound_with_what_the_api_said() {
+    let server =
+        Server::start(false, |body| if body.windows(4).any(|part| part == b"user") { 400 } else { 204 });
+    let input: String = (0..25).map(|user| impression(&format!("user-{user}"))).collect();
+    let ran = run_with(&["send", "--datafile", datafile(), "--endpoint", &server.url], input.as_bytes());
+    ran.ended(1);
+    let told = r#" was rejected, status 400: "refused""#;
+    assert_eq!(ran.stderr.lines().filter(|line| line.ends_with(told)).count(), 20, "{}", ran.stderr);
+    assert!(ran.stderr.contains("… and 5 dead letters more"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("next time, --dead-letters FILE keeps dead letters"), "{}", ran.stderr);
+}
+
+/// A queue full of bytes sends what it has, though its events do not fill a batch.
+#[test]
+fn large_events_do_not_wait_for_a_batch_to_fill() {
+    let server = Server::start(false, |_| 204);
+    let note = "n".repeat(400_000);
+    let line = format!(
+        r#"{{"type":"conversion","user_id":"ann","event":"purchase","tags":{{"note":"{note}"}}}}{}"#,
+        "\n"
+    );
+    let args = ["send", "--json", "--datafile", datafile(), "--endpoint", &server.url];
+    let args = [&args[..], &["--batch-size", "500", "--flush-interval", "1h", "--max-time", "50s"]].concat();
+    let report = run_with(&args, line.repeat(300).as_bytes()).ended(0).json();
+    assert_eq!(report["total"]["delivered"], 300);
+}

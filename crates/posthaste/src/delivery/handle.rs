@@ -137,6 +137,12 @@ impl<T: Item> Delivery<T> {
     }
 }
 
+impl<T: Item> Delivery<T> {
+    fn has_ended(&self) -> bool {
+        self.shared.commands.lock().ended
+    }
+}
+
 impl<T: Item> Drop for Delivery<T> {
     fn drop(&mut self) {
         let Some(thread) = self.thread.lock().take() else {
@@ -144,11 +150,16 @@ impl<T: Item> Drop for Delivery<T> {
             drop(self.close(Duration::ZERO));
             return;
         };
-        let report = self.close(self.shared.options.drop_deadline).wait();
-        if report.left > 0 {
-            tracing::warn!(left = report.left, "dropped with events still queued; close() returns them");
+        // Where it has been closed before, whoever did so has the report.
+        if !self.has_ended() {
+            let report = self.close(self.shared.options.drop_deadline).wait();
+            if report.left > 0 {
+                tracing::warn!(left = report.left, "dropped with events still queued; close() returns them");
+            }
         }
-        // It has nothing left to do, unless a dispatcher blocks it, which is not ours to wait for.
-        drop(thread);
+        // So that the queue is let go of by now. Where a dispatcher blocks the thread, that is not ours to wait for.
+        if self.has_ended() && thread.join().is_err() {
+            tracing::error!("the delivery thread panicked");
+        }
     }
 }

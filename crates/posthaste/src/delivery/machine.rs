@@ -14,6 +14,7 @@ use std::{
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use rustc_hash::FxHashMap;
+use tracing::Instrument as _;
 
 use super::{
     breaker::{Breaker, Permission},
@@ -264,8 +265,9 @@ impl<T: Item> Machine<T> {
         }
         let dispatcher = Arc::clone(&self.dispatcher);
         let request = job.request.clone();
-        let dispatched =
-            AssertUnwindSafe(async move { dispatcher.dispatch_event(request).await }).catch_unwind();
+        let span = tracing::debug_span!("request", events = request.events(), failures = job.failures);
+        let dispatched = async move { dispatcher.dispatch_event(request).await }.instrument(span);
+        let dispatched = AssertUnwindSafe(dispatched).catch_unwind();
         self.in_flight.push(Box::pin(async move {
             let answer = dispatched.await.unwrap_or(Err(DispatchError::Panicked));
             Answered { job, sent, answer }

@@ -31,7 +31,8 @@ use crate::outcome::{DeadLetterStore, Refusal};
 #[doc(alias = "event.Queue")]
 pub trait Queue<T>: fmt::Debug + Send + Sync {
     /// Takes an item in. The receipt resolves once the item is as safe as this queue makes it. A full or closed queue
-    /// gives the item back. Once this has returned, the item is visible to every other method.
+    /// gives the item back; one that is both says [`Closed`](Refusal::Closed), or whoever waits for room would go on
+    /// waiting. Once this has returned, the item is visible to every other method.
     fn add(&self, item: T) -> Result<Receipt, Refused<T>>;
 
     /// The oldest items, at most `count`, leased ones included. They stay in the queue.

@@ -92,6 +92,28 @@ fn the_table_has_a_row_for_each_name() {
     assert!(rows.iter().all(|row| row.len() == 5 && !row[2].is_empty()));
 }
 
+/// The tests that the second table names are there.
+#[test]
+fn every_named_test_exists() {
+    let table = include_str!("../../../../docs/PARITY.md");
+    let tests = [
+        include_str!("additions.rs"),
+        include_str!("closing.rs"),
+        include_str!("datafiles.rs"),
+        include_str!("delivery.rs"),
+        include_str!("http.rs"),
+        include_str!("notifications.rs"),
+        include_str!("queues.rs"),
+        include_str!("spool.rs"),
+    ]
+    .concat();
+    let defects = table.split("## Defects").nth(1).unwrap();
+    let names: Vec<&str> =
+        defects.split('`').filter(|text| text.contains('_') && !text.contains(' ')).collect();
+    assert!(names.len() >= 14, "{names:?}");
+    assert!(names.iter().all(|name| tests.contains(&format!("fn {name}("))), "{names:?}");
+}
+
 #[test]
 fn constants_are_the_seeds() {
     assert_eq!((DEFAULT_BATCH_SIZE, DEFAULT_EVENT_FLUSH_INTERVAL), (10, Duration::from_secs(30)));

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use posthaste::{
-    BatchEventProcessor, Context, DeadReason, OptionsError, ProjectConfig, Refusal, UserEvent, WhenFull,
-    testing::{RecordingDispatcher, ScriptedDispatcher},
+    BatchEventProcessor, Clock, Context, DeadReason, OptionsError, ProjectConfig, Refusal, UserEvent,
+    WhenFull,
+    testing::{ManualClock, RecordingDispatcher, ScriptedDispatcher},
 };
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -31,6 +32,29 @@ async fn a_full_batch_goes_at_once_and_the_rest_at_the_interval() {
     assert_eq!(sizes(&dispatcher), [10, 10, 3]);
     assert_eq!(uuids(&dispatcher.events()), uuids_of(&events));
     assert_eq!(driven.processor.events_count(), 0);
+}
+
+/// With a clock that stands still, on the processor's own thread: the interval ends when the test says so.
+#[test]
+fn a_test_owns_the_processors_time() {
+    let clock = ManualClock::at_ms(1_795_500_000_000);
+    let (seen, requests) = std::sync::mpsc::sync_channel(10);
+    let processor = BatchEventProcessor::builder()
+        .event_dispatcher(RecordingDispatcher::new())
+        .clock(clock.clone())
+        .sdk_key("manual clock")
+        .build()
+        .unwrap();
+    processor.on_event_dispatch(move |event| seen.send(event.events()).unwrap());
+    processor.process_event(impression(&larkspur(), "v")).unwrap();
+    clock.advance(SECOND * 29);
+    assert_eq!(processor.ledger().queued, 1);
+    clock.set_ms(0);
+    clock.advance(SECOND);
+    assert_eq!(requests.recv().unwrap(), 1);
+    assert_eq!(clock.now_ms(), 1_000);
+    assert!(clock.sleepers() <= 1);
+    assert_eq!(processor.close(SECOND).wait().delivered, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,10 +9,10 @@ use posthaste::{
     Refusal, Region, UserEvent, WhenFull,
 };
 
-use super::{Books, NotTaken, http, put, region_of};
+use super::{Books, NotTaken, http, region_of};
 use crate::{
     lines::{self, Fault},
-    send::{SendArgs, byte_bound::ByteBoundQueue, keep::Keep},
+    send::{SendArgs, byte_bound::ByteBoundQueue, dead::DeadLetterOffice, keep::Keep},
 };
 
 /// Bytes of lines that may be queued on each way, unless a single request may have more.
@@ -42,21 +42,20 @@ impl InMemory {
     pub(crate) fn start(
         args: &SendArgs,
         config: Option<Arc<ProjectConfig>>,
-        dead_letters: Option<Arc<Keep>>,
+        office: &Arc<DeadLetterOffice>,
     ) -> Result<Self, OptionsError> {
         let bytes_max = QUEUE_BYTES_MAX.max(args.delivery.max_batch_bytes.saturating_mul(4));
         let batch_queue = ByteBoundQueue::new(args.queue_size(), bytes_max);
-        let keep = dead_letters.clone();
+        let letters = Arc::clone(office);
         let batches = QueueEventDispatcher::builder(http(&args.delivery)?)
             .queue(batch_queue.clone())
             .in_flight(args.delivery.in_flight)
             .when_full(WAIT_FOR_ROOM)
             .dead_letters_max(0)
-            .on_dead_letter(move |letter| put(keep.as_deref(), || lines::dead_batch_line(letter)))
+            .on_dead_letter(move |letter| letters.take_batch(letter))
             .build()?;
         let region = config.as_ref().map(|config| config.region()).unwrap_or_default();
-        let events =
-            config.map(|config| EventWay::start(args, config, dead_letters, bytes_max)).transpose()?;
+        let events = config.map(|config| EventWay::start(args, config, office, bytes_max)).transpose()?;
         Ok(Self {
             events,
             batches,
@@ -152,11 +151,11 @@ impl EventWay {
     fn start(
         args: &SendArgs,
         config: Arc<ProjectConfig>,
-        dead_letters: Option<Arc<Keep>>,
+        office: &Arc<DeadLetterOffice>,
         bytes_max: usize,
     ) -> Result<Self, OptionsError> {
         let queue = ByteBoundQueue::new(args.queue_size(), bytes_max);
-        let known = Arc::clone(&config);
+        let (letters, known) = (Arc::clone(office), Arc::clone(&config));
         let mut builder = BatchEventProcessor::builder()
             .batch_size(args.delivery.batch_size)
             .queue(queue.clone())
@@ -165,9 +164,7 @@ impl EventWay {
             .max_batch_bytes(args.delivery.max_batch_bytes)
             .when_full(WAIT_FOR_ROOM)
             .dead_letters_max(0)
-            .on_dead_letter(move |letter| {
-                put(dead_letters.as_deref(), || lines::dead_event_line(letter, &known));
-            })
+            .on_dead_letter(move |letter| letters.take_event(letter, &known))
             .event_dispatcher(http(&args.delivery)?);
         if let Some(endpoint) = args.delivery.endpoint.as_deref() {
             builder = builder.event_end_point(endpoint);

@@ -129,12 +129,6 @@ fn http(args: &DeliveryArgs) -> Result<HttpEventDispatcher, OptionsError> {
         .build()?)
 }
 
-fn put(keep: Option<&Keep>, line: impl FnOnce() -> Vec<u8>) {
-    if let Some(keep) = keep {
-        keep.put(&line());
-    }
-}
-
 /// As the batch says, or else this one.
 fn region_of(batch: &RawBatch<'_>, default: Region) -> Region {
     let named = batch.field("region").and_then(|region| serde_json::from_str::<String>(region.get()).ok());

@@ -13,10 +13,10 @@ use posthaste::{
     SpoolQueue, UserEvent,
 };
 
-use super::{Books, NotTaken, http, put, region_of};
+use super::{Books, NotTaken, http, region_of};
 use crate::{
-    lines::{self, Fault},
-    send::{DeliveryArgs, SendArgs, keep::Keep},
+    lines::Fault,
+    send::{DeliveryArgs, SendArgs, dead::DeadLetterOffice},
     spool::{self, Position},
 };
 
@@ -91,17 +91,16 @@ impl Spooled {
         queue: SpoolQueue<LogEvent>,
         start: Option<Position>,
         region: Option<Region>,
-        dead_letters: Option<Arc<Keep>>,
+        office: &Arc<DeadLetterOffice>,
     ) -> Result<Self, OptionsError> {
+        let office = Arc::clone(office);
         let mut builder = QueueEventDispatcher::builder(http(args)?)
             .queue(queue.clone())
             .batch_size(args.batch_size)
             .flush_interval(args.flush_interval)
             .in_flight(args.in_flight)
             .max_batch_bytes(args.max_batch_bytes)
-            .on_dead_letter(move |letter| {
-                put(dead_letters.as_deref(), || lines::dead_batch_line(letter));
-            });
+            .on_dead_letter(move |letter| office.take_batch(letter));
         if let Some(endpoint) = args.endpoint.as_deref() {
             builder = builder.event_end_point(endpoint);
         }

@@ -43,8 +43,8 @@ struct Inner<T> {
     /// The first sequence number that was not there when the spool was opened.
     new_from: u64,
     adding: Mutex<Adding>,
-    /// Items whose receipts have not resolved.
-    unresolved: AtomicUsize,
+    /// Items that were added or recovered, and have neither been settled nor turned out not to be stored.
+    live: AtomicUsize,
     leasing: Mutex<Leasing>,
     watcher: OnceLock<Arc<dyn QueueWatcher>>,
     dead_letters: Arc<DiskDeadLetters<T>>,
@@ -90,7 +90,7 @@ impl<T: SpoolItem> SpoolQueue<T> {
             dead_letters: Arc::new(DiskDeadLetters::new(Arc::clone(&spool))),
             spool,
             adding: Mutex::default(),
-            unresolved: AtomicUsize::new(0),
+            live: AtomicUsize::new(usize::try_from(stats.records).unwrap_or(usize::MAX)),
             leasing: Mutex::new(Leasing { damaged: stats.counters.damaged_records, ..Leasing::default() }),
             watcher: OnceLock::new(),
         }));
@@ -149,9 +149,12 @@ impl<T: SpoolItem> Inner<T> {
             return Err((Refusal::Closed, meta));
         }
         let items = records.len();
-        let added = self.spool.add_batch(records, meta);
-        let receipt = added.map_err(|refused| (refusal(&refused.reason), refused.batch.meta))?;
-        self.unresolved.fetch_add(items, SeqCst);
+        // Counted first: they may be stored, delivered and settled before this returns.
+        self.live.fetch_add(items, SeqCst);
+        let receipt = self.spool.add_batch(records, meta).map_err(|refused| {
+            self.live.fetch_sub(items, SeqCst);
+            (refusal(&refused.reason), refused.batch.meta)
+        })?;
         adding.receipts.push_back(Outstanding { receipt: receipt.clone(), items, events });
         drop(adding);
         Ok(Receipt::pending(async move { receipt.await.map(drop).map_err(|error| not_stored(&error)) }))
@@ -159,23 +162,31 @@ impl<T: SpoolItem> Inner<T> {
 
     /// Called by the spool after each commit, whether it worked or not.
     fn committed(&self) {
-        let mut not_stored = 0;
+        let (mut items_not_stored, mut not_stored) = (0, 0);
         let mut adding = self.adding.lock();
         while let Some(Outstanding { receipt, items, events }) = adding.receipts.front() {
             match receipt.try_get() {
                 None => break,
                 Some(Ok(_)) => {}
-                Some(Err(_)) => not_stored += events,
+                Some(Err(_)) => {
+                    items_not_stored += items;
+                    not_stored += events;
+                }
             }
-            self.unresolved.fetch_sub(*items, SeqCst);
             adding.receipts.pop_front();
         }
         drop(adding);
+        self.live.fetch_sub(items_not_stored, SeqCst);
         let Some(watcher) = self.watcher.get() else { return };
         if not_stored > 0 {
             watcher.not_stored(not_stored);
         }
         watcher.changed();
+    }
+
+    fn ack(&self, sequences: &[u64]) {
+        let settled = self.spool.ack(sequences);
+        self.live.fetch_sub(usize::try_from(settled).unwrap_or(usize::MAX), SeqCst);
     }
 
     /// Reads on from where the last lease ended. What cannot be read is set aside among the dead letters.
@@ -203,6 +214,7 @@ impl<T: SpoolItem> Inner<T> {
         let new = damaged.saturating_sub(leasing.damaged);
         leasing.damaged = damaged;
         if new > 0 {
+            self.live.fetch_sub(usize::try_from(new).unwrap_or(usize::MAX), SeqCst);
             tracing::error!(new, "records of the spool were damaged and cannot be delivered");
             if let Some(watcher) = self.watcher.get() {
                 watcher.unreadable(usize::try_from(new).unwrap_or(usize::MAX));
@@ -213,7 +225,7 @@ impl<T: SpoolItem> Inner<T> {
     fn set_aside(&self, sequence: u64, record: &[u8], reason: &UnreadableRecord) {
         tracing::error!(sequence, %reason, "a record of the spool cannot be read by this version; it is kept among the dead letters");
         if self.dead_letters.keep_unreadable(record, reason) {
-            self.spool.ack(&[sequence]);
+            self.ack(&[sequence]);
             if let Some(watcher) = self.watcher.get() {
                 watcher.unreadable(1);
             }
@@ -252,12 +264,12 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
             sequences.push(sequence);
             items.push(item);
         });
-        self.0.spool.ack(&sequences);
+        self.0.ack(&sequences);
         items
     }
 
     fn size(&self) -> usize {
-        self.available() + self.0.unresolved.load(SeqCst)
+        self.0.live.load(SeqCst)
     }
 
     /// Bounded in bytes, not in items.
@@ -275,7 +287,7 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
     }
 
     fn settle(&self, ids: &[u64]) {
-        self.0.spool.ack(ids);
+        self.0.ack(ids);
     }
 
     /// Also writes down what has been settled.
