@@ -86,7 +86,7 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Failure> {
             let region = config.as_ref().map(|config| config.region());
             let start = Some(source.start.clone());
             Spooled::start(&args.delivery, Limits::of(args), queue, start, region, office)
-                .map(Pipeline::Spool)
+                .map(|spooled| Pipeline::Spool(Box::new(spooled)))
         }
     })?;
     let job = Job { rejects, leftover, spool: args.spool.clone(), ..job };
@@ -104,7 +104,8 @@ pub(crate) fn drain(
     start: Option<Position>,
 ) -> Result<Exit, Failure> {
     let job = Job::new(args, None, |office| {
-        Spooled::start(args, Limits::default(), queue, start.clone(), None, office).map(Pipeline::Spool)
+        Spooled::start(args, Limits::default(), queue, start.clone(), None, office)
+            .map(|spooled| Pipeline::Spool(Box::new(spooled)))
     })?;
     let job = Job { spool: Some(dir.to_owned()), ..job };
     let start = start.unwrap_or_else(|| Position::start("", None));
@@ -185,7 +186,8 @@ impl<'a> Job<'a> {
         let troubles: Vec<String> = keeps.into_iter().flatten().filter_map(|keep| keep.trouble()).collect();
         if let (Some(dir), true) = (&self.spool, report.total.left > 0) {
             let left = output::counted(report.total.left, "event stays", "events stay");
-            self.output.note(format_args!("posthaste: {left} in {dir:?}; run the same command again"));
+            let dir = dir.display();
+            self.output.note(format_args!("posthaste: {left} in {dir}; run the same command again"));
         }
         for trouble in &troubles {
             self.output.note(format_args!("posthaste: {trouble}"));

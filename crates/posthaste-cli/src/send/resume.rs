@@ -30,7 +30,7 @@ pub(crate) fn resume(
     let path = args.input().ok_or_else(|| Failure::Usage(format!("standard input {cannot}")))?;
     let is_file = std::fs::metadata(path).map(|metadata| metadata.is_file() || metadata.is_dir());
     if !is_file.map_err(|source| Failure::Read { path: path.to_owned(), source })? {
-        return Err(Failure::Usage(format!("{path:?} is no plain file and {cannot}")));
+        return Err(Failure::Usage(format!("{} is no plain file and {cannot}", path.display())));
     }
     let (input, _) = open(Some(path))?;
     let queue = spool::open_queue(dir, args.spool_size)?;
@@ -70,13 +70,14 @@ fn stored(queue: &SpoolQueue<LogEvent>, dir: &Path) -> Result<Option<Position>, 
     match queue.spool().meta() {
         None if queue.size() == 0 => Ok(None),
         None => Err(Failure::Refused(format!(
-            "{dir:?} holds {} of another program; {}",
+            "{} holds {} of another program; {}",
+            dir.display(),
             counted(queue.size() as u64, "record", "records"),
             advice(dir)
         ))),
         Some(meta) => Position::read(&meta)
             .map(Some)
-            .map_err(|foreign| Failure::Refused(format!("{dir:?} cannot be used: {foreign}"))),
+            .map_err(|foreign| Failure::Refused(format!("{} cannot be used: {foreign}", dir.display()))),
     }
 }
 
@@ -85,10 +86,11 @@ fn note(stored: &Position, path: &Path, waiting: usize) -> String {
         0 => String::new(),
         waiting => format!("; {} to be delivered first", counted(waiting as u64, "record is", "records are")),
     };
+    let path = path.display();
     if stored.done {
-        format!("{path:?} was read to its end, line {}, before{waiting}", grouped(stored.lines))
+        format!("{path} was read to its end, line {}, before{waiting}", grouped(stored.lines))
     } else {
-        format!("taking up {path:?} behind line {}{waiting}", grouped(stored.lines))
+        format!("taking up {path} behind line {}{waiting}", grouped(stored.lines))
     }
 }
 
@@ -96,10 +98,11 @@ fn refusal(dir: &Path, stored: &Position, path: &Path, other_project: bool, wait
     let why = if other_project {
         "the datafile is another project's".to_owned()
     } else {
-        format!("{path:?} does not begin with what was read")
+        format!("{} does not begin with what was read", path.display())
     };
     format!(
-        "{dir:?} is in use for {}, and holds {}; {why}. Run the same command with that input again, or {}",
+        "{} is in use for {}, and holds {}; {why}. Run the same command with that input again, or {}",
+        dir.display(),
         stored.in_words(),
         counted(waiting as u64, "record", "records"),
         advice(dir)

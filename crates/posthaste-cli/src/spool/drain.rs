@@ -34,11 +34,10 @@ pub(super) fn run(args: &DrainArgs) -> Result<Exit, Failure> {
     let mut found = look(&args.dir)?;
     let first = found.records().next().transpose().map_err(Failure::Records)?;
     if first.is_some_and(|record| look::holds_an_event(&record.bytes)) {
+        let dir = args.dir.display();
         return Err(Failure::Refused(format!(
-            "{:?} holds single events of a program, which delivers them itself when it starts; \
-             or send them yourself: posthaste spool cat {} | posthaste send",
-            args.dir,
-            args.dir.display()
+            "{dir} holds single events of a program, which delivers them itself when it starts; \
+             or send them yourself: posthaste spool cat {dir} | posthaste send"
         )));
     }
     let queue = open_queue(&args.dir, limits::ANY_SIZE)?;

@@ -17,7 +17,7 @@ const LOCK: &str = "lock";
 /// Looks at the spool in a folder, which has to be one.
 pub(super) fn look(dir: &Path) -> Result<Inspection, Failure> {
     if !dir.join(LOCK).exists() {
-        return Err(Failure::Refused(format!("there is no spool in {dir:?}; check the path")));
+        return Err(Failure::Refused(format!("there is no spool in {}; check the path", dir.display())));
     }
     inspect(dir).map_err(|source| opening(dir, source))
 }

@@ -40,8 +40,8 @@ pub(crate) struct Position {
 /// The project that event lines were looked up in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Project {
-    account_id: String,
-    project_id: String,
+    account: String,
+    id: String,
     revision: String,
 }
 
@@ -65,8 +65,8 @@ impl Position {
             rejected: 0,
             events: 0,
             project: config.map(|config| Project {
-                account_id: shortened(config.account_id(), ID_CHARS_MAX),
-                project_id: shortened(config.project_id(), ID_CHARS_MAX),
+                account: shortened(config.account_id(), ID_CHARS_MAX),
+                id: shortened(config.project_id(), ID_CHARS_MAX),
                 revision: shortened(config.revision(), ID_CHARS_MAX),
             }),
             done: false,
@@ -86,7 +86,7 @@ impl Position {
 
     /// Whether lines of the two may be of one project. Its revision may change, and a datafile may come later.
     pub(crate) fn is_of_project_of(&self, other: &Self) -> bool {
-        let ids = |project: &Project| (project.account_id.clone(), project.project_id.clone());
+        let ids = |project: &Project| (project.account.clone(), project.id.clone());
         match (&self.project, &other.project) {
             (Some(ours), Some(theirs)) => ids(ours) == ids(theirs),
             _ => true,
@@ -101,7 +101,7 @@ impl Position {
     /// Which input and how far, in words.
     pub(crate) fn in_words(&self) -> String {
         let Self { input, lines, done, .. } = self;
-        let project = self.project.as_ref().map(|project| format!(" (project {})", project.project_id));
+        let project = self.project.as_ref().map(|project| format!(" (project {})", project.id));
         let project = project.unwrap_or_default();
         let how_far = if *done { "done with at" } else { "read up to" };
         format!("{input:?}{project}, {how_far} line {}", grouped(*lines))

@@ -9,6 +9,7 @@ fn every_command_teaches_with_examples() {
     for (name, example) in [
         ("demo", "posthaste demo --events 50000 --seed 7"),
         ("send", "posthaste send --datafile datafile.json events.jsonl"),
+        ("spool", "posthaste spool status DIR"),
         ("collect", "posthaste collect --datafile datafile.json"),
         ("validate", "posthaste validate datafile.json"),
         ("completions", "posthaste completions bash"),
@@ -18,7 +19,9 @@ fn every_command_teaches_with_examples() {
         help.ended(0);
         assert!(help.stdout.contains("Examples:") && help.stdout.contains(example), "{}", help.stdout);
     }
-    for option in ["--rejects", "--dead-letters", "--leftover", "--max-time", "--drain", "--strict"] {
+    for option in
+        ["--spool", "--rejects", "--dead-letters", "--leftover", "--max-time", "--drain", "--strict"]
+    {
         assert!(run(&["send", "--help"]).stdout.contains(option), "{option}");
     }
 }
@@ -52,6 +55,11 @@ fn wrong_usage_exits_with_2() {
         &["send", "--datafile", datafile(), "--batch-size", "0"],
         &["send", "--datafile", datafile(), "--batch-size", "11", "--queue-size", "10"],
         &["send", "--in-flight", "0"],
+        &["send", "--spool", "dir"],
+        &["send", "--spool", "dir", "--spool-size", "10 bushels", "file"],
+        &["send", "--spool-size", "1GiB", "file"],
+        &["spool"],
+        &["spool", "dead", "dir", "--purge"],
         &["send", "--rejects", "same", "--leftover", "./same"],
         &["collect", "--listen", "nowhere"],
         &["demo", "--events", "-1"],

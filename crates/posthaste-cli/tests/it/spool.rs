@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    process::{Child, Command},
+    process::Child,
 };
 
 use serde_json::Value;
@@ -85,7 +85,9 @@ fn cat_writes_lines_that_send_takes() {
 /// What arrived, but for when.
 fn arrived(collector: &Collector) -> Vec<String> {
     let mut good = collector.good();
-    good.iter_mut().for_each(|event| event["received_ms"] = 0.into());
+    for event in &mut good {
+        event["received_ms"] = 0.into();
+    }
     let mut good: Vec<String> = good.iter().map(Value::to_string).collect();
     good.sort();
     good
@@ -119,7 +121,7 @@ fn looking_works_beside_an_owner_and_the_rest_names_it() {
 fn a_reader_that_goes_away_is_no_error() {
     let files = Files::new();
     let spool = stuck(&files);
-    let mut child: Child = Command::from(command(&["spool", "cat", &spool])).spawn().unwrap();
+    let mut child: Child = command(&["spool", "cat", &spool]).spawn().unwrap();
     let mut first = String::new();
     BufReader::with_capacity(64, child.stdout.take().unwrap()).read_line(&mut first).unwrap();
     let output: Ran = child.wait_with_output().unwrap().into();

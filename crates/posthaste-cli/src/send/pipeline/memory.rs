@@ -80,12 +80,11 @@ impl InMemory {
     /// Hands a request body over as it is, waiting for room.
     pub(crate) fn add_batch(&self, body: &str) -> Result<(), NotTaken> {
         let fault = |error| NotTaken::Fault(Fault::NotABatch(error));
-        let endpoint = match &self.endpoint {
-            Some(endpoint) => Arc::clone(endpoint),
-            None => {
-                let batch = RawBatch::parse(body.as_bytes()).map_err(fault)?;
-                region_of(&batch, self.region).event_end_point().into()
-            }
+        let endpoint = if let Some(endpoint) = &self.endpoint {
+            Arc::clone(endpoint)
+        } else {
+            let batch = RawBatch::parse(body.as_bytes()).map_err(fault)?;
+            region_of(&batch, self.region).event_end_point().into()
         };
         let mut request =
             LogEvent::from_body(endpoint, Bytes::copy_from_slice(body.as_bytes())).map_err(fault)?;

@@ -33,7 +33,7 @@ pub(crate) enum NotTaken {
 #[derive(Debug)]
 pub(crate) enum Pipeline {
     Memory(InMemory),
-    Spool(Spooled),
+    Spool(Box<Spooled>),
 }
 
 /// What has become of events.

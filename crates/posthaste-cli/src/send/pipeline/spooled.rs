@@ -46,21 +46,21 @@ pub(crate) struct Spooled {
     dead_before: u64,
 }
 
-/// What the spool's size leaves room for.
+/// How many bytes the spool's size leaves room for.
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
-    commit_bytes: usize,
-    event_bytes: usize,
-    batch_bytes: usize,
+    commit: usize,
+    event: usize,
+    batch: usize,
 }
 
 impl Limits {
     pub(crate) fn of(args: &SendArgs) -> Self {
         let request = spool::request_bytes_max(args.spool_size);
         Self {
-            commit_bytes: spool::commit_bytes_max(args.spool_size),
-            event_bytes: request.min(args.delivery.max_batch_bytes),
-            batch_bytes: request,
+            commit: spool::commit_bytes_max(args.spool_size),
+            event: request.min(args.delivery.max_batch_bytes),
+            batch: request,
         }
     }
 }
@@ -127,7 +127,7 @@ impl Spooled {
         }
         let endpoint = self.endpoint_in(self.region);
         let request = LogEvent::of_event(endpoint, event);
-        self.add(request, self.limits.event_bytes)
+        self.add(request, self.limits.event)
     }
 
     pub(crate) fn add_batch(&self, body: &str) -> Result<(), NotTaken> {
@@ -135,7 +135,7 @@ impl Spooled {
         let region = region_of(&RawBatch::parse(body.as_bytes()).map_err(fault)?, self.region);
         let body = Bytes::copy_from_slice(body.as_bytes());
         let request = LogEvent::from_body(self.endpoint_in(region), body).map_err(fault)?;
-        self.add(request, self.limits.batch_bytes)
+        self.add(request, self.limits.batch)
     }
 
     fn endpoint_in(&self, region: Region) -> Arc<str> {
@@ -158,7 +158,7 @@ impl Spooled {
     pub(crate) fn line_done(&self, position: impl FnOnce() -> Position) -> Result<(), NotTaken> {
         let mut chunk = self.chunk.lock();
         chunk.lines += 1;
-        if chunk.lines >= CHUNK_LINES_MAX || chunk.bytes >= self.limits.commit_bytes {
+        if chunk.lines >= CHUNK_LINES_MAX || chunk.bytes >= self.limits.commit {
             self.store(&mut chunk, position())?;
         }
         Ok(())
