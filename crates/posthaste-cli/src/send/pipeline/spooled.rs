@@ -205,6 +205,8 @@ impl Spooled {
                 Err(Refused { reason: Refusal::Closed, .. }) => return Err(NotTaken::Closed),
                 Err(Refused { reason, .. }) => return Err(NotTaken::NotStored(reason)),
             }
+            // What does not fill a batch would keep the spool full until the flush interval is over.
+            drop(self.dispatcher.flush(Duration::ZERO));
             thread::sleep(ROOM_EVERY);
         }
     }
