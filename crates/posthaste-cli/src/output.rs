@@ -5,9 +5,10 @@
 use std::{
     fmt::Display,
     io::{self, IsTerminal, Write},
+    time::Duration,
 };
 
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressFinish};
 use serde::Serialize;
 
 use crate::exit::Failure;
@@ -89,11 +90,18 @@ impl Output {
 pub(crate) struct Lines {
     stdout: io::BufWriter<io::Stdout>,
     closed: bool,
+    /// Where the lines themselves do not show it.
+    _working: ProgressBar,
 }
 
 impl Lines {
     pub(crate) fn new() -> Self {
-        Self { stdout: io::BufWriter::with_capacity(64 * 1_024, io::stdout()), closed: false }
+        let is_shown = io::stdout().is_terminal();
+        Self {
+            stdout: io::BufWriter::with_capacity(64 * 1_024, io::stdout()),
+            closed: false,
+            _working: if is_shown { ProgressBar::hidden() } else { working("writing") },
+        }
     }
 
     /// Writes a line, or several, their ends included.
@@ -131,6 +139,16 @@ fn json(value: &impl Serialize) -> String {
 pub(crate) fn stderr_is_lively() -> bool {
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     io::stderr().is_terminal() && !no_color
+}
+
+/// Shows that something is going on, at a terminal, until it is dropped.
+pub(crate) fn working(on: &'static str) -> ProgressBar {
+    if !stderr_is_lively() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner().with_message(on).with_finish(ProgressFinish::AndClear);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
 }
 
 /// A number with a comma between thousands.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{limits, look::look, opening};
 use crate::{
     exit::{Exit, Failure},
-    output::{Audience, Output, counted, grouped},
+    output::{self, Audience, Output, counted, grouped},
 };
 
 /// Cover what is damaged in a spool and its dead letters, for good
@@ -51,10 +51,12 @@ pub(super) fn run(args: &RepairArgs) -> Result<Exit, Failure> {
         repaired.healed += done.stats.counters.healed;
         Ok::<u64, Failure>(done.stats.records)
     };
+    let working = output::working("repairing");
     let records = repair(&args.dir)?;
     if has_dead {
         repair(&args.dir.join(posthaste_spool::DEAD_DIR))?;
     }
+    drop(working);
     repaired.records = records;
     Output::new(Audience::of(args.json)).result(&repaired);
     Ok(Exit::Fine)

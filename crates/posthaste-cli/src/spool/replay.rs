@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     exit::{Exit, Failure},
-    output::{Audience, Output, counted, grouped},
+    output::{self, Audience, Output, counted, grouped},
 };
 
 /// Letters that are moved at once, at most.
@@ -47,7 +47,9 @@ struct Replayed {
 pub(super) fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     look(&args.dir)?;
     let spool = Spool::open(&args.dir, limits::any_options()).map_err(|source| opening(&args.dir, source))?;
+    let working = output::working("putting back");
     let replayed = replay(&spool)?;
+    drop(working);
     spool.close().map_err(Failure::Store)?;
     Output::new(Audience::of(args.json)).result(&replayed);
     Ok(if replayed.unreadable == 0 { Exit::Fine } else { Exit::Failed })

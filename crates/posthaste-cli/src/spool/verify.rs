@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     exit::{Exit, Failure},
-    output::{Audience, Output, counted},
+    output::{self, Audience, Output, counted},
 };
 
 /// Problems that are listed; the others are counted.
@@ -55,10 +55,12 @@ struct Problem {
 
 pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
     let found = look(&args.dir)?;
+    let working = output::working("checking");
     let mut problems = problems(&args.dir, &found, Path::new(""))?;
     if let Some(dead) = found.dead().map_err(|source| opening(&args.dir, source))? {
         problems.extend(self::problems(&args.dir, &dead, Path::new(posthaste_spool::DEAD_DIR))?);
     }
+    drop(working);
     let problems_total = problems.len();
     problems.truncate(LISTED_MAX);
     let sound = problems_total == 0;

@@ -66,10 +66,17 @@ fn kill_at(moment: &Moment, collector: &Collector, mut child: Child) -> Option<R
     output.status.code().map(|_| output.into())
 }
 
-/// Kills runs at random moments, then lets one end. Returns how many were killed.
-fn drill(seed: u64, events: &str, collector: &Collector) -> usize {
+/// How many runs were killed, and how many of those had more to read.
+#[derive(Debug, Default)]
+struct Killed {
+    runs: usize,
+    readers: usize,
+}
+
+/// Kills runs at random moments, then lets one end.
+fn drill(seed: u64, events: &str, collector: &Collector) -> Killed {
     let mut random = fastrand::Rng::with_seed(seed);
-    let (files, mut killed) = (Files::new(), 0);
+    let (files, mut killed) = (Files::new(), Killed::default());
     let (spool, input) = (files.path("spool"), files.write("events.jsonl", events));
     // A small spool is written in many small commits, and fills up.
     let slow = ["--spool-size", "1MiB", "--batch-size", "5", "--in-flight", "1", &input];
@@ -80,7 +87,12 @@ fn drill(seed: u64, events: &str, collector: &Collector) -> usize {
             _ => Moment::After(Duration::from_micros(random.u64(1_000..60_000))),
         };
         match kill_at(&moment, collector, command(&args).spawn().unwrap()) {
-            None => killed += 1,
+            None => {
+                killed.runs += 1;
+                let status = run(&["spool", "status", "--json", &spool]);
+                let is_read = status.code == Some(0) && status.json()["position"]["done"] == true;
+                killed.readers += usize::from(!is_read);
+            }
             Some(ran) => drop(ran.ended(0).json()),
         }
     }
@@ -115,7 +127,10 @@ fn killed_at_random_moments_no_event_is_lost_or_made_twice() {
     for (events, seed) in [(larkspur(), fastrand::u64(..)), (bare(&larkspur()), fastrand::u64(..))] {
         let collector = Collector::start(&["--datafile", datafile()]);
         let killed = drill(seed, &events, &collector);
-        assert!(killed >= 5, "seed {seed}: only {killed} runs were killed before their end");
+        assert!(
+            killed.runs >= 5 && killed.readers >= 2,
+            "seed {seed}: too few were killed in time: {killed:?}"
+        );
         assert_each_arrived_once(&collector, &events, seed);
     }
 }

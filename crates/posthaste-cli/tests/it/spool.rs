@@ -6,6 +6,8 @@ use std::{
     process::Child,
 };
 
+use posthaste::{ProjectConfig, Queue, SpoolQueue, UserContext, UserEvent, create_impression_user_event};
+use posthaste_spool::SpoolOptions;
 use serde_json::Value;
 
 use crate::support::{
@@ -238,6 +240,33 @@ fn purging_dead_letters_asks_for_a_yes() {
     let purged = run(&["spool", "dead", &spool, "--purge", "--yes", "--json"]).ended(0).json();
     assert_eq!(purged["purged"], 1);
     assert_eq!(status(&spool)["dead_letters"], 0);
+}
+
+#[test]
+fn events_of_a_program_are_written_out_too() {
+    let files = Files::new();
+    let spool = files.path("spool");
+    let config = ProjectConfig::from_datafile(fs::read(datafile()).unwrap()).unwrap();
+    let queue = SpoolQueue::<UserEvent>::open(&spool, SpoolOptions::default()).unwrap();
+    let experiment = config.experiment_by_key("checkout_button").unwrap();
+    for user in ["ann", "bob"] {
+        let user = UserContext::new(user);
+        let event =
+            create_impression_user_event(&config, experiment, experiment.variation_by_key("control"), &user);
+        queue.add(event).unwrap().wait().unwrap();
+    }
+    drop(queue);
+    assert_eq!(status(&spool)["events"], 2);
+    let ran = run(&["spool", "drain", &spool, "--endpoint", &dead_endpoint()]);
+    assert!(ran.ended(1).stderr.contains("posthaste spool cat"), "{}", ran.stderr);
+    let input = files.write("one.jsonl", crate::support::impression("cid"));
+    let ran = run(&["send", "--spool", &spool, "--datafile", datafile(), &input]);
+    assert!(ran.ended(1).stderr.contains("2 records of another program"), "{}", ran.stderr);
+
+    let collector = Collector::start(&["--datafile", datafile()]);
+    let lines = run(&["spool", "cat", &spool]);
+    run_with(&["send", "--endpoint", &collector.url], lines.ended(0).stdout.as_bytes()).ended(0);
+    assert_eq!(collector.stop()["good"], 2);
 }
 
 #[test]
