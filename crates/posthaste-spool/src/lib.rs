@@ -135,7 +135,7 @@
 //! bytes; a batch has to fit into one segment; 253 settled ranges above the low mark survive a restart, the
 //! records of further ones come again. Space comes back by the segment and from the front: one record that is
 //! never acknowledged keeps every segment behind it. Where no spare segment is left, as in a growing backlog,
-//! making one holds up the writer for as long as the disk takes to write `segment_bytes`. A power cut is
+//! one is made without its blocks, so that each sync has new space to record beside the data. A power cut is
 //! survived on disks that do what a sync asks for and do not tear bytes that were on disk when they write
 //! others beside them. Of the last commit, damage together with a power cut can look like a write that did
 //! not finish. Unix only, and not for network filesystems without locks.

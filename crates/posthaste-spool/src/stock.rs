@@ -28,6 +28,16 @@ pub(crate) struct Stock {
     next_number: u64,
 }
 
+/// What a new segment holds before it is used.
+#[derive(Debug, Clone, Copy)]
+enum Filling {
+    /// Zeros on the disk: no sync of it has anything to record but data. Made ahead of need.
+    Written,
+    /// Nothing: its length only. Made while records wait, which would otherwise wait for twice the bytes to be
+    /// written; space is found as it is needed.
+    Sparse,
+}
+
 impl Stock {
     pub(crate) fn new(
         shared: Arc<Shared>,
@@ -61,7 +71,7 @@ impl Stock {
                 return Ok(active);
             }
         }
-        let spare = self.make_spare()?;
+        let spare = self.make_spare(Filling::Sparse)?;
         Ok(self.start(spare)?)
     }
 
@@ -94,8 +104,8 @@ impl Stock {
         Ok(Active { number, seed, file, path: to, offset: DATA_START })
     }
 
-    /// Makes an empty segment, written to its full length so that no sync of it has a new size to record.
-    fn make_spare(&mut self) -> Result<u64, WriteError> {
+    /// Makes an empty segment.
+    fn make_spare(&mut self, filling: Filling) -> Result<u64, WriteError> {
         let shared = &self.shared;
         let (bytes, bytes_max) = (shared.options.segment_bytes, shared.options.size_bytes_max);
         if shared.state.lock().disk_bytes() + bytes > bytes_max {
@@ -105,7 +115,7 @@ impl Stock {
         self.next_number += 1;
         let (from, to) = (shared.path(NEW_NAME), shared.path(&segment::spare_name(number)));
         let made = shared.open(&from, OpenMode::Create).and_then(|file| {
-            preallocate(shared, file.as_ref()).at("allocate", &from)?;
+            preallocate(shared, file.as_ref(), filling).at("allocate", &from)?;
             shared.filesystem.rename(&from, &to).at("rename", &from)
         });
         if made.is_err() {
@@ -118,7 +128,7 @@ impl Stock {
     /// Makes an empty segment ahead of need.
     pub(crate) fn prepare(&mut self) {
         if self.spares.is_empty()
-            && let Ok(spare) = self.make_spare()
+            && let Ok(spare) = self.make_spare(Filling::Written)
         {
             self.spares.push(spare);
             self.count_spares();
@@ -192,11 +202,11 @@ impl Stock {
     }
 }
 
-fn preallocate(shared: &Shared, file: &dyn SpoolFile) -> io::Result<()> {
+fn preallocate(shared: &Shared, file: &dyn SpoolFile, filling: Filling) -> io::Result<()> {
     let bytes = shared.options.segment_bytes;
-    if !shared.is_synced() {
-        return file.set_len(bytes);
+    match filling {
+        Filling::Written if shared.is_synced() => recovery::write_zeros(file, 0, bytes)?,
+        Filling::Written | Filling::Sparse => file.set_len(bytes)?,
     }
-    recovery::write_zeros(file, 0, bytes)?;
-    file.sync()
+    if shared.is_synced() { file.sync() } else { Ok(()) }
 }

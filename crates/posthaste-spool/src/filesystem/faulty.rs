@@ -98,7 +98,7 @@ impl FaultyFilesystem {
         self.plan.lock().always.push((operation, kind));
     }
 
-    /// From now on, no more than `bytes` fit on the disk: writes beyond a file's end and creations use them up.
+    /// From now on, no more than `bytes` fit on the disk: whatever makes a file longer uses them up, holes included.
     pub fn set_space(&self, bytes: Option<u64>) {
         self.plan.lock().bytes_left = bytes;
     }
@@ -252,6 +252,8 @@ impl SpoolFile for FaultyFile {
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
         self.check(Operation::SetLen)?;
+        let growth = bytes.saturating_sub(self.inner.size()?);
+        self.plan.lock().take_space(growth)?;
         self.inner.set_len(bytes)
     }
 
