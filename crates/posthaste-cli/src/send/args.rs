@@ -39,19 +39,6 @@ pub(crate) struct SendArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) datafile: Option<PathBuf>,
 
-    /// Events (and batches) that wait in memory, at most [default: 2000, or enough to keep --in-flight requests busy]
-    #[arg(long, value_name = "N")]
-    queue_size: Option<usize>,
-    /// Bytes of a line, at most
-    #[arg(long, value_name = "BYTES", default_value_t = lines::LINE_BYTES_MAX)]
-    pub(crate) max_line_bytes: usize,
-    /// The name to report events under [default: posthaste]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) client_name: Option<String>,
-    /// The version to report events under [default: posthaste's]
-    #[arg(long, value_name = "VERSION")]
-    pub(crate) client_version: Option<String>,
-
     /// Keep events on disk, in this folder, until they are delivered; the same command again takes up where one ended
     ///
     /// How far the input has been read is stored together with its events. So a run that was killed, in whatever way, is
@@ -65,14 +52,28 @@ pub(crate) struct SendArgs {
     #[arg(long, value_name = "SIZE", default_value = spool::DEFAULT_SIZE, value_parser = spool::size, requires = "spool")]
     pub(crate) spool_size: u64,
 
+    #[command(flatten)]
+    pub(crate) delivery: DeliveryArgs,
+
+    /// Events (and batches) that wait in memory, at most [default: 2000, or enough to keep --in-flight requests busy]
+    #[arg(long, value_name = "N")]
+    queue_size: Option<usize>,
+    /// Bytes of a line, at most
+    #[arg(long, value_name = "BYTES", default_value_t = lines::LINE_BYTES_MAX)]
+    pub(crate) max_line_bytes: usize,
+    /// The name to report events under [default: posthaste]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) client_name: Option<String>,
+    /// The version to report events under [default: posthaste's]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) client_version: Option<String>,
+
     /// Add lines that cannot be sent to this file, as they came
     #[arg(long, value_name = "FILE")]
     pub(crate) rejects: Option<PathBuf>,
     /// Add events that were read and not delivered to this file; `send` reads it
     #[arg(long, value_name = "FILE")]
     pub(crate) leftover: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) delivery: DeliveryArgs,
 }
 
 /// How what there is to send is delivered.

@@ -33,7 +33,8 @@ impl DeadLetterOffice {
     }
 
     pub(crate) fn take_batch(&self, letter: &DeadLetter<LogEvent>) {
-        self.tell(letter, "an event of a batch");
+        let uuid = uuid_of(&letter.item).map(|uuid| format!("event {uuid:?}"));
+        self.tell(letter, uuid.as_deref().unwrap_or("an event of a batch"));
         if let Some(keep) = &self.keep {
             keep.put(&lines::dead_batch_line(letter));
         }
@@ -54,4 +55,11 @@ impl DeadLetterOffice {
         let text = if text.is_empty() { text } else { format!(": {text:?}") };
         self.output.note(format_args!("dead letter: {what} was {}{status}{text}", letter.reason));
     }
+}
+
+/// The uuid of the first event, which is the only one in a request that was given up.
+fn uuid_of(request: &LogEvent) -> Option<String> {
+    let batch = request.event().ok()?;
+    let event = batch.visitors.first()?.snapshots.first()?.events.first()?;
+    Some(event.uuid.clone())
 }
