@@ -1,12 +1,13 @@
 //! What a recorder sees: each counter moves for its reason, and every name is documented.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use posthaste::{
-    BatchEventProcessor, UserContext, WhenFull, create_conversion_user_event, metrics,
+    BatchEventProcessor, Refusal, SpoolQueue, UserContext, WhenFull, create_conversion_user_event, metrics,
     testing::ScriptedDispatcher,
 };
+use posthaste_spool::{FaultyFilesystem, MemoryFilesystem, Operation, Spool, SpoolOptions};
 use serde_json::{Map, json};
 
 use crate::support::{
@@ -107,6 +108,48 @@ async fn every_counter_moves_for_its_reason() {
     }
     for name in ["delivered", "halve", "bisect", "hold"] {
         assert!(found[&format!("posthaste_requests_total {name}")] > 0.0, "{name}");
+    }
+}
+
+/// The reasons that only a queue on disk has.
+#[tokio::test(start_paused = true)]
+async fn a_queue_on_disk_counts_its_reasons_too() {
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let _local = ::metrics::set_default_local_recorder(&recorder);
+
+    let disk = FaultyFilesystem::new(MemoryFilesystem::new());
+    let options =
+        SpoolOptions::default().segment_bytes(64 << 10).record_bytes_max(32 << 10).size_bytes_max(256 << 10);
+    let spool = Spool::open_with(Arc::new(disk.clone()), "/spool", options).unwrap();
+    spool.add("nonsense").unwrap().wait().unwrap();
+    let builder = BatchEventProcessor::builder()
+        .event_dispatcher(ScriptedDispatcher::by(|_| Ok(posthaste::dispatch::Response::status(503))))
+        .queue(SpoolQueue::over(spool));
+    let driven = Driven::new(builder);
+    settle().await;
+
+    let refused = |reason: fn(&Refusal) -> bool| {
+        let big = Map::from_iter([("x".to_owned(), json!("x".repeat(10_000)))]);
+        for _ in 0..1_000 {
+            match driven.processor.process_event(conversion(&larkspur(), "v", &big)) {
+                Ok(receipt) => drop(receipt.wait()),
+                Err(refused) if reason(&refused.reason) => return,
+                Err(_) => {}
+            }
+        }
+        panic!("never refused for this reason");
+    };
+    refused(|reason| matches!(reason, Refusal::StorageFull(_)));
+    driven.processor.remove(usize::MAX);
+    disk.fail_always(Operation::Open, std::io::ErrorKind::PermissionDenied);
+    disk.fail_always(Operation::Write, std::io::ErrorKind::PermissionDenied);
+    refused(|reason| matches!(reason, Refusal::Storage(_)));
+
+    let found = read(&snapshotter);
+    assert_eq!(found.get("posthaste_events_dead_lettered_total unreadable"), Some(&1.0), "{found:#?}");
+    for reason in ["storage_full", "storage"] {
+        assert!(found[&format!("posthaste_events_refused_total {reason}")] >= 1.0, "{found:#?}");
     }
 }
 
