@@ -11,7 +11,7 @@ use posthaste_spool::SpoolOptions;
 use serde_json::Value;
 
 use crate::support::{
-    Collector, Files, Ran, Server, command, datafile, dead_endpoint, run, run_with, vector,
+    Collector, Files, Ran, Server, command, datafile, dead_endpoint, interrupt, run, run_with, vector,
 };
 
 /// A spool with all of larkspur, of which nothing was delivered.
@@ -120,6 +120,24 @@ fn looking_works_beside_an_owner_and_the_rest_names_it() {
 }
 
 #[test]
+fn ctrl_c_leaves_what_is_not_delivered_in_the_spool() {
+    let files = Files::new();
+    let (spool, endpoint) = (files.path("spool"), dead_endpoint());
+    let child =
+        command(&[&send_args(&spool, &endpoint)[..], &["--drain", "100ms"]].concat()).spawn().unwrap();
+    // Until its spool is made, there is nothing to look at.
+    let is_read = || run(&["spool", "status", "--json", &spool]).stdout.contains(r#""records":1699"#);
+    while !is_read() {
+        std::thread::yield_now();
+    }
+    interrupt(&child);
+    let ran: Ran = child.wait_with_output().unwrap().into();
+    assert_eq!(ran.ended(1).json()["total"]["left"], 1_699);
+    assert!(ran.stderr.contains("1,699 events stay in"), "{}", ran.stderr);
+    assert_eq!(status(&spool)["records"], 1_699);
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let files = Files::new();
     let spool = stuck(&files);
@@ -207,6 +225,9 @@ fn refused_events_are_listed_and_replayed_once_the_cause_is_gone() {
             },
         );
     let ran = send_to(&spool, &strict.url, &["--dead-letters", &dead]);
+    let told =
+        "dead letter: event \"c280ad37-29a6-42e7-b126-0ebc7d56ab56\" was rejected, status 400: \"refused\"";
+    assert!(ran.stderr.contains(told), "{}", ran.stderr);
     let total = ran.ended(1).json()["total"].clone();
     assert_eq!((&total["dead_lettered"], &total["delivered"]), (&2.into(), &1_697.into()));
     assert_eq!(status(&spool)["dead_letters"], 2);
