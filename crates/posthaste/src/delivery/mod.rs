@@ -27,6 +27,6 @@ mod telemetry;
 
 pub(crate) use handle::Delivery;
 pub use handle::Driver;
-pub(crate) use options::Options;
 pub use options::{DEFAULT_BATCH_SIZE, DEFAULT_EVENT_FLUSH_INTERVAL, OptionsError, WhenFull};
+pub(crate) use options::{Options, delivery_setters};
 pub use report::{CloseReport, FlushReport, Pending};

@@ -99,6 +99,89 @@ impl<T> Default for Options<T> {
     }
 }
 
+/// The options of delivery that every builder over it has, as its methods.
+macro_rules! delivery_setters {
+    ($item:ty) => {
+        /// Requests under way at once, at most; the actual number shrinks while the API is overloaded. Default: 64.
+        pub fn in_flight(mut self, requests: usize) -> Self {
+            self.options.in_flight = requests;
+            self
+        }
+
+        /// Bytes of a request, at most. Default: 3,500,000, the API's limit.
+        pub fn max_batch_bytes(mut self, bytes: usize) -> Self {
+            self.options.max_batch_bytes = bytes;
+            self
+        }
+
+        /// What to do with one that finds the queue full. Default: hand it back.
+        pub fn when_full(mut self, when_full: $crate::WhenFull) -> Self {
+            self.options.when_full = when_full;
+            self
+        }
+
+        /// Dead letters kept in memory; one too many pushes out the oldest. Default: 1,000.
+        pub fn dead_letters_max(mut self, letters: usize) -> Self {
+            self.options.dead_letters_max = letters;
+            self
+        }
+
+        /// Calls `callback` with every dead letter. It runs on the delivery thread: it should not take long.
+        pub fn on_dead_letter(
+            mut self,
+            callback: impl Fn(&$crate::DeadLetter<$item>) + Send + Sync + 'static,
+        ) -> Self {
+            self.options.on_dead_letter = Some(Arc::new(callback));
+            self
+        }
+
+        /// The most that the first wait after a failure may be (default: 200 ms), and the most that any may be (30 s).
+        pub fn backoff(mut self, first: Duration, cap: Duration) -> Self {
+            self.options.backoff.first = first;
+            self.options.backoff.cap = cap;
+            self
+        }
+
+        /// The same while the address or a credential is wrong (5 s and 60 s).
+        pub fn hold_backoff(mut self, first: Duration, cap: Duration) -> Self {
+            self.options.hold_backoff.first = first;
+            self.options.hold_backoff.cap = cap;
+            self
+        }
+
+        /// Failures in a row after which requests are held back, but for a probe. Default: 5.
+        pub fn breaker_threshold(mut self, failures: u32) -> Self {
+            self.options.breaker_threshold = failures;
+            self
+        }
+
+        /// How long a server may ask to wait (`Retry-After`). Default: 1 h.
+        pub fn retry_after_max(mut self, wait: Duration) -> Self {
+            self.options.retry_after_max = wait;
+            self
+        }
+
+        /// How long dropping the processor may flush. Default: 5 s.
+        pub fn drop_deadline(mut self, deadline: Duration) -> Self {
+            self.options.drop_deadline = deadline;
+            self
+        }
+
+        /// What time it is, for everything that waits. Default: the system's.
+        pub fn clock(mut self, clock: impl $crate::Clock + 'static) -> Self {
+            self.clock = Arc::new(clock);
+            self
+        }
+
+        /// Makes the jitter of waits repeatable, for tests.
+        pub fn seed(mut self, seed: u64) -> Self {
+            self.options.seed = Some(seed);
+            self
+        }
+    };
+}
+pub(crate) use delivery_setters;
+
 /// Why a processor or dispatcher cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

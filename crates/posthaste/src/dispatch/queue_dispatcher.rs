@@ -6,7 +6,9 @@ use super::{DispatchError, DispatchFuture, Dispatcher, FlushFuture, Response};
 use crate::{
     batch::LogEvent,
     clock::{Clock, SystemClock},
-    delivery::{CloseReport, Delivery, Driver, FlushReport, Options, OptionsError, Pending, WhenFull},
+    delivery::{
+        CloseReport, Delivery, Driver, FlushReport, Options, OptionsError, Pending, delivery_setters,
+    },
     outcome::{DeadLetter, Ledger},
     queue::{InMemoryQueue, Queue, Receipt, Refused},
 };
@@ -140,62 +142,9 @@ impl QueueEventDispatcherBuilder {
         self
     }
 
-    /// Bytes of a request that is put together, at most. Default: 3,500,000, the API's limit.
-    pub fn max_batch_bytes(mut self, bytes: usize) -> Self {
-        self.options.max_batch_bytes = bytes;
-        self
-    }
-
     /// Sends every request here, whatever address it came with.
     pub fn event_end_point(mut self, url: impl Into<Arc<str>>) -> Self {
         self.options.end_point = Some(url.into());
-        self
-    }
-
-    /// Requests under way at once, at most. Default: 64.
-    pub fn in_flight(mut self, requests: usize) -> Self {
-        self.options.in_flight = requests;
-        self
-    }
-
-    /// What to do with a request that finds the queue full. Default: hand it back.
-    pub fn when_full(mut self, when_full: WhenFull) -> Self {
-        self.options.when_full = when_full;
-        self
-    }
-
-    /// Dead letters kept in memory. Default: 1,000.
-    pub fn dead_letters_max(mut self, letters: usize) -> Self {
-        self.options.dead_letters_max = letters;
-        self
-    }
-
-    /// Calls `callback` with every dead letter, on the delivery thread.
-    pub fn on_dead_letter(
-        mut self,
-        callback: impl Fn(&DeadLetter<LogEvent>) + Send + Sync + 'static,
-    ) -> Self {
-        self.options.on_dead_letter = Some(Arc::new(callback));
-        self
-    }
-
-    /// The most that the first wait after a failure may be (default: 200 ms), and the most that any may be (30 s).
-    pub fn backoff(mut self, first: Duration, cap: Duration) -> Self {
-        self.options.backoff.first = first;
-        self.options.backoff.cap = cap;
-        self
-    }
-
-    /// The same while the address or a credential is wrong (5 s and 60 s).
-    pub fn hold_backoff(mut self, first: Duration, cap: Duration) -> Self {
-        self.options.hold_backoff.first = first;
-        self.options.hold_backoff.cap = cap;
-        self
-    }
-
-    /// How long dropping the dispatcher may flush. Default: 5 s.
-    pub fn drop_deadline(mut self, deadline: Duration) -> Self {
-        self.options.drop_deadline = deadline;
         self
     }
 
@@ -206,17 +155,7 @@ impl QueueEventDispatcherBuilder {
         self
     }
 
-    /// What time it is, for everything that waits. Default: the system's.
-    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
-        self.clock = Arc::new(clock);
-        self
-    }
-
-    /// Makes the jitter of waits repeatable, for tests.
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.options.seed = Some(seed);
-        self
-    }
+    delivery_setters!(LogEvent);
 
     /// Checks everything, and starts.
     pub fn build(self) -> Result<QueueEventDispatcher, OptionsError> {
