@@ -190,6 +190,7 @@ impl Counters {
         self.ended.lock().dead_lettered += dead as u64;
     }
 
+    /// Counted once an event is in the queue, so that one which is being refused never shows.
     pub(crate) fn accept(&self, events: usize) {
         self.accepted.fetch_add(events as u64, SeqCst);
     }
@@ -214,16 +215,28 @@ impl Counters {
         ::metrics::counter!(metrics::DEAD_LETTERED, "reason" => reason.name()).increment(events as u64);
     }
 
-    /// A dead letter has been taken back into the queue.
+    /// An item that an earlier process left, counted as one event so far, has been looked at.
+    pub(crate) fn recovered_item_has(&self, events: usize) {
+        match events {
+            0 => self.unaccept(1),
+            events => self.accept(events - 1),
+        }
+    }
+
+    /// A dead letter has been taken back into the queue. One that an earlier process left counted as one event.
     pub(crate) fn revive(&self, events: usize) {
-        self.ended.lock().dead_lettered -= events as u64;
+        let mut ended = self.ended.lock();
+        let known = ended.dead_lettered.min(events as u64);
+        self.accepted.fetch_add(events as u64 - known, SeqCst);
+        ended.dead_lettered -= known;
+        drop(ended);
         ::metrics::counter!(metrics::REPLAYED).increment(events as u64);
     }
 
     pub(crate) fn snapshot(&self) -> Ledger {
         let ended = self.ended.lock();
-        // Read last: an event is accepted before it ends, so this is never less than what has ended.
-        let accepted = self.accepted.load(SeqCst);
+        // An event may end before whoever offered it has been told that it was accepted.
+        let accepted = self.accepted.load(SeqCst).max(ended.delivered + ended.dead_lettered);
         let queued = accepted - ended.delivered - ended.dead_lettered;
         let refused = self.refused.load(SeqCst);
         Ledger { accepted, delivered: ended.delivered, dead_lettered: ended.dead_lettered, queued, refused }
@@ -238,11 +251,12 @@ pub trait DeadLetterStore<T>: fmt::Debug + Send + Sync {
     /// Keeps one more.
     fn push(&self, letter: DeadLetter<T>);
 
-    /// All that are kept.
-    fn list(&self) -> Vec<DeadLetter<T>>;
+    /// The oldest that are kept, as many as may be in memory at once, each with the id that [`remove`](Self::remove) knows
+    /// it by.
+    fn list(&self) -> Vec<(u64, DeadLetter<T>)>;
 
-    /// All that are kept, and keeps none of them any more.
-    fn take_all(&self) -> Vec<DeadLetter<T>>;
+    /// Keeps these no longer.
+    fn remove(&self, ids: &[u64]);
 }
 
 /// How many dead letters are kept in memory, unless told otherwise.
@@ -251,38 +265,46 @@ pub const DEFAULT_DEAD_LETTERS_MAX: usize = 1_000;
 /// The last dead letters, in memory, oldest first. One too many pushes out the oldest, which stays counted.
 #[derive(Debug)]
 pub(crate) struct DeadLetters<T> {
-    letters: Mutex<VecDeque<DeadLetter<T>>>,
+    kept: Mutex<Kept<T>>,
     max: usize,
+}
+
+#[derive(Debug)]
+struct Kept<T> {
+    letters: VecDeque<(u64, DeadLetter<T>)>,
+    last_id: u64,
 }
 
 impl<T> DeadLetters<T> {
     pub(crate) fn new(max: usize) -> Self {
-        Self { letters: Mutex::default(), max }
+        Self { kept: Mutex::new(Kept { letters: VecDeque::new(), last_id: 0 }), max }
     }
 }
 
 impl<T: Clone + fmt::Debug + Send + Sync> DeadLetterStore<T> for DeadLetters<T> {
     fn count(&self) -> usize {
-        self.letters.lock().len()
+        self.kept.lock().letters.len()
     }
 
-    fn list(&self) -> Vec<DeadLetter<T>> {
-        self.letters.lock().iter().cloned().collect()
+    fn list(&self) -> Vec<(u64, DeadLetter<T>)> {
+        self.kept.lock().letters.iter().cloned().collect()
     }
 
-    fn take_all(&self) -> Vec<DeadLetter<T>> {
-        self.letters.lock().drain(..).collect()
+    fn remove(&self, ids: &[u64]) {
+        self.kept.lock().letters.retain(|(id, _)| !ids.contains(id));
     }
 
     fn push(&self, letter: DeadLetter<T>) {
         if self.max == 0 {
             return;
         }
-        let mut letters = self.letters.lock();
-        if letters.len() >= self.max {
-            letters.pop_front();
+        let mut kept = self.kept.lock();
+        if kept.letters.len() >= self.max {
+            kept.letters.pop_front();
             ::metrics::counter!(metrics::DEAD_LETTERS_FORGOTTEN).increment(1);
         }
-        letters.push_back(letter);
+        kept.last_id += 1;
+        let id = kept.last_id;
+        kept.letters.push_back((id, letter));
     }
 }

@@ -135,7 +135,11 @@ impl LogEvent {
             let body = batch.with_visitors(visitors.iter().map(String::as_str));
             Self::from_body(Arc::clone(&self.end_point), body).ok()
         };
-        Some((part(left)?, part(right)?))
+        // Together they carry what this one does, however the parts look by themselves.
+        let (mut left, mut right) = (part(left)?, part(right)?);
+        left.events = left.events.min(self.events);
+        right.events = self.events - left.events;
+        Some((left, right))
     }
 }
 

@@ -49,19 +49,21 @@ pub(super) struct Breaker {
     backoff: Backoff,
     hold_backoff: Backoff,
     failures: u32,
+    /// When the upstream last answered as one that works.
+    answered_at: Option<Duration>,
     state: State,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum State {
     Closed,
-    Open { why: Why, until: Duration, probes_failed: u32 },
-    HalfOpen { why: Why, probes_failed: u32 },
+    Open { why: Why, since: Duration, until: Duration, probes_failed: u32 },
+    HalfOpen { why: Why, since: Duration, probes_failed: u32 },
 }
 
 impl Breaker {
     pub(super) fn new(threshold: u32, backoff: Backoff, hold_backoff: Backoff) -> Self {
-        Self { threshold, backoff, hold_backoff, failures: 0, state: State::Closed }
+        Self { threshold, backoff, hold_backoff, failures: 0, answered_at: None, state: State::Closed }
     }
 
     pub(super) fn permission(&self, now: Duration) -> Permission {
@@ -83,17 +85,29 @@ impl Breaker {
 
     /// A probe goes out.
     pub(super) fn probing(&mut self) {
-        if let State::Open { why, probes_failed, .. } = self.state {
-            self.state = State::HalfOpen { why, probes_failed };
+        if let State::Open { why, since, probes_failed, .. } = self.state {
+            self.state = State::HalfOpen { why, since, probes_failed };
         }
     }
 
-    /// The upstream has answered as one that works, whatever it thinks of the events.
-    pub(super) fn answered(&mut self) -> Option<Change> {
+    /// The upstream has answered a request sent at `sent` as one that works, whatever it thinks of the events. What was
+    /// sent before it failed says nothing about it now.
+    pub(super) fn answered(&mut self, sent: Duration, now: Duration) -> Option<Change> {
+        if let State::Open { since, .. } | State::HalfOpen { since, .. } = self.state
+            && sent < since
+        {
+            return None;
+        }
         self.failures = 0;
+        self.answered_at = Some(now);
         let why = self.why()?;
         self.state = State::Closed;
         Some(Change::Closed(why))
+    }
+
+    /// Whether the upstream has answered as one that works since then.
+    pub(super) fn has_answered_since(&self, then: Duration) -> bool {
+        self.answered_at.is_some_and(|at| at > then)
     }
 
     /// The upstream has not answered, or not as one that works.
@@ -102,7 +116,7 @@ impl Breaker {
         match self.state {
             State::Closed if self.failures < self.threshold => None,
             State::Closed => Some(self.open(Why::Failing, 1, now, random)),
-            State::HalfOpen { why, probes_failed } => {
+            State::HalfOpen { why, probes_failed, .. } => {
                 self.open(why, probes_failed.saturating_add(1), now, random);
                 None
             }
@@ -114,7 +128,7 @@ impl Breaker {
     pub(super) fn refused(&mut self, now: Duration, random: &mut fastrand::Rng) -> Option<Change> {
         match self.state {
             State::Open { why: Why::Held, .. } => None,
-            State::HalfOpen { why: Why::Held, probes_failed } => {
+            State::HalfOpen { why: Why::Held, probes_failed, .. } => {
                 self.open(Why::Held, probes_failed.saturating_add(1), now, random);
                 None
             }
@@ -129,7 +143,7 @@ impl Breaker {
             Why::Held => self.hold_backoff,
         };
         let wait = backoff.ceiling(probes_failed).mul_f64(0.5 + random.f64() / 2.0);
-        self.state = State::Open { why, until: now + wait, probes_failed };
+        self.state = State::Open { why, since: now, until: now.saturating_add(wait), probes_failed };
         Change::Opened(why)
     }
 }
@@ -151,7 +165,7 @@ mod tests {
         for _ in 0..2 {
             assert_eq!(breaker.failed(SECOND, &mut random), None);
         }
-        assert_eq!(breaker.answered(), None);
+        assert_eq!(breaker.answered(SECOND, SECOND), None);
         for _ in 0..2 {
             assert_eq!(breaker.failed(SECOND, &mut random), None);
         }
@@ -173,7 +187,9 @@ mod tests {
         assert!(matches!(breaker.permission(SECOND), Permission::NotBefore(_)));
         assert_eq!(breaker.permission(SECOND * 2), Permission::Probe);
         breaker.probing();
-        assert_eq!(breaker.answered(), Some(Change::Closed(Why::Failing)));
+        assert_eq!(breaker.answered(Duration::ZERO, SECOND * 2), None, "sent before it failed");
+        assert_eq!(breaker.answered(SECOND * 2, SECOND * 2), Some(Change::Closed(Why::Failing)));
+        assert!(breaker.has_answered_since(SECOND) && !breaker.has_answered_since(SECOND * 2));
         assert_eq!(breaker.permission(SECOND * 2), Permission::Send);
     }
 
@@ -190,6 +206,6 @@ mod tests {
         let Permission::NotBefore(last) = breaker.permission(Duration::ZERO) else { panic!("sends") };
         assert!(last >= SECOND * 30 && last <= SECOND * 60);
         breaker.probing();
-        assert_eq!(breaker.answered(), Some(Change::Closed(Why::Held)));
+        assert_eq!(breaker.answered(SECOND, SECOND), Some(Change::Closed(Why::Held)));
     }
 }

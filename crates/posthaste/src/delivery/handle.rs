@@ -84,31 +84,48 @@ impl<T: Item> Delivery<T> {
     }
 
     pub(crate) fn dead_letters(&self) -> Vec<DeadLetter<T>> {
-        self.shared.dead_letters.list()
+        self.shared.dead_letters.list().into_iter().map(|(_, letter)| letter).collect()
     }
 
     /// Forgets the dead letters; they stay counted.
     pub(crate) fn purge_dead_letters(&self) -> Vec<DeadLetter<T>> {
-        self.shared.dead_letters.take_all()
+        let _taking = self.shared.taking_dead_letters.lock();
+        let (ids, letters): (Vec<u64>, Vec<_>) = self.shared.dead_letters.list().into_iter().unzip();
+        self.shared.dead_letters.remove(&ids);
+        letters
     }
 
-    /// Puts dead letters back into the queue, oldest first, as far as it takes them. Returns how many events.
+    /// Puts dead letters back into the queue, oldest first, as far as it takes them. Returns how many events. A letter is
+    /// given up only once the queue has its event safely; in between it is in both.
     pub(crate) fn replay_dead_letters(&self) -> usize {
-        let mut replayed = 0;
-        let mut letters = self.shared.dead_letters.take_all().into_iter();
-        for letter in letters.by_ref() {
+        let _taking = self.shared.taking_dead_letters.lock();
+        let mut added = Vec::new();
+        for (id, letter) in self.shared.dead_letters.list() {
             let events = letter.item.events();
             // From dead to queued in the ledger before the machine can see it.
             self.shared.counters.revive(events);
-            if let Err(refused) = self.shared.queue.add(letter.item.clone()) {
+            let Ok(receipt) = self.shared.queue.add(letter.item) else {
                 self.shared.counters.bury(events, letter.reason);
-                self.shared.dead_letters.push(DeadLetter { item: refused.item, ..letter });
                 break;
-            }
-            replayed += events;
+            };
+            added.push((id, events, receipt));
         }
-        letters.for_each(|letter| self.shared.dead_letters.push(letter));
         self.shared.wake.notify_one();
+        self.settle_replayed(added)
+    }
+
+    /// What could not be stored stays a dead letter, and is counted as one again.
+    fn settle_replayed(&self, added: Vec<(u64, usize, Receipt)>) -> usize {
+        let (mut ids, mut replayed) = (Vec::new(), 0);
+        for (id, events, receipt) in added {
+            if receipt.wait().is_ok() {
+                ids.push(id);
+                replayed += events;
+            } else {
+                self.shared.counters.recover(0, events);
+            }
+        }
+        self.shared.dead_letters.remove(&ids);
         replayed
     }
 
@@ -157,8 +174,10 @@ impl<T: Item> Drop for Delivery<T> {
                 tracing::warn!(left = report.left, "dropped with events still queued; close() returns them");
             }
         }
-        // So that the queue is let go of by now. Where a dispatcher blocks the thread, that is not ours to wait for.
-        if self.has_ended() && thread.join().is_err() {
+        // So that the queue is let go of by now. Where a dispatcher blocks the thread, that is not ours to wait for; nor can
+        // the thread wait for itself, where its dispatcher holds the last handle.
+        let is_other = thread.thread().id() != thread::current().id();
+        if self.has_ended() && is_other && thread.join().is_err() {
             tracing::error!("the delivery thread panicked");
         }
     }

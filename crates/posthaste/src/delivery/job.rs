@@ -28,6 +28,8 @@ pub(super) struct Job<T> {
     pub(super) request: LogEvent,
     /// How often it has failed in a row.
     pub(super) failures: u32,
+    /// When it was last refused as if the address or a credential were wrong.
+    pub(super) held_at: Option<Duration>,
     /// The other half of a request that holds a bad event, kept back until this half has been judged. If this one
     /// turns out to be good, the bad event is in that one, which need not be asked about again.
     pub(super) sibling: Option<Vec<Part<T>>>,
@@ -36,7 +38,7 @@ pub(super) struct Job<T> {
 impl<T: Item> Job<T> {
     pub(super) fn new(parts: Vec<Part<T>>, end_point: Option<&Arc<str>>) -> Self {
         let request = T::request(parts.iter().map(|part| &part.item), end_point);
-        Self { parts, request, failures: 0, sibling: None }
+        Self { parts, request, failures: 0, held_at: None, sibling: None }
     }
 }
 

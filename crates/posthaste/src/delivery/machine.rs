@@ -31,6 +31,9 @@ use crate::{
     notification,
 };
 
+/// How long a queue that could not be read is left alone.
+const LEASE_RETRY: Duration = Duration::from_secs(1);
+
 /// One delivery pipeline at work.
 pub(super) struct Machine<T: Item> {
     pub(super) shared: Arc<Shared<T>>,
@@ -52,6 +55,10 @@ pub(super) struct Machine<T: Item> {
     pub(super) splits: FxHashMap<u64, usize>,
     /// Leases before this sequence are not to wait for their group to fill.
     force_before: u64,
+    /// How often in a row there was nothing to lease though there should have been.
+    empty_leases: u32,
+    /// Nothing is leased before this time: the queue could not be read.
+    lease_from: Option<Duration>,
     next_tick: Duration,
     pub(super) waiters: Vec<Waiter>,
     /// The longest deadline of those who asked to close; `None` while nobody has.
@@ -83,7 +90,9 @@ impl<T: Item> Machine<T> {
             unsettled: 0,
             splits: FxHashMap::default(),
             force_before: 0,
-            next_tick: shared.clock.elapsed() + options.flush_interval,
+            empty_leases: 0,
+            lease_from: None,
+            next_tick: shared.clock.elapsed().saturating_add(options.flush_interval),
             waiters: Vec::new(),
             closing: None,
             timer: None,
@@ -144,11 +153,19 @@ impl<T: Item> Machine<T> {
     fn tick(&mut self) {
         let now = self.now();
         if now >= self.next_tick {
-            self.next_tick = now + self.shared.options.flush_interval;
+            self.next_tick = now.saturating_add(self.shared.options.flush_interval);
             self.force();
-        } else if self.shared.queue.size() >= self.shared.queue.capacity() {
+        } else if self.shared.has_been_full.swap(false, SeqCst)
+            || self.shared.queue.size() >= self.shared.queue.capacity()
+            || self.is_stuck()
+        {
             self.force();
         }
+    }
+
+    /// Everything leased gathers in groups, none of which is full, and no more can be leased.
+    fn is_stuck(&self) -> bool {
+        self.room() == 0 && self.in_flight.is_empty() && self.ready.is_empty() && self.waiting.is_empty()
     }
 
     fn force(&mut self) {
@@ -170,14 +187,15 @@ impl<T: Item> Machine<T> {
         while let Some(wanted) = self.wanted() {
             let leased = self.shared.queue.lease(wanted);
             if leased.is_empty() {
+                self.note_empty_lease();
                 break;
             }
+            self.empty_leases = 0;
             for leased in leased {
                 let lease = Lease { sequence: self.next_sequence, id: leased.id };
                 self.count_lease(lease);
                 if leased.recovered {
-                    // It was counted as one event before anybody had looked at it.
-                    self.shared.counters.accept(leased.item.events().saturating_sub(1));
+                    self.shared.counters.recovered_item_has(leased.item.events());
                 }
                 if let Some(group) = self.groups.add(Part { lease, item: leased.item }) {
                     self.make_ready(group);
@@ -196,10 +214,28 @@ impl<T: Item> Machine<T> {
         }
     }
 
+    /// There should have been something to lease. That passes at once where somebody is about to finish adding; a disk that
+    /// cannot be read is asked again later.
+    fn note_empty_lease(&mut self) {
+        /// Turns that somebody may need to finish adding.
+        const TURNS: u32 = 1_000;
+        if self.shared.queue.available() <= self.unsettled {
+            self.empty_leases = 0;
+            return;
+        }
+        self.empty_leases = self.empty_leases.saturating_add(1);
+        if self.empty_leases > TURNS {
+            self.lease_from = Some(self.now() + LEASE_RETRY);
+        }
+    }
+
     /// How many items to lease now, if any.
     fn wanted(&self) -> Option<usize> {
         /// Keeps one call's memory and time small.
         const AT_ONCE: usize = 4_096;
+        if self.lease_from.is_some_and(|from| self.now() < from) {
+            return None;
+        }
         let requests = self.free().saturating_sub(self.ready.len());
         let wanted = requests.saturating_mul(self.shared.options.batch_size).min(self.room()).min(AT_ONCE);
         (wanted > 0).then_some(wanted)
@@ -252,11 +288,13 @@ impl<T: Item> Machine<T> {
         due.map(|entry| entry.remove().job).or_else(|| self.ready.pop_front())
     }
 
-    /// A probe need not wait out its own backoff, only what the server asked for: the breaker paces it.
+    /// One that has not failed yet, or else the one whose turn comes next: a request that always fails must not be every
+    /// probe. A probe need not wait out its own backoff, only what the server asked for: the breaker paces it.
     fn next_probe(&mut self, now: Duration) -> Option<Job<T>> {
-        let allowed = self.waiting.iter().find(|(_, waiting)| waiting.floor <= now).map(|(key, _)| *key);
-        let waiting = allowed.and_then(|key| self.waiting.remove(&key));
-        waiting.map(|waiting| waiting.job).or_else(|| self.ready.pop_front())
+        self.ready.pop_front().or_else(|| {
+            let allowed = self.waiting.iter().find(|(_, waiting)| waiting.floor <= now).map(|(key, _)| *key);
+            allowed.and_then(|key| self.waiting.remove(&key)).map(|waiting| waiting.job)
+        })
     }
 
     fn send(&mut self, job: Job<T>, sent: Duration) {
@@ -330,7 +368,8 @@ impl<T: Item> Machine<T> {
 
     /// The queue's size from which there is something to do: a group could fill, or the queue is full.
     fn wake_at(&self) -> usize {
-        if self.room() == 0 || self.free() <= self.ready.len() {
+        let resting = self.lease_from.is_some_and(|from| self.now() < from);
+        if resting || self.room() == 0 || self.free() <= self.ready.len() {
             return AWAKE;
         }
         let forced = self.force_before > self.next_sequence;
@@ -340,7 +379,9 @@ impl<T: Item> Machine<T> {
 
     /// The next moment at which something has to be done whatever happens until then.
     fn set_timer(&mut self) {
-        let at = [Some(self.next_tick), self.next_attempt(), self.closing, self.published.due()]
+        let now = self.now();
+        let lease_from = self.lease_from.filter(|from| now < *from);
+        let at = [Some(self.next_tick), self.next_attempt(), self.published.due(), lease_from]
             .into_iter()
             .flatten()
             .chain(self.waiters.iter().map(|waiter| waiter.deadline))
@@ -405,5 +446,21 @@ impl<T: Item> Machine<T> {
     /// How many requests have not been answered.
     pub(super) fn requests_under_way(&self) -> usize {
         self.in_flight.len()
+    }
+}
+
+/// Whatever ends the machine, nobody waits for it any longer, and what it had leased is free.
+impl<T: Item> Drop for Machine<T> {
+    fn drop(&mut self) {
+        let mut commands = self.shared.commands.lock();
+        if commands.ended {
+            return;
+        }
+        commands.ended = true;
+        let unanswered = std::mem::take(&mut commands.pending);
+        drop(commands);
+        // Their receivers see that no answer will come.
+        drop(unanswered);
+        self.shared.queue.release();
     }
 }

@@ -126,7 +126,8 @@ macro_rules! delivery_setters {
             self
         }
 
-        /// Calls `callback` with every dead letter. It runs on the delivery thread: it should not take long.
+        /// Calls `callback` with everything that the API refuses, on the delivery thread, and with everything that makes room
+        /// for something newer, on the thread that adds that. It should not take long.
         pub fn on_dead_letter(
             mut self,
             callback: impl Fn(&$crate::DeadLetter<$item>) + Send + Sync + 'static,

@@ -25,7 +25,7 @@ impl<T: Item> Machine<T> {
         let now = self.shared.clock.elapsed();
         let verdict = verdict(&answer, self.shared.clock.now_ms());
         ::metrics::counter!(metrics::REQUESTS, "outcome" => verdict.name()).increment(1);
-        self.learn(verdict, &answer, sent, now);
+        self.learn(verdict, &answer, &job, sent, now);
         let sibling = job.sibling.take();
         if verdict == Verdict::Delivered {
             self.delivered(&job.parts);
@@ -41,25 +41,29 @@ impl<T: Item> Machine<T> {
         match verdict {
             Verdict::Delivered => {}
             Verdict::Retry { at_least, .. } => self.retry(job, at_least, now),
-            Verdict::Hold => self.wait_until(now, now, job),
+            Verdict::Hold => self.hold(job, now),
             Verdict::Halve => self.halve(job.parts, &answer),
             Verdict::Bisect => self.bisect(job.parts, &answer),
         }
     }
 
     /// What the answer says about the upstream.
-    fn learn(&mut self, verdict: Verdict, answer: &Answer, sent: Duration, now: Duration) {
+    fn learn(&mut self, verdict: Verdict, answer: &Answer, job: &Job<T>, sent: Duration, now: Duration) {
         let change = match verdict {
             Verdict::Delivered => {
                 self.limiter.got_through();
-                self.breaker.answered()
+                self.breaker.answered(sent, now)
             }
-            Verdict::Halve | Verdict::Bisect => self.breaker.answered(),
+            Verdict::Halve | Verdict::Bisect => self.breaker.answered(sent, now),
             Verdict::Retry { overloaded, .. } => {
                 if overloaded {
                     self.limiter.overloaded(sent, now);
                 }
                 self.breaker.failed(now, &mut self.random)
+            }
+            // Others got through since this one was refused before: it is this one, not the address.
+            Verdict::Hold if job.held_at.is_some_and(|held_at| self.breaker.has_answered_since(held_at)) => {
+                self.breaker.answered(sent, now)
             }
             Verdict::Hold => self.breaker.refused(now, &mut self.random),
         };
@@ -99,9 +103,17 @@ impl<T: Item> Machine<T> {
     fn retry(&mut self, mut job: Job<T>, at_least: Duration, now: Duration) {
         job.failures = job.failures.saturating_add(1);
         let options = &self.shared.options;
-        let floor = now + at_least.min(options.retry_after_max);
-        let backed_off = now + options.backoff.wait(job.failures, &mut self.random);
+        let floor = now.saturating_add(at_least.min(options.retry_after_max));
+        let backed_off = now.saturating_add(options.backoff.wait(job.failures, &mut self.random));
         self.wait_until(backed_off.max(floor), floor, job);
+    }
+
+    /// Slowly, whatever becomes of others meanwhile.
+    fn hold(&mut self, mut job: Job<T>, now: Duration) {
+        job.failures = job.failures.saturating_add(1);
+        job.held_at = Some(now);
+        let due = now.saturating_add(self.shared.options.hold_backoff.wait(job.failures, &mut self.random));
+        self.wait_until(due, due, job);
     }
 
     fn wait_until(&mut self, due: Duration, floor: Duration, job: Job<T>) {

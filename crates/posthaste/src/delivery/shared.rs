@@ -4,12 +4,12 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Weak,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     time::{Duration, Instant},
 };
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use super::{
@@ -33,6 +33,10 @@ pub(super) struct Shared<T> {
     /// The queue's size from which the machine wants to be woken; [`AWAKE`] while it does not sleep.
     pub(super) wake_at: AtomicUsize,
     pub(super) commands: Mutex<Commands>,
+    /// The queue has refused an item for want of room, and the machine has not looked since.
+    pub(super) has_been_full: AtomicBool,
+    /// Held by whoever takes dead letters, so that none is taken twice.
+    pub(super) taking_dead_letters: Mutex<()>,
     room: Room,
 }
 
@@ -62,6 +66,26 @@ struct Room {
     freed: Condvar,
 }
 
+/// What ended a wait for room.
+#[derive(PartialEq, Eq)]
+enum Waited {
+    /// Somebody said that there is room.
+    Enough,
+    /// Nobody did in time.
+    TooLong,
+}
+
+impl Room {
+    /// Without end where there is no time to give up at.
+    fn wait(&self, lock: &mut MutexGuard<'_, ()>, give_up: Option<Instant>) -> Waited {
+        let Some(give_up) = give_up else {
+            self.freed.wait(lock);
+            return Waited::Enough;
+        };
+        if self.freed.wait_until(lock, give_up).timed_out() { Waited::TooLong } else { Waited::Enough }
+    }
+}
+
 impl<T: Item> Shared<T> {
     pub(super) fn new(queue: Arc<dyn Queue<T>>, options: Options<T>, clock: Arc<dyn Clock>) -> Self {
         let in_memory = || Arc::new(DeadLetters::new(options.dead_letters_max));
@@ -77,6 +101,8 @@ impl<T: Item> Shared<T> {
             wake: Notify::new(),
             wake_at: AtomicUsize::new(AWAKE),
             commands: Mutex::default(),
+            has_been_full: AtomicBool::new(false),
+            taking_dead_letters: Mutex::default(),
             room: Room::default(),
         }
     }
@@ -104,7 +130,8 @@ impl<T: Item> Shared<T> {
     fn add_checked(&self, item: T) -> Result<Receipt, Refused<T>> {
         match self.try_add(item) {
             Err(Refused { item, reason }) if reason.is_full() => {
-                self.wake_up();
+                self.has_been_full.store(true, SeqCst);
+                self.wake.notify_one();
                 match self.options.when_full {
                     WhenFull::Reject => Err(Refused { item, reason }),
                     WhenFull::DropOldest => self.add_in_place_of_oldest(item),
@@ -115,20 +142,12 @@ impl<T: Item> Shared<T> {
         }
     }
 
-    /// Counted first: the machine may deliver it before this returns.
     fn try_add(&self, item: T) -> Result<Receipt, Refused<T>> {
         let events = item.events();
+        let receipt = self.queue.add(item)?;
         self.counters.accept(events);
-        match self.queue.add(item) {
-            Ok(receipt) => {
-                self.wake_if_due();
-                Ok(receipt)
-            }
-            Err(refused) => {
-                self.counters.unaccept(events);
-                Err(refused)
-            }
-        }
+        self.wake_if_due();
+        Ok(receipt)
     }
 
     /// Ends as soon as the item is in, or nothing is left to make room for it.
@@ -148,14 +167,14 @@ impl<T: Item> Shared<T> {
 
     #[expect(clippy::disallowed_methods, reason = "a blocked thread can only wait in real time")]
     fn add_when_there_is_room(&self, mut item: T, bound: Duration) -> Result<Receipt, Refused<T>> {
-        let give_up = Instant::now() + bound;
+        let give_up = Instant::now().checked_add(bound);
         self.room.waiting.fetch_add(1, SeqCst);
         let added = loop {
             let mut lock = self.room.lock.lock();
             // Tried under the lock, so that room made from here on wakes us.
             match self.try_add(item) {
                 Err(Refused { item: back, reason }) if reason.is_full() => {
-                    if self.room.freed.wait_until(&mut lock, give_up).timed_out() {
+                    if self.room.wait(&mut lock, give_up) == Waited::TooLong {
                         drop(lock);
                         break self.try_add(back);
                     }
@@ -209,8 +228,9 @@ impl<T: Item> Shared<T> {
         {
             tracing::error!("the dead-letter callback panicked");
         }
-        self.dead_letters.push(letter);
+        // Counted first: whoever finds it may put it back at once.
         self.counters.bury(events, reason);
+        self.dead_letters.push(letter);
     }
 }
 

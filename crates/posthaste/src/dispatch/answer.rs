@@ -94,7 +94,9 @@ impl RetryAfter {
     pub fn from_now(self, now_ms: i64) -> Duration {
         match self {
             Self::Delay(delay) => delay,
-            Self::At(at_ms) => Duration::from_millis(u64::try_from(at_ms - now_ms).unwrap_or(0)),
+            Self::At(at_ms) => {
+                Duration::from_millis(u64::try_from(at_ms.saturating_sub(now_ms)).unwrap_or(0))
+            }
         }
     }
 }

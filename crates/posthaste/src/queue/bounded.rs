@@ -88,17 +88,15 @@ impl<T, I> BoundedQueue<T, I> {
 
 impl<T: Clone + Send, I: Inbox<T>> Queue<T> for BoundedQueue<T, I> {
     fn add(&self, item: T) -> Result<Receipt, Refused<T>> {
-        let before = self.places.fetch_add(1, SeqCst);
-        let reason = if before & CLOSED != 0 {
-            Refusal::Closed
-        } else if before >= self.capacity {
-            Refusal::QueueFull { capacity: self.capacity }
-        } else {
-            self.inbox.push(item);
-            return Ok(Receipt::stored());
-        };
-        self.places.fetch_sub(1, SeqCst);
-        Err(Refused { item, reason })
+        let reserve = |places: usize| (places & CLOSED == 0 && places < self.capacity).then(|| places + 1);
+        match self.places.fetch_update(SeqCst, SeqCst, reserve) {
+            Ok(_) => {
+                self.inbox.push(item);
+                Ok(Receipt::stored())
+            }
+            Err(places) if places & CLOSED != 0 => Err(Refused { item, reason: Refusal::Closed }),
+            Err(_) => Err(Refused { item, reason: Refusal::QueueFull { capacity: self.capacity } }),
+        }
     }
 
     fn get(&self, count: usize) -> Vec<T> {
@@ -111,9 +109,8 @@ impl<T: Clone + Send, I: Inbox<T>> Queue<T> for BoundedQueue<T, I> {
         removed
     }
 
-    /// A caller that is being refused holds a place for an instant, hence the bound.
     fn size(&self) -> usize {
-        self.places().min(self.capacity)
+        self.places()
     }
 
     fn capacity(&self) -> usize {
@@ -135,7 +132,7 @@ impl<T: Clone + Send, I: Inbox<T>> Queue<T> for BoundedQueue<T, I> {
 
     fn close(&self) {
         self.places.fetch_or(CLOSED, SeqCst);
-        // Whoever reserved a place before that is about to put an item in it, or to give the place back.
+        // Whoever reserved a place before that is about to put an item in it.
         while self.store.lock().filled_from(&self.inbox).live != self.places() {
             std::thread::yield_now();
         }

@@ -16,6 +16,7 @@ mod http;
 mod metrics;
 mod notifications;
 mod parity;
+mod persistence;
 mod processing;
 mod queues;
 mod seed_calls;

@@ -75,6 +75,12 @@ impl State {
         if event.events() > 13 {
             return Ok(Response::status(413));
         }
+        // Something on the way takes exception to these, every time, until it is healed.
+        for (kind, status) in [("cursed-503", 503), ("cursed-403", 403)] {
+            if !self.healed && batch.visitors.iter().any(|visitor| visitor.visitor_id.starts_with(kind)) {
+                return Ok(Response::status(status));
+            }
+        }
         if batch.visitors.iter().any(|visitor| is_bad(&visitor.visitor_id)) {
             return Ok(Response::status(if self.random.bool() { 400 } else { 422 }));
         }
@@ -307,7 +313,12 @@ impl<P: Pipeline> Schedule<P> {
     }
 
     fn events(&mut self) -> Vec<UserEvent> {
-        let kind = if self.random.u8(0..10) == 0 { "bad" } else { "good" };
+        let kind = match self.random.u8(0..40) {
+            0..4 => "bad",
+            4 => "cursed-503",
+            5 => "cursed-403",
+            _ => "good",
+        };
         let one = self.random.bool().then_some(self.offered);
         let config = larkspur();
         (0..self.random.usize(1..4))

@@ -197,50 +197,6 @@ fn single_events_of_one_head_are_merged() {
 }
 
 #[test]
-fn metadata_is_stored_in_the_same_commit_as_the_next_item() {
-    let folder = tempfile::tempdir().unwrap();
-    let queue = open::<UserEvent>(folder.path());
-    queue.set_meta("line 7");
-    assert_eq!(queue.spool().meta(), None);
-    queue.add(impression(&larkspur(), "v")).unwrap().wait().unwrap();
-    assert_eq!(queue.spool().meta().unwrap(), "line 7");
-    queue.add(impression(&larkspur(), "w")).unwrap().wait().unwrap();
-    drop(queue);
-    let queue = open::<UserEvent>(folder.path());
-    assert_eq!((queue.spool().meta().unwrap(), queue.size()), ("line 7".into(), 2));
-}
-
-#[test]
-fn a_producer_stores_many_items_with_its_place_and_the_ledger_counts_them() {
-    let folder = tempfile::tempdir().unwrap();
-    let queue = open::<UserEvent>(folder.path());
-    let upstream = dead_upstream();
-    let handle = processor(queue.clone(), &upstream);
-    queue.add_all(impressions(&larkspur(), 3), "line 3").unwrap().wait().unwrap();
-    queue.add_all(Vec::new(), "line 4").unwrap().wait().unwrap();
-    assert_eq!((queue.size(), handle.ledger().accepted), (3, 3));
-    let report = handle.close(Duration::ZERO).wait();
-    assert_eq!((report.left, report.ledger.balances()), (3, true));
-    let refused = queue.add_all(impressions(&larkspur(), 2), "line 6").unwrap_err();
-    assert_eq!((refused.item.len(), refused.reason), (2, Refusal::Closed));
-    assert_eq!(handle.ledger().accepted, 3);
-    drop((handle, queue));
-
-    let queue = open::<UserEvent>(folder.path());
-    assert_eq!((queue.spool().meta().unwrap(), queue.size()), ("line 4".into(), 3));
-    let upstream = RecordingDispatcher::new();
-    let handle = BatchEventProcessor::builder()
-        .event_dispatcher(upstream.clone())
-        .queue(queue.clone())
-        .build()
-        .unwrap();
-    queue.add_all(impressions(&larkspur(), 2), "line 6").unwrap().wait().unwrap();
-    let report = handle.close(HOUR).wait();
-    assert_eq!((report.delivered, report.left, report.ledger.accepted), (5, 0, 5));
-    assert_eq!(queue.size(), 0);
-}
-
-#[test]
 fn a_queue_on_disk_keeps_the_promises_of_queues() {
     let folder = tempfile::tempdir().unwrap();
     let queue = open::<UserEvent>(folder.path());

@@ -19,6 +19,9 @@ const READ_MAX: usize = 10_000;
 /// Bytes of letters read at once, at most.
 const READ_BYTES_MAX: usize = 64 << 20;
 
+/// Set in the ids of letters that the disk would not take; sequence numbers never get that far.
+const IN_MEMORY: u64 = 1 << 63;
+
 pub(super) struct DiskDeadLetters<T> {
     spool: Arc<Spool>,
     /// What the disk would not take.
@@ -118,17 +121,17 @@ impl<T: SpoolItem> DeadLetterStore<T> for DiskDeadLetters<T> {
         }
     }
 
-    fn list(&self) -> Vec<DeadLetter<T>> {
-        self.read().into_iter().map(|(_, letter)| letter).chain(self.in_memory.list()).collect()
+    fn list(&self) -> Vec<(u64, DeadLetter<T>)> {
+        let in_memory = self.in_memory.list().into_iter().map(|(id, letter)| (id | IN_MEMORY, letter));
+        self.read().into_iter().chain(in_memory).collect()
     }
 
-    fn take_all(&self) -> Vec<DeadLetter<T>> {
-        let (sequences, mut letters): (Vec<u64>, Vec<_>) = self.read().into_iter().unzip();
-        if let Err(error) = self.spool.dead().remove(&sequences) {
+    fn remove(&self, ids: &[u64]) {
+        let (in_memory, on_disk): (Vec<u64>, Vec<u64>) = ids.iter().partition(|id| *id & IN_MEMORY != 0);
+        self.in_memory.remove(&in_memory.into_iter().map(|id| id & !IN_MEMORY).collect::<Vec<_>>());
+        if let Err(error) = self.spool.dead().remove(&on_disk) {
             tracing::error!(%error, "cannot write down that dead letters were taken; they will be there again");
         }
-        letters.extend(self.in_memory.take_all());
-        letters
     }
 }
 

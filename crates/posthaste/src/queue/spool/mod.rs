@@ -16,8 +16,8 @@ use std::{
     },
 };
 
-use parking_lot::{Mutex, MutexGuard};
-use posthaste_spool::{OpenError, Spool, SpoolOptions, SpoolReceipt, WriteError};
+use parking_lot::Mutex;
+use posthaste_spool::{OpenError, Record, Spool, SpoolOptions, SpoolReceipt, WriteError};
 
 use self::dead_letters::DiskDeadLetters;
 pub use self::{
@@ -55,8 +55,6 @@ struct Adding {
     closed: bool,
     /// In the order in which they were added.
     receipts: VecDeque<Outstanding>,
-    /// Goes with the next item.
-    meta: Option<bytes::Bytes>,
 }
 
 /// Items of one commit, of which nobody knows yet whether they are stored.
@@ -73,6 +71,8 @@ struct Leasing {
     context: Option<Arc<Context>>,
     /// Records known to be lost to damage.
     damaged: u64,
+    /// Unreadable records that the disk would not take among the dead letters: tried again when nothing else is left.
+    not_aside: Vec<u64>,
 }
 
 impl<T: SpoolItem> SpoolQueue<T> {
@@ -108,12 +108,6 @@ impl<T: SpoolItem> SpoolQueue<T> {
         &self.0.spool
     }
 
-    /// Stores this with the next item that is added, in the same commit: both are there after a crash, or neither.
-    /// [`Spool::meta`] has the last that was stored. For a single producer.
-    pub fn set_meta(&self, meta: impl Into<bytes::Bytes>) {
-        self.0.adding.lock().meta = Some(meta.into());
-    }
-
     /// Stores these items and the metadata in one commit: all of it is there after a crash, or nothing. The ledger of the
     /// pipeline that the queue serves counts them as accepted. For a single producer, which waits for each receipt before
     /// it goes on: then the metadata never tells of items that are not there.
@@ -123,8 +117,8 @@ impl<T: SpoolItem> SpoolQueue<T> {
         let watcher = self.0.watcher.get();
         // Counted first: they may be delivered before this returns.
         watcher.inspect(|watcher| watcher.adding(events));
-        let added = self.0.add(self.0.adding.lock(), records, Some(meta.into()), events);
-        added.map_err(|(reason, _meta)| {
+        let added = self.0.add(records, Some(meta.into()), events);
+        added.map_err(|reason| {
             watcher.inspect(|watcher| watcher.not_added(events));
             Refused { item: items, reason }
         })
@@ -136,24 +130,23 @@ impl<T: SpoolItem> SpoolQueue<T> {
 }
 
 impl<T: SpoolItem> Inner<T> {
-    /// The lock is held while the spool takes the records, so that receipts stand in their order. A refusal gives the
-    /// metadata back.
+    /// The lock is held while the spool takes the records, so that receipts stand in their order.
     fn add(
         &self,
-        mut adding: MutexGuard<'_, Adding>,
         records: Vec<bytes::Bytes>,
         meta: Option<bytes::Bytes>,
         events: usize,
-    ) -> Result<Receipt, (Refusal, Option<bytes::Bytes>)> {
+    ) -> Result<Receipt, Refusal> {
+        let mut adding = self.adding.lock();
         if adding.closed {
-            return Err((Refusal::Closed, meta));
+            return Err(Refusal::Closed);
         }
         let items = records.len();
         // Counted first: they may be stored, delivered and settled before this returns.
         self.live.fetch_add(items, SeqCst);
         let receipt = self.spool.add_batch(records, meta).map_err(|refused| {
             self.live.fetch_sub(items, SeqCst);
-            (refusal(&refused.reason), refused.batch.meta)
+            refusal(&refused.reason)
         })?;
         adding.receipts.push_back(Outstanding { receipt: receipt.clone(), items, events });
         drop(adding);
@@ -199,12 +192,29 @@ impl<T: SpoolItem> Inner<T> {
             }
         };
         self.count_damaged(leasing);
+        if records.is_empty() {
+            self.set_aside_again(leasing);
+        }
         for record in records {
             leasing.next = record.sequence + 1;
             match T::from_record(&record.bytes, &mut leasing.context) {
                 Ok(item) => take(record.sequence, item),
-                Err(reason) => self.set_aside(record.sequence, &record.bytes, &reason),
+                Err(reason) if self.set_aside(&record, &reason) => {}
+                Err(_) => leasing.not_aside.push(record.sequence),
             }
+        }
+    }
+
+    /// Tries once more what the disk would not take.
+    fn set_aside_again(&self, leasing: &mut Leasing) {
+        while let Some(&sequence) = leasing.not_aside.last() {
+            let records = self.spool.read(sequence, 1, READ_BYTES_MAX).unwrap_or_default();
+            let record = records.first().filter(|record| record.sequence == sequence);
+            let reason = UnreadableRecord::new("not readable by this version");
+            if record.is_some_and(|record| !self.set_aside(record, &reason)) {
+                return;
+            }
+            leasing.not_aside.pop();
         }
     }
 
@@ -222,28 +232,26 @@ impl<T: SpoolItem> Inner<T> {
         }
     }
 
-    fn set_aside(&self, sequence: u64, record: &[u8], reason: &UnreadableRecord) {
-        tracing::error!(sequence, %reason, "a record of the spool cannot be read by this version; it is kept among the dead letters");
-        if self.dead_letters.keep_unreadable(record, reason) {
-            self.ack(&[sequence]);
-            if let Some(watcher) = self.watcher.get() {
-                watcher.unreadable(1);
-            }
+    /// False: the disk would not take it.
+    fn set_aside(&self, record: &Record, reason: &UnreadableRecord) -> bool {
+        let sequence = record.sequence;
+        if !self.dead_letters.keep_unreadable(&record.bytes, reason) {
+            return false;
         }
+        tracing::error!(sequence, %reason, "a record of the spool cannot be read by this version; it is kept among the dead letters");
+        self.ack(&[sequence]);
+        if let Some(watcher) = self.watcher.get() {
+            watcher.unreadable(1);
+        }
+        true
     }
 }
 
 impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
     fn add(&self, item: T) -> Result<Receipt, Refused<T>> {
         let record = bytes::Bytes::from(item.to_record());
-        let mut adding = self.0.adding.lock();
-        let meta = adding.meta.take();
-        self.0.add(adding, vec![record], meta, item.events()).map_err(|(reason, meta)| {
-            if meta.is_some() {
-                self.0.adding.lock().meta = meta;
-            }
-            Refused { item, reason }
-        })
+        let events = item.events();
+        self.0.add(vec![record], None, events).map_err(|reason| Refused { item, reason })
     }
 
     fn get(&self, count: usize) -> Vec<T> {
