@@ -23,7 +23,7 @@ use super::{
     job::{Job, Lease, Part, Waiting},
     limiter::Limiter,
     report::{Answer as Report, CloseReport, FlushReport, Waiter},
-    shared::{AWAKE, Command, Shared},
+    shared::{Command, Shared},
 };
 use crate::{
     clock::Sleep,
@@ -39,31 +39,31 @@ pub(super) struct Machine<T: Item> {
     pub(super) shared: Arc<Shared<T>>,
     dispatcher: Arc<dyn Dispatcher>,
     center: Option<Arc<notification::Center>>,
-    groups: Groups<T>,
+    pub(super) groups: Groups<T>,
     pub(super) ready: VecDeque<Job<T>>,
     /// By the time from which they may be sent; the number tells equal times apart.
     pub(super) waiting: BTreeMap<(Duration, u64), Waiting<T>>,
     pub(super) waited: u64,
-    in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Answered<T>> + Send>>>,
+    pub(super) in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Answered<T>> + Send>>>,
     pub(super) limiter: Limiter,
     pub(super) breaker: Breaker,
     pub(super) random: fastrand::Rng,
     /// The sequence that the next lease gets.
-    next_sequence: u64,
+    pub(super) next_sequence: u64,
     pub(super) unsettled: usize,
     /// Leases that are settled in more than one part, and how many parts are left.
     pub(super) splits: FxHashMap<u64, usize>,
     /// Leases before this sequence are not to wait for their group to fill.
-    force_before: u64,
+    pub(super) force_before: u64,
     /// How often in a row there was nothing to lease though there should have been.
     empty_leases: u32,
     /// Nothing is leased before this time: the queue could not be read.
-    lease_from: Option<Duration>,
-    next_tick: Duration,
+    pub(super) lease_from: Option<Duration>,
+    pub(super) next_tick: Duration,
     pub(super) waiters: Vec<Waiter>,
     /// The longest deadline of those who asked to close; `None` while nobody has.
-    closing: Option<Duration>,
-    timer: Option<(Duration, Sleep)>,
+    pub(super) closing: Option<Duration>,
+    pub(super) timer: Option<(Duration, Sleep)>,
     pub(super) published: super::telemetry::Published,
 }
 
@@ -120,7 +120,7 @@ impl<T: Item> Machine<T> {
         self.finish().await;
     }
 
-    fn now(&self) -> Duration {
+    pub(super) fn now(&self) -> Duration {
         self.shared.clock.elapsed()
     }
 
@@ -173,7 +173,7 @@ impl<T: Item> Machine<T> {
     }
 
     /// How many requests more may be under way.
-    fn free(&self) -> usize {
+    pub(super) fn free(&self) -> usize {
         let limit = match self.breaker.permission(self.now()) {
             Permission::Send => self.limiter.limit(),
             Permission::Probe => 1,
@@ -242,7 +242,7 @@ impl<T: Item> Machine<T> {
     }
 
     /// How many items more may be leased.
-    fn room(&self) -> usize {
+    pub(super) fn room(&self) -> usize {
         self.shared.options.window_max().saturating_sub(self.unsettled)
     }
 
@@ -339,74 +339,6 @@ impl<T: Item> Machine<T> {
         }
     }
 
-    /// Waits until there is something to do.
-    async fn sleep(&mut self) {
-        let wake_at = self.wake_at();
-        self.shared.wake_at.store(wake_at, SeqCst);
-        if self.shared.queue.available() >= wake_at {
-            self.shared.wake_at.store(AWAKE, SeqCst);
-            // Somebody is about to finish adding; lets them, where one thread runs both of us.
-            tokio::task::yield_now().await;
-            return;
-        }
-        self.set_timer();
-        let Self { in_flight, shared, timer, .. } = self;
-        let (answered, timer_over) = tokio::select! {
-            biased;
-            Some(answered) = in_flight.next(), if !in_flight.is_empty() => (Some(answered), false),
-            () = shared.wake.notified() => (None, false),
-            () = wait(timer) => (None, true),
-        };
-        self.shared.wake_at.store(AWAKE, SeqCst);
-        if timer_over {
-            self.timer = None;
-        }
-        if let Some(answered) = answered {
-            self.settle(answered);
-        }
-    }
-
-    /// The queue's size from which there is something to do: a group could fill, or the queue is full.
-    fn wake_at(&self) -> usize {
-        let resting = self.lease_from.is_some_and(|from| self.now() < from);
-        if resting || self.room() == 0 || self.free() <= self.ready.len() {
-            return AWAKE;
-        }
-        let forced = self.force_before > self.next_sequence;
-        let missing = if forced { 1 } else { self.groups.missing() };
-        (self.unsettled + missing).min(self.shared.queue.capacity()).max(self.unsettled + 1)
-    }
-
-    /// The next moment at which something has to be done whatever happens until then.
-    fn set_timer(&mut self) {
-        let now = self.now();
-        let lease_from = self.lease_from.filter(|from| now < *from);
-        let at = [Some(self.next_tick), self.next_attempt(), self.published.due(), lease_from]
-            .into_iter()
-            .flatten()
-            .chain(self.waiters.iter().map(|waiter| waiter.deadline))
-            .min()
-            .unwrap_or(self.next_tick);
-        if self.timer.as_ref().is_none_or(|(set_for, _)| *set_for != at) {
-            let sleep = self.shared.clock.sleep(at.saturating_sub(self.now()));
-            self.timer = Some((at, sleep));
-        }
-    }
-
-    /// When a job that waits may be sent, if that is a matter of time alone.
-    fn next_attempt(&self) -> Option<Duration> {
-        let floor = || self.waiting.values().map(|waiting| waiting.floor).min();
-        match self.breaker.permission(self.now()) {
-            Permission::Send if self.in_flight.len() < self.limiter.limit() => {
-                self.waiting.keys().next().map(|(due, _)| *due)
-            }
-            Permission::Probe if self.in_flight.is_empty() => floor(),
-            Permission::NotBefore(until) if !self.ready.is_empty() => Some(until),
-            Permission::NotBefore(until) => floor().map(|floor| floor.max(until)).or(Some(until)),
-            _ => None,
-        }
-    }
-
     /// Everything unfinished goes back to the queue, and everybody who waits is told.
     async fn finish(mut self) {
         self.in_flight.clear();
@@ -432,13 +364,6 @@ impl<T: Item> Machine<T> {
             report = self.dispatcher.flush(within) => report,
             () = self.shared.clock.sleep(within) => None,
         }
-    }
-}
-
-async fn wait(timer: &mut Option<(Duration, Sleep)>) {
-    match timer {
-        Some((_, sleep)) => sleep.await,
-        None => std::future::pending().await,
     }
 }
 

@@ -21,6 +21,7 @@ mod limiter;
 mod machine;
 mod options;
 mod report;
+mod rest;
 mod settle;
 mod shared;
 mod telemetry;

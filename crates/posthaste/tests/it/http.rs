@@ -82,18 +82,19 @@ fn answers_carry_what_the_verdict_needs() {
 
 #[test]
 fn no_answer_is_told_apart_by_its_kind() {
+    // Long enough for a busy machine, where no time-out is to be seen.
+    let patient = HttpEventDispatcher::builder().request_timeout(HOUR).build().unwrap();
     let refused = {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         format!("http://{}/", listener.local_addr().unwrap())
     };
-    let answers =
-        dispatch_all(&dispatcher(), vec![request(&refused), request("http://no-such-host.invalid/")]);
+    let answers = dispatch_all(&patient, vec![request(&refused), request("http://no-such-host.invalid/")]);
     for answer in &answers {
         assert!(matches!(answer, Err(DispatchError::Connect(_))), "{answer:?}");
     }
     for reply in [Reply::ResetInBody, Reply::CloseUnanswered, Reply::Garbage] {
         let server = Server::start([reply]);
-        let answer = dispatch_all(&dispatcher(), vec![request(&server.url())]).remove(0);
+        let answer = dispatch_all(&patient, vec![request(&server.url())]).remove(0);
         assert!(matches!(answer, Err(DispatchError::Lost(_))), "{reply:?}: {answer:?}");
     }
     for reply in [Reply::Silence, Reply::Endless] {

@@ -91,8 +91,7 @@ fn what_is_left_is_delivered_by_the_next_process_that_opens_the_spool() {
 
     let upstream = ScriptedDispatcher::new([]);
     let second = processor(open(folder.path()), &upstream);
-    let ledger = second.ledger();
-    assert_eq!((ledger.accepted, ledger.queued), (25, 25), "what was recovered is in the ledger");
+    assert_eq!(second.ledger().accepted, 25, "what was recovered is in the ledger");
     second.process_event(impression(&larkspur(), "new")).unwrap();
     let report = second.close(HOUR).wait();
     assert_eq!((report.delivered, report.left), (26, 0));
