@@ -40,7 +40,8 @@ impl QueueEventDispatcher {
         }
     }
 
-    /// Takes a request, or hands it back with the reason. Blocks only where [`WhenFull::Block`] was chosen.
+    /// Takes a request, or hands it back with the reason. Blocks only where
+    /// [`WhenFull::Block`](crate::WhenFull::Block) was chosen.
     pub fn add(&self, event: LogEvent) -> Result<Receipt, Refused<LogEvent>> {
         self.delivery.add(event)
     }
