@@ -17,5 +17,6 @@ use clap::Parser;
 
 fn main() -> std::process::ExitCode {
     logging::init();
-    args::Cli::parse().command.run().into()
+    let exit = args::Cli::parse().command.run();
+    output::concluded(exit).into()
 }

@@ -1,17 +1,32 @@
 //! The only place that writes to the terminal: results on stdout, for people or as JSON; everything else on stderr.
 //!
-//! A reader that went away (a closed pipe) is no reason to stop delivering, so nothing here fails.
+//! A reader that went away (a closed pipe) is no reason to stop delivering, and neither is a full disk under stdout, so
+//! nothing here fails; but of a result that could not be written, the exit code tells.
 
 use std::{
     fmt::Display,
     io::{self, IsTerminal, Write},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
     time::Duration,
 };
 
 use indicatif::{ProgressBar, ProgressFinish};
 use serde::Serialize;
 
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
+
+/// Something that stdout would not take, though somebody reads it.
+static UNWRITTEN: AtomicBool = AtomicBool::new(false);
+
+/// How a command ended, considering what became of its results.
+pub(crate) fn concluded(exit: Exit) -> Exit {
+    if exit != Exit::Fine || !UNWRITTEN.load(Relaxed) {
+        return exit;
+    }
+    // Nobody may be there to read this either.
+    drop(writeln!(io::stderr().lock(), "posthaste: failed to write the result to stdout; is its disk full?"));
+    Exit::Failed
+}
 
 /// Whom the results are for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +89,11 @@ impl Output {
     pub(crate) fn say(&self, line: impl Display) {
         self.bar.suspend(|| {
             let mut stdout = io::stdout().lock();
-            drop(writeln!(stdout, "{line}").and_then(|()| stdout.flush()));
+            if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush())
+                && error.kind() != io::ErrorKind::BrokenPipe
+            {
+                UNWRITTEN.store(true, Relaxed);
+            }
         });
     }
 

@@ -39,3 +39,11 @@ fn about_as_many_events_as_asked_for_are_sent() {
     run(&["demo", "--json", "--events", "1"]).ended(0);
     run(&["demo", "--events", "0"]).ended(2);
 }
+
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let ran: crate::support::Ran = crate::support::command(&["demo"]).stdout(full).output().unwrap().into();
+    assert_eq!((ran.code, ran.stderr.lines().count()), (Some(1), 1), "{ran:?}");
+    assert!(ran.stderr.contains("failed to write the result"), "{ran:?}");
+}
