@@ -80,6 +80,25 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(span).map_err(|_| format!("a time cannot be negative; {example}"))
 }
 
+/// A length of time that is one: of nothing nothing can come.
+pub(crate) fn some_time(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        time if time < Duration::from_millis(1) => {
+            Err("give 1ms at least, such as 500ms, 30s or 2m".to_owned())
+        }
+        time => Ok(time),
+    }
+}
+
+/// A number of things, one at least.
+pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("give 1 at least".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("give a number, such as 10".to_owned()),
+    }
+}
+
 /// An address to listen on: `HOST:PORT`, or a port alone, which means this machine only.
 pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(port) = text.parse::<u16>() {
@@ -113,8 +132,10 @@ mod tests {
             assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
         }
         for text in ["", "30", "-1s", "soon", "1 fortnight"] {
-            assert!(duration(text).is_err(), "{text}");
+            assert!(duration(text).is_err() && some_time(text).is_err(), "{text}");
         }
+        assert!(some_time("0s").is_err() && some_time("1ns").is_err() && some_time("1ms").is_ok());
+        assert!(at_least_one("0").is_err() && at_least_one("x").is_err() && at_least_one("7") == Ok(7));
     }
 
     #[test]

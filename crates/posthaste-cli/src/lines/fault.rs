@@ -40,6 +40,8 @@ pub(crate) enum Fault {
     BadTime(String),
     #[error("uuid is empty: leave it out to get a new one")]
     EmptyUuid,
+    #[error("a batch without events: there is nothing in it to deliver")]
+    NoEvents,
     #[error("a dead letter inside a dead letter")]
     Nested,
     #[error(transparent)]

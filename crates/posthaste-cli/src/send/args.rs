@@ -56,10 +56,10 @@ pub(crate) struct SendArgs {
     pub(crate) delivery: DeliveryArgs,
 
     /// Events (and batches) that wait in memory, at most [default: 2000, or enough to keep --in-flight requests busy]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = args::at_least_one)]
     queue_size: Option<usize>,
     /// Bytes of a line, at most
-    #[arg(long, value_name = "BYTES", default_value_t = lines::LINE_BYTES_MAX)]
+    #[arg(long, value_name = "BYTES", default_value_t = lines::LINE_BYTES_MAX, value_parser = args::at_least_one)]
     pub(crate) max_line_bytes: usize,
     /// The name to report events under [default: posthaste]
     #[arg(long, value_name = "NAME")]
@@ -83,19 +83,19 @@ pub(crate) struct DeliveryArgs {
     #[arg(long, value_name = "URL", value_parser = endpoint)]
     pub(crate) endpoint: Option<String>,
     /// Events that share a request, at most
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH_SIZE)]
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH_SIZE, value_parser = args::at_least_one)]
     pub(crate) batch_size: usize,
     /// How often to send what does not fill a batch
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = args::duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = args::some_time)]
     pub(crate) flush_interval: Duration,
     /// Requests under way at once, at most
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = args::at_least_one)]
     pub(crate) in_flight: usize,
     /// Bytes of a request, at most
-    #[arg(long, value_name = "BYTES", default_value_t = 3_500_000)]
+    #[arg(long, value_name = "BYTES", default_value_t = 3_500_000, value_parser = args::at_least_one)]
     pub(crate) max_batch_bytes: usize,
     /// How long a request may take
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = args::duration)]
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = args::some_time)]
     pub(crate) request_timeout: Duration,
 
     /// Compress requests: for a relay or a collector; whether the Event API takes it is not documented
@@ -108,7 +108,7 @@ pub(crate) struct DeliveryArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) dead_letters: Option<PathBuf>,
     /// Stop reading and delivering after this time
-    #[arg(long, value_name = "TIME", value_parser = args::duration)]
+    #[arg(long, value_name = "TIME", value_parser = args::some_time)]
     pub(crate) max_time: Option<Duration>,
     /// How long to go on delivering after Ctrl-C or SIGTERM; a second one quits at once
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = args::duration)]

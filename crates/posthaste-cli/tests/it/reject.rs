@@ -10,6 +10,7 @@ const BAD: &[(&[u8], &str)] = &[
     (b"{}{}\n", "not JSON: trailing characters"),
     (b"[1, 2]\n", "not a JSON object"),
     (b"null\n", "not a JSON object"),
+    (b"{\"account_id\": \"1\", \"visitors\": []}\n", "a batch without events"),
     (b"{}\n", "type is missing"),
     (br#"{"type": "click", "user_id": "a"}"#, "type \"click\" is unknown"),
     (br#"{"type": 5, "user_id": "a"}"#, "type: expected a string, found a number"),
@@ -156,4 +157,22 @@ fn output_files_are_neither_the_input_nor_each_other() {
         assert!(ran.ended(2).stderr.contains("is also the input"), "{}", ran.stderr);
     }
     assert_eq!(files.read("input"), impression("ann").as_bytes());
+}
+
+#[test]
+fn options_that_nothing_could_come_of_are_usage_errors_that_name_them() {
+    for [option, value] in [
+        ["--batch-size", "0"],
+        ["--in-flight", "0"],
+        ["--queue-size", "0"],
+        ["--max-line-bytes", "0"],
+        ["--max-batch-bytes", "0"],
+        ["--flush-interval", "0s"],
+        ["--request-timeout", "1ns"],
+        ["--max-time", "0s"],
+    ] {
+        let ran = run(&["send", option, value, "--datafile", datafile(), "-"]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.stderr.contains(option), "{ran:?}");
+    }
 }

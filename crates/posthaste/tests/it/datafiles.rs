@@ -1,4 +1,4 @@
-//! Datafiles, sound and broken: what is accepted (DESIGN 2, PROTOCOL 3.2), and what is said about the rest.
+//! Datafiles, sound and broken: what is accepted (docs/PROTOCOL.md 3.2), and what is said about the rest.
 
 use posthaste::{DatafileError, ProjectConfig, Region};
 use proptest::prelude::*;

@@ -3,13 +3,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
 use posthaste::{
     BatchEventProcessor, LogEvent, OptionsError, ProjectConfig, Queue, QueueEventDispatcher, RawBatch,
     Refusal, Region, UserEvent, WhenFull,
 };
 
-use super::{Books, NotTaken, http, region_of};
+use super::{Books, NotTaken, http, region_of, request};
 use crate::{
     lines::{self, Fault},
     send::{SendArgs, byte_bound::ByteBoundQueue, dead::DeadLetterOffice, keep::Keep},
@@ -86,8 +85,7 @@ impl InMemory {
             let batch = RawBatch::parse(body.as_bytes()).map_err(fault)?;
             region_of(&batch, self.region).event_end_point().into()
         };
-        let mut request =
-            LogEvent::from_body(endpoint, Bytes::copy_from_slice(body.as_bytes())).map_err(fault)?;
+        let mut request = request(endpoint, body)?;
         loop {
             self.batch_queue.announce(body.len());
             match self.batches.add(request) {

@@ -10,7 +10,7 @@ mod spooled;
 
 use std::{sync::Arc, time::Duration};
 
-use posthaste::{HttpEventDispatcher, Ledger, OptionsError, RawBatch, Refusal, Region, UserEvent};
+use posthaste::{HttpEventDispatcher, Ledger, LogEvent, OptionsError, RawBatch, Refusal, Region, UserEvent};
 
 pub(crate) use self::{
     memory::InMemory,
@@ -133,4 +133,11 @@ fn http(args: &DeliveryArgs) -> Result<HttpEventDispatcher, OptionsError> {
 fn region_of(batch: &RawBatch<'_>, default: Region) -> Region {
     let named = batch.field("region").and_then(|region| serde_json::from_str::<String>(region.get()).ok());
     named.and_then(|name| Region::parse(&name)).unwrap_or(default)
+}
+
+/// A batch line's body as a request, as it is. One without events is refused: no ledger would have it.
+fn request(endpoint: Arc<str>, body: &str) -> Result<LogEvent, NotTaken> {
+    let request = LogEvent::from_body(endpoint, bytes::Bytes::copy_from_slice(body.as_bytes()))
+        .map_err(|error| NotTaken::Fault(Fault::NotABatch(error)))?;
+    if request.events() == 0 { Err(NotTaken::Fault(Fault::NoEvents)) } else { Ok(request) }
 }

@@ -13,7 +13,7 @@ use posthaste::{
     SpoolQueue, UserEvent,
 };
 
-use super::{Books, NotTaken, http, region_of};
+use super::{Books, NotTaken, http, region_of, request};
 use crate::{
     lines::Fault,
     send::{DeliveryArgs, SendArgs, dead::DeadLetterOffice},
@@ -133,8 +133,7 @@ impl Spooled {
     pub(crate) fn add_batch(&self, body: &str) -> Result<(), NotTaken> {
         let fault = |error| NotTaken::Fault(Fault::NotABatch(error));
         let region = region_of(&RawBatch::parse(body.as_bytes()).map_err(fault)?, self.region);
-        let body = Bytes::copy_from_slice(body.as_bytes());
-        let request = LogEvent::from_body(self.endpoint_in(region), body).map_err(fault)?;
+        let request = request(self.endpoint_in(region), body)?;
         self.add(request, self.limits.batch)
     }
 
