@@ -12,7 +12,7 @@
 use std::{
     collections::VecDeque,
     fmt,
-    sync::atomic::{AtomicU64, Ordering::SeqCst},
+    sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst},
 };
 
 use parking_lot::Mutex;
@@ -171,7 +171,8 @@ impl std::ops::Add for Ledger {
 /// The ledger's counters. What is queued follows from them; tests hold it against what the queue holds.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    accepted: AtomicU64,
+    /// Below zero for a moment where an event turns out not to be stored before it has been counted.
+    accepted: AtomicI64,
     refused: AtomicU64,
     /// What became of accepted events. Together under one lock, so that a snapshot never sees half of a change.
     ended: Mutex<Ended>,
@@ -192,12 +193,12 @@ impl Counters {
 
     /// Counted once an event is in the queue, so that one which is being refused never shows.
     pub(crate) fn accept(&self, events: usize) {
-        self.accepted.fetch_add(events as u64, SeqCst);
+        self.accepted.fetch_add(signed(events as u64), SeqCst);
     }
 
     /// An event that was counted as accepted was not stored after all.
     pub(crate) fn unaccept(&self, events: usize) {
-        self.accepted.fetch_sub(events as u64, SeqCst);
+        self.accepted.fetch_sub(signed(events as u64), SeqCst);
     }
 
     pub(crate) fn refuse(&self, events: usize, refusal: &Refusal) {
@@ -227,7 +228,7 @@ impl Counters {
     pub(crate) fn revive(&self, events: usize) {
         let mut ended = self.ended.lock();
         let known = ended.dead_lettered.min(events as u64);
-        self.accepted.fetch_add(events as u64 - known, SeqCst);
+        self.accepted.fetch_add(signed(events as u64 - known), SeqCst);
         ended.dead_lettered -= known;
         drop(ended);
         ::metrics::counter!(metrics::REPLAYED).increment(events as u64);
@@ -236,7 +237,8 @@ impl Counters {
     pub(crate) fn snapshot(&self) -> Ledger {
         let ended = self.ended.lock();
         // An event may end before whoever offered it has been told that it was accepted.
-        let accepted = self.accepted.load(SeqCst).max(ended.delivered + ended.dead_lettered);
+        let counted = u64::try_from(self.accepted.load(SeqCst)).unwrap_or(0);
+        let accepted = counted.max(ended.delivered + ended.dead_lettered);
         let queued = accepted - ended.delivered - ended.dead_lettered;
         let refused = self.refused.load(SeqCst);
         Ledger { accepted, delivered: ended.delivered, dead_lettered: ended.dead_lettered, queued, refused }
@@ -257,6 +259,11 @@ pub trait DeadLetterStore<T>: fmt::Debug + Send + Sync {
 
     /// Keeps these no longer.
     fn remove(&self, ids: &[u64]);
+}
+
+/// Counts of events are far below 2^63.
+fn signed(events: u64) -> i64 {
+    i64::try_from(events).unwrap_or(i64::MAX)
 }
 
 /// How many dead letters are kept in memory, unless told otherwise.

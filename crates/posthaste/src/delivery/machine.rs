@@ -367,13 +367,6 @@ impl<T: Item> Machine<T> {
     }
 }
 
-impl<T: Item> Machine<T> {
-    /// How many requests have not been answered.
-    pub(super) fn requests_under_way(&self) -> usize {
-        self.in_flight.len()
-    }
-}
-
 /// Whatever ends the machine, nobody waits for it any longer, and what it had leased is free.
 impl<T: Item> Drop for Machine<T> {
     fn drop(&mut self) {

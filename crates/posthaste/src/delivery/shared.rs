@@ -240,12 +240,8 @@ impl<T: Item> QueueWatcher for Shared<T> {
         self.room_made();
     }
 
-    fn adding(&self, events: usize) {
+    fn added(&self, events: usize) {
         self.counters.accept(events);
-    }
-
-    fn not_added(&self, events: usize) {
-        self.counters.unaccept(events);
     }
 
     fn not_stored(&self, events: usize) {
@@ -274,15 +270,9 @@ impl<T: Item> QueueWatcher for Weak<Shared<T>> {
         }
     }
 
-    fn adding(&self, events: usize) {
+    fn added(&self, events: usize) {
         if let Some(shared) = self.upgrade() {
-            shared.adding(events);
-        }
-    }
-
-    fn not_added(&self, events: usize) {
-        if let Some(shared) = self.upgrade() {
-            shared.not_added(events);
+            shared.added(events);
         }
     }
 

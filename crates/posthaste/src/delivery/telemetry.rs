@@ -62,7 +62,7 @@ impl<T: Item> Machine<T> {
     #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
     fn publish_gauges(&self, queued: u64) {
         ::metrics::gauge!(metrics::QUEUED).set(queued as f64);
-        ::metrics::gauge!(metrics::IN_FLIGHT).set(self.requests_under_way() as f64);
+        ::metrics::gauge!(metrics::IN_FLIGHT).set(self.in_flight.len() as f64);
         ::metrics::gauge!(metrics::CONCURRENCY).set(self.limiter.limit() as f64);
         ::metrics::gauge!(metrics::BREAKER).set(match self.breaker.why() {
             None => 0.0,

@@ -78,11 +78,8 @@ pub trait QueueWatcher: Send + Sync {
     /// Items have become available, or room has.
     fn changed(&self);
 
-    /// This many events are about to be added to the queue itself, past its pipeline.
-    fn adding(&self, events: usize);
-
-    /// They were refused.
-    fn not_added(&self, events: usize);
+    /// This many events were added to the queue itself, past its pipeline.
+    fn added(&self, events: usize);
 
     /// This many events were taken, but could not be stored: their receipts say so.
     fn not_stored(&self, events: usize);

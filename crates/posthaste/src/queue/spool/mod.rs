@@ -114,18 +114,13 @@ impl<T: SpoolItem> SpoolQueue<T> {
     pub fn add_all(&self, items: Vec<T>, meta: impl Into<bytes::Bytes>) -> Result<Receipt, Refused<Vec<T>>> {
         let records = items.iter().map(|item| item.to_record().into()).collect();
         let events = items.iter().map(SpoolItem::events).sum();
-        let watcher = self.0.watcher.get();
-        // Counted first: they may be delivered before this returns.
-        watcher.inspect(|watcher| watcher.adding(events));
-        let added = self.0.add(records, Some(meta.into()), events);
-        added.map_err(|reason| {
-            watcher.inspect(|watcher| watcher.not_added(events));
-            Refused { item: items, reason }
-        })
-    }
-
-    fn decode(record: &[u8], context: &mut Option<Arc<Context>>) -> Result<T, UnreadableRecord> {
-        T::from_record(record, context)
+        match self.0.add(records, Some(meta.into()), events) {
+            Ok(receipt) => {
+                self.0.watcher.get().inspect(|watcher| watcher.added(events));
+                Ok(receipt)
+            }
+            Err(reason) => Err(Refused { item: items, reason }),
+        }
     }
 }
 
@@ -260,7 +255,8 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
             let records = self.0.spool.read(from, count - items.len(), READ_BYTES_MAX).unwrap_or_default();
             let Some(last) = records.last() else { break };
             from = last.sequence + 1;
-            items.extend(records.iter().filter_map(|record| Self::decode(&record.bytes, &mut context).ok()));
+            items
+                .extend(records.iter().filter_map(|record| T::from_record(&record.bytes, &mut context).ok()));
         }
         items
     }
