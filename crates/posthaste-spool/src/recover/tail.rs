@@ -1,0 +1,153 @@
+//! The end of the log: what the last segment holds, and where it goes on.
+//!
+//! A frame tells how far the log was stored when it was written, so whatever lies before that was stored, and what is
+//! missing of it is lost. Only the last commit has nothing behind it. Of that, whole batches are taken: each is whole by
+//! its own checksums. The rest is a write that did not finish, and nobody was told that it had.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::{
+    batch::Batch,
+    format::{
+        segment::DATA_START,
+        walk::{Frame, Item, Walker},
+    },
+};
+
+/// What the last segment holds, and where it goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Tail {
+    /// Where the last sound frame ends.
+    pub(crate) end: u64,
+    /// Every record below this was stored.
+    pub(crate) proven: u64,
+    /// The number behind the last record found below that.
+    pub(crate) last: u64,
+    /// The number behind every one that is in a frame.
+    pub(crate) high: u64,
+    /// Whole batches from `proven` on, each with the number of its first record.
+    pub(crate) pending: Vec<(u64, Batch)>,
+    /// Records found from `proven` on that are part of no whole batch.
+    pub(crate) unfinished: u64,
+    /// What else lies there.
+    pub(crate) torn: Vec<Range<u64>>,
+    /// The newest metadata that was stored, and the number of the record behind it.
+    pub(crate) meta: Option<(u64, Bytes)>,
+}
+
+impl Tail {
+    /// Of a log without a segment.
+    pub(crate) fn without_segment(known: u64) -> Self {
+        Self { proven: known, last: known, high: known, ..Self::default() }
+    }
+
+    /// Walks through the last segment, whose first record is `first`. Everything below `known` was stored.
+    pub(crate) fn walk(walker: &mut Walker, first: u64, known: u64) -> Self {
+        let proven = first.max(known);
+        let mut tail = Self { end: DATA_START, proven, last: first, high: first, ..Self::default() };
+        let mut open = Vec::new();
+        while let Some(item) = walker.next() {
+            if let Item::Frame(frame) = &item {
+                tail.end = frame.offset + frame.head.size();
+                tail.proven = tail.proven.max(frame.head.synced());
+                tail.high = tail.high.max(behind(frame));
+            }
+            open.push(item);
+            tail.confirm(&mut open);
+        }
+        tail.conclude(open);
+        tail
+    }
+
+    /// Lets go of everything up to the last frame that was stored for certain.
+    fn confirm(&mut self, open: &mut Vec<Item>) {
+        let is_stored = |item: &Item| match item {
+            Item::Frame(frame) if frame.head.is_meta => {
+                frame.head.sequence <= self.proven && frame.head.place > 0
+            }
+            Item::Frame(frame) => frame.head.sequence < self.proven,
+            Item::Gap(_) => false,
+        };
+        let Some(at) = open.iter().rposition(is_stored) else { return };
+        for item in open.drain(..=at) {
+            let Item::Frame(frame) = item else { continue };
+            if frame.head.is_meta {
+                self.meta = Some((frame.head.sequence, frame.payload));
+            } else {
+                self.last = self.last.max(behind(&frame));
+            }
+        }
+    }
+
+    /// Tells whole batches from unfinished ones. Behind one that is unfinished, metadata speaks of records that are not
+    /// there, and so do the records that came with it.
+    fn conclude(&mut self, open: Vec<Item>) {
+        let mut batch: Vec<Frame> = Vec::new();
+        let mut is_broken = false;
+        for item in open {
+            let frame = match item {
+                Item::Gap(gap) => {
+                    is_broken = true;
+                    self.give_up(&mut batch);
+                    self.torn.extend(gap.pieces);
+                    continue;
+                }
+                Item::Frame(frame) => frame,
+            };
+            if !follows(&batch, &frame) {
+                is_broken |= !batch.is_empty();
+                self.give_up(&mut batch);
+            }
+            if frame.head.place as usize != batch.len() {
+                is_broken = true;
+                self.give_up(&mut vec![frame]);
+                continue;
+            }
+            let count = frame.head.frames as usize;
+            batch.push(frame);
+            if batch.len() == count {
+                self.take(&mut batch, is_broken);
+            }
+        }
+        self.give_up(&mut batch);
+    }
+
+    fn take(&mut self, frames: &mut Vec<Frame>, is_broken: bool) {
+        if is_broken && frames.iter().any(|frame| frame.head.is_meta) {
+            return self.give_up(frames);
+        }
+        let first = frames.first().map_or(self.high, |frame| frame.head.sequence);
+        let mut batch = Batch::default();
+        for frame in frames.drain(..) {
+            if frame.head.is_meta {
+                batch.meta = Some(frame.payload);
+            } else {
+                batch.records.push(frame.payload);
+            }
+        }
+        match (batch.records.is_empty(), batch.meta.take()) {
+            (true, Some(meta)) if self.pending.is_empty() => self.meta = Some((first, meta)),
+            (_, meta) => self.pending.push((first, Batch { meta, ..batch })),
+        }
+    }
+
+    fn give_up(&mut self, frames: &mut Vec<Frame>) {
+        self.unfinished += frames.drain(..).filter(|frame| !frame.head.is_meta).count() as u64;
+    }
+}
+
+/// Whether a frame may be the next one of this batch.
+fn follows(batch: &[Frame], frame: &Frame) -> bool {
+    batch.last().is_none_or(|last| {
+        last.head.frames == frame.head.frames
+            && last.head.place + 1 == frame.head.place
+            && behind(last) == frame.head.sequence
+    })
+}
+
+/// The number behind this frame.
+fn behind(frame: &Frame) -> u64 {
+    frame.head.sequence + u64::from(!frame.head.is_meta)
+}

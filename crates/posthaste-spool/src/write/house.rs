@@ -1,0 +1,432 @@
+//! One turn of an owner's work: commit what waits, write down what is settled, give space back, make room ahead.
+//!
+//! Invariants: the cursor is on disk before a segment goes. What is wrong with the disk is told once, and tried again
+//! with growing pauses; nothing is lost meanwhile, because what was taken is still pending.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use super::{pending::Completed, stock, writer::Writer};
+use crate::{
+    error::{At, DiskError, WriteError},
+    filesystem::SpoolFile,
+    format::cursor::{self, Cursor, Slot},
+    log::Log,
+};
+
+/// By how much the time between tries grows at most.
+const RETRY_GROWTH_MAX: u32 = 32;
+/// How often to look whether the path still leads to the folder.
+const FOLDER_CHECK: Duration = Duration::from_secs(1);
+/// How often what is settled is noted for observers, and for a process that comes after a killed one.
+const NOTE_INTERVAL: Duration = Duration::from_millis(50);
+/// Commits in one turn of the thread, before it looks after the house.
+pub(crate) const COMMITS_AT_ONCE: usize = 16;
+
+/// An owner's work.
+#[derive(Debug)]
+pub(crate) struct House {
+    pub(crate) log: Arc<Log>,
+    writer: Writer,
+    cursor: CursorFile,
+    write_again: Retry,
+    make_again: Retry,
+    folder_checked: Option<Duration>,
+    /// Since when there have been acknowledgements that are not written down.
+    acks_since: Option<Duration>,
+    noted: Option<Duration>,
+    /// The number that the next dead letter gets, where there are some.
+    letters: Option<Arc<Log>>,
+    /// Set by a neighbour on the same disk that finds no room.
+    hungry: Arc<AtomicBool>,
+    /// The same of a neighbour, for us to set.
+    neighbour: Option<Arc<AtomicBool>>,
+}
+
+/// When to try again what the disk refused.
+#[derive(Debug)]
+struct Retry {
+    first: Duration,
+    wait: Duration,
+    at: Option<Duration>,
+}
+
+impl Retry {
+    fn new(first: Duration) -> Self {
+        Self { first, wait: first, at: None }
+    }
+
+    fn may(&self, now: Duration) -> bool {
+        self.at.is_none_or(|at| at <= now)
+    }
+
+    fn failed(&mut self, now: Duration) {
+        self.at = Some(now + self.wait);
+        self.wait = self.wait.saturating_mul(2).min(self.first.saturating_mul(RETRY_GROWTH_MAX));
+    }
+
+    fn worked(&mut self) {
+        *self = Self::new(self.first);
+    }
+
+    /// Something has changed that may let it work.
+    fn hurry(&mut self) {
+        self.at = None;
+    }
+}
+
+impl House {
+    pub(crate) fn new(
+        writer: Writer,
+        cursor: CursorFile,
+        letters: Option<Arc<Log>>,
+        hungry: Arc<AtomicBool>,
+    ) -> Self {
+        let log = Arc::clone(&writer.log);
+        let retry = log.options.retry_interval;
+        Self {
+            log,
+            writer,
+            cursor,
+            write_again: Retry::new(retry),
+            make_again: Retry::new(retry),
+            folder_checked: None,
+            acks_since: None,
+            noted: None,
+            letters,
+            hungry,
+            neighbour: None,
+        }
+    }
+
+    /// Beside a spool that gives up room if this one finds none.
+    pub(crate) fn beside(self, neighbour: Arc<AtomicBool>) -> Self {
+        Self { neighbour: Some(neighbour), ..self }
+    }
+
+    /// Does what there is to do, and says after how long there will be more at the latest.
+    pub(crate) fn turn(&mut self, now: Duration, commits_max: usize) -> Duration {
+        self.log.state.lock().work_since_turn = false;
+        self.check_folder(now);
+        let mut left = commits_max;
+        while left > 0 && self.commit(now) {
+            left -= 1;
+        }
+        self.write_down(now);
+        self.reclaim(now);
+        self.make_room(now);
+        self.answer_syncs();
+        self.next_turn(now, left == 0)
+    }
+
+    /// One commit, for somebody who waits for it.
+    pub(crate) fn lead(&mut self, now: Duration) {
+        self.commit(now);
+    }
+
+    /// False: nothing waits, or nothing can be written now.
+    fn commit(&mut self, now: Duration) -> bool {
+        if !self.write_again.may(now) {
+            return false;
+        }
+        let mut completed = Completed::default();
+        let committed = self.writer.commit(&mut completed);
+        match &committed {
+            Ok(true) => {
+                self.write_again.worked();
+                self.note();
+                let waker = {
+                    let mut state = self.log.state.lock();
+                    state.blocked = None;
+                    state.waker.clone()
+                };
+                completed.call();
+                waker.inspect(std::task::Waker::wake_by_ref);
+            }
+            Ok(false) => {}
+            Err(error) => {
+                self.write_again.failed(now);
+                let mut state = self.log.state.lock();
+                if state.blocked.is_none() {
+                    tracing::error!(dir = %self.log.dir.display(), %error, "the spool cannot be written; what it has taken waits in memory");
+                }
+                state.blocked = Some(error.clone());
+            }
+        }
+        matches!(committed, Ok(true))
+    }
+
+    /// The path may lead elsewhere now. Then what was taken is finished here, and nothing new is taken.
+    fn check_folder(&mut self, now: Duration) {
+        if self.folder_checked.is_some_and(|at| now < at + FOLDER_CHECK) {
+            return;
+        }
+        self.folder_checked = Some(now);
+        let moved = self.log.folder.is_at(&self.log.dir).is_ok_and(|is_at| !is_at);
+        let was = std::mem::replace(&mut self.log.state.lock().moved, moved);
+        if moved && !was {
+            tracing::error!(dir = %self.log.dir.display(), "the path no longer leads to this spool; nothing new is taken, the rest is finished where it is");
+        }
+    }
+
+    fn write_down(&mut self, now: Duration) {
+        let unwritten = self.log.state.lock().acks_unwritten;
+        self.log.state.lock().acks_timed = unwritten > 0;
+        if unwritten == 0 {
+            self.acks_since = None;
+            return;
+        }
+        let since = *self.acks_since.get_or_insert(now);
+        let options = &self.log.options;
+        let is_due = unwritten >= options.cursor_acks_max || now >= since + options.cursor_interval;
+        if is_due && self.write_cursor().is_err() {
+            // Counted there. What is not written down comes again after a crash.
+            self.acks_since = Some(now);
+        } else if !is_due && self.noted.is_none_or(|at| now >= at + NOTE_INTERVAL) {
+            self.noted = Some(now);
+            self.note();
+        }
+    }
+
+    fn note(&mut self) {
+        let place = self.writer.active.as_ref().map(|active| (active.number, active.offset));
+        self.cursor.note(&self.log, place, self.letters.as_deref());
+    }
+
+    pub(crate) fn write_cursor(&mut self) -> Result<(), DiskError> {
+        let place = self.writer.active.as_ref().map(|active| (active.number, active.offset));
+        self.acks_since = None;
+        self.log.state.lock().acks_timed = false;
+        self.cursor.write(&self.log, place, self.letters.as_deref())
+    }
+
+    /// Gives back the segments of which everything is settled.
+    fn reclaim(&mut self, now: Duration) {
+        let has_any = self.log.state.lock().reclaimable().is_some();
+        let retires = self.is_short_of_room() && self.log.state.lock().is_all_settled();
+        if !has_any && !retires || self.write_cursor().is_err() {
+            return;
+        }
+        let mut gone = Vec::new();
+        {
+            let mut state = self.log.state.lock();
+            while let Some(index) = state.reclaimable() {
+                gone.extend(state.take_segment(index));
+            }
+        }
+        if retires {
+            gone.extend(self.writer.retire());
+        }
+        if gone.is_empty() {
+            return;
+        }
+        if let Err(error) = self.writer.stock.take_back(gone) {
+            tracing::warn!(%error, "could not take back a segment");
+        }
+        self.room_made(now);
+    }
+
+    /// Something was refused for want of room.
+    fn is_short_of_room(&self) -> bool {
+        self.log.state.lock().wanted > 0
+    }
+
+    /// There is an empty segment ahead of need, as far as there can be.
+    fn make_room(&mut self, now: Duration) {
+        if self.hungry.swap(false, SeqCst) {
+            self.writer.stock.give_up_spares(self.log.state.lock().plan.empty_count().min(1));
+            self.writer.replan();
+        }
+        let (wanted, is_low) = {
+            let state = self.log.state.lock();
+            let is_low =
+                state.plan.empty_count() == 0 && state.plan.room() < self.log.options.segment_length() / 2;
+            (state.wanted, is_low || state.wanted > state.plan.room())
+        };
+        if wanted > 0 && self.fits(wanted) {
+            return self.room_made(now);
+        }
+        if !(is_low || wanted > 0) || self.log.state.lock().closed || !self.make_again.may(now) {
+            return;
+        }
+        match self.writer.stock.make(wanted) {
+            Ok(bytes) => {
+                self.make_again.worked();
+                self.log.state.lock().plan.add_empty(bytes);
+                self.room_made(now);
+            }
+            Err(error) => {
+                self.make_again.failed(now);
+                self.neighbour.iter().for_each(|neighbour| neighbour.store(true, SeqCst));
+                self.log.state.lock().no_room = Some(error);
+            }
+        }
+    }
+
+    fn fits(&self, wanted: u64) -> bool {
+        self.log.state.lock().plan.clone().take(wanted)
+    }
+
+    /// Whoever waits for room may try again.
+    fn room_made(&mut self, now: Duration) {
+        if self.log.state.lock().pending.is_empty() || self.log.state.lock().plan.room() == 0 {
+            self.writer.replan();
+        }
+        self.make_again.hurry();
+        if !self.write_again.may(now) {
+            self.write_again.hurry();
+        }
+        let waker = {
+            let mut state = self.log.state.lock();
+            (state.wanted, state.no_room) = (0, None);
+            state.waker.clone()
+        };
+        waker.inspect(std::task::Waker::wake_by_ref);
+    }
+
+    /// Whoever asked for a sync is told once everything is stored, and the cursor written.
+    fn answer_syncs(&mut self) {
+        let syncs = {
+            let mut state = self.log.state.lock();
+            if !state.pending.is_empty() {
+                return;
+            }
+            std::mem::take(&mut state.syncs)
+        };
+        if syncs.is_empty() {
+            return;
+        }
+        let synced = if self.log.is_synced() { Ok(()) } else { self.writer.sync_segments() };
+        let synced = synced.and_then(|()| self.write_cursor()).map(|()| 0).map_err(WriteError::from);
+        for sync in syncs {
+            drop(sync.send(synced.clone()));
+        }
+    }
+
+    fn next_turn(&self, now: Duration, has_more: bool) -> Duration {
+        if has_more {
+            return Duration::ZERO;
+        }
+        let until = |at: Duration| at.saturating_sub(now);
+        let state = self.log.state.lock();
+        let folder = self.folder_checked.map(|at| until(at + FOLDER_CHECK));
+        let acks =
+            self.acks_since.map(|since| until(since + self.log.options.cursor_interval).min(NOTE_INTERVAL));
+        let write = self.write_again.at.filter(|_| !state.pending.is_empty()).map(until);
+        let make = self.make_again.at.filter(|_| state.wanted > 0).map(until);
+        [folder, acks, write, make].into_iter().flatten().min().unwrap_or(FOLDER_CHECK)
+    }
+
+    /// The last words: everything is stored that can be, and nobody owns the spool.
+    pub(crate) fn end(&mut self) -> Result<(), DiskError> {
+        if !self.log.is_synced() {
+            self.writer.sync_segments()?;
+        }
+        self.cursor.owner = 0;
+        let keep = usize::from(self.letters.is_none());
+        self.writer.stock.give_up_spares(self.log.options.spare_segments_max.max(keep));
+        self.write_cursor()
+    }
+}
+
+/// The cursor's file.
+#[derive(Debug)]
+pub(crate) struct CursorFile {
+    file: Option<Box<dyn SpoolFile>>,
+    generation: u64,
+    owner: u32,
+    /// The segment in which the next frame goes, and where in it, as last known.
+    place: (u64, u64),
+}
+
+impl CursorFile {
+    pub(crate) fn new(generation: u64) -> Self {
+        Self { file: None, generation, owner: std::process::id(), place: (0, 0) }
+    }
+
+    fn snapshot(&mut self, log: &Log, place: Option<(u64, u64)>, letters: Option<&Log>) -> (Vec<u8>, u64) {
+        // Before the acknowledgements: a letter that comes in between has one of these to wait for.
+        let next_letter = letters.map_or(0, |letters| letters.state.lock().next);
+        let mut state = log.state.lock();
+        self.place = place.unwrap_or((0, 0));
+        let cursor = Cursor {
+            spool: log.id,
+            generation: self.generation + 1,
+            acks: state.acks.clone(),
+            end: state.stored,
+            next: state.next,
+            segment: self.place.0,
+            offset: self.place.1,
+            lost: state.counters.lost_records,
+            letters: state.letters.values().copied().min().unwrap_or(next_letter).min(next_letter),
+            owner: self.owner,
+            meta: state.meta.clone(),
+        };
+        let holes = state.holes();
+        (cursor.encode(&holes), std::mem::take(&mut state.acks_unwritten))
+    }
+
+    /// Writes down what is settled, and syncs it.
+    fn write(
+        &mut self,
+        log: &Log,
+        place: Option<(u64, u64)>,
+        letters: Option<&Log>,
+    ) -> Result<(), DiskError> {
+        let (slot, unwritten) = self.snapshot(log, place, letters);
+        let written = self.put(log, &slot, Slot::InTurn);
+        if written.is_ok() {
+            // On failure the same slot is written again, and the other stays sound.
+            self.generation += 1;
+        } else {
+            let mut state = log.state.lock();
+            state.acks_unwritten += unwritten;
+            state.counters.cursor_failures += 1;
+        }
+        written
+    }
+
+    fn put(&mut self, log: &Log, slot: &[u8], which: Slot) -> Result<(), DiskError> {
+        if self.file.is_none() {
+            self.file = Some(open(log)?);
+        }
+        let file = self.file.as_ref().expect("it is open now");
+        let at = cursor::place(self.generation + 1, which);
+        file.write_at(slot, at).at("write", &log.path(cursor::NAME))?;
+        match which {
+            Slot::InTurn => log.sync_file(&**file, cursor::NAME),
+            Slot::Unsynced => Ok(()),
+        }
+    }
+
+    /// Notes the same where a killed process leaves it, at the cost of a copy. It does no harm where that fails.
+    fn note(&mut self, log: &Log, place: Option<(u64, u64)>, letters: Option<&Log>) {
+        let unwritten = log.state.lock().acks_unwritten;
+        let (slot, _) = self.snapshot(log, place, letters);
+        log.state.lock().acks_unwritten = unwritten;
+        let _ = self.put(log, &slot, Slot::Unsynced);
+    }
+}
+
+/// Opens the cursor's file, made with its full length where it is not there.
+fn open(log: &Log) -> Result<Box<dyn SpoolFile>, DiskError> {
+    let path = log.path(cursor::NAME);
+    let file = match log.folder.open(cursor::NAME, cursor::OPEN) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            log.open(cursor::NAME, crate::filesystem::OpenMode::Create)?
+        }
+        file => file.at("open", &path)?,
+    };
+    if file.size().at("measure", &path)? < cursor::FILE_BYTES as u64 {
+        let size = file.size().at("measure", &path)?;
+        stock::write_zeros(&*file, size, cursor::FILE_BYTES as u64).at("write", &path)?;
+        log.sync_file(&*file, cursor::NAME)?;
+        log.sync_folder()?;
+    }
+    Ok(file)
+}
