@@ -51,6 +51,7 @@ pub(crate) struct Core {
     ended: Condvar,
     started: Instant,
     has_thread: bool,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
 /// Who does the writing.
@@ -59,6 +60,7 @@ pub(crate) enum Writing {
     /// A thread of its own.
     Thread,
     /// Whoever calls [`Turns::turn`].
+    #[cfg(feature = "test-util")]
     ByHand,
 }
 
@@ -120,6 +122,14 @@ impl Spool {
         Ok(SpoolReceipt::new(answer, Some(lead)))
     }
 
+    /// The same, with the number that the first record has already.
+    pub fn add_numbered(&self, batch: Batch) -> Result<(u64, SpoolReceipt), AddError> {
+        let (sender, answer) = oneshot::channel();
+        let first = self.core.add(batch, Visibility::AtOnce, Completion::Receipt(sender))?;
+        let lead = Arc::clone(&self.core) as Arc<dyn Lead>;
+        Ok((first, SpoolReceipt::new(answer, Some(lead))))
+    }
+
     /// The same, with something to be called on the writing thread once it is known what has become of it. Returns the
     /// number of the first record. What it calls must not wait for the spool.
     pub fn add_then(
@@ -160,6 +170,11 @@ impl Spool {
         let new = self.core.log.ack(std::iter::once(0..sequence.saturating_add(1)));
         self.core.wake_if_due();
         new
+    }
+
+    /// Bytes of a whole segment.
+    pub fn segment_bytes(&self) -> u64 {
+        self.core.log.options.segment_length()
     }
 
     /// Makes everything added and acknowledged so far survive a power cut, whatever the durability. The receipt
@@ -214,6 +229,16 @@ impl Spool {
         self.core.log.state.lock().oldest_to_displace(unleased_from, bytes as u64)
     }
 
+    /// Counts on the room of the segment with these records, which the caller is about to acknowledge.
+    pub fn promise(&self, records: &std::ops::Range<u64>) {
+        let mut state = self.core.log.state.lock();
+        let bytes = state
+            .segment_of(records.start)
+            .and_then(|index| state.segments.get(index))
+            .map(|segment| segment.bytes);
+        bytes.into_iter().for_each(|bytes| state.plan.add_empty(bytes));
+    }
+
     /// Checks a record as `add` would, without adding it.
     pub fn check(&self, record: &Bytes) -> Result<(), Refusal> {
         Batch::record(record.clone()).check(&self.core.log.options)
@@ -252,11 +277,11 @@ impl Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        let has_ended = {
+        let is_given_up = {
             let state = self.core.log.state.lock();
-            state.ended || state.given_up
+            state.given_up && !state.ended
         };
-        if !has_ended && let Err(error) = self.close(DROP_WAIT) {
+        if !is_given_up && let Err(error) = self.close(DROP_WAIT) {
             tracing::warn!(dir = %self.core.log.dir.display(), %error, "could not write everything at the end");
         }
     }
@@ -289,12 +314,14 @@ impl Core {
             ended: Condvar::new(),
             started: now(),
             has_thread: writing == Writing::Thread,
+            thread: Mutex::new(None),
         });
         // There is room for the first records before anybody adds one.
         core.turn(Duration::ZERO);
         if core.has_thread {
-            let thread = Arc::clone(&core);
-            thread::Builder::new().name("posthaste-spool".into()).spawn(move || thread.run())?;
+            let own = Arc::clone(&core);
+            let thread = thread::Builder::new().name("posthaste-spool".into()).spawn(move || own.run())?;
+            *core.thread.lock() = Some(thread);
         }
         Ok(core)
     }
@@ -448,7 +475,18 @@ impl Core {
                 return Err(state.blocked.clone().unwrap_or(WriteError::GivenUp));
             }
         }
+        drop(state);
+        self.join();
         Ok(())
+    }
+
+    /// Lets the thread, which has nothing left to do, let go of the folder's lock.
+    fn join(&self) {
+        let thread =
+            self.thread.lock().take().filter(|thread| thread.thread().id() != thread::current().id());
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!(dir = %self.log.dir.display(), "the spool's thread panicked");
+        }
     }
 
     pub(crate) fn give_up(&self) -> Vec<u64> {

@@ -239,7 +239,7 @@ impl House {
     /// There is an empty segment ahead of need, as far as there can be.
     fn make_room(&mut self, now: Duration) {
         if self.hungry.swap(false, SeqCst) {
-            self.writer.stock.give_up_spares(self.log.state.lock().plan.empty_count().min(1));
+            self.writer.stock.give_up_spares(1);
             self.writer.replan();
         }
         let (wanted, is_low) = {
@@ -274,9 +274,7 @@ impl House {
 
     /// Whoever waits for room may try again.
     fn room_made(&mut self, now: Duration) {
-        if self.log.state.lock().pending.is_empty() || self.log.state.lock().plan.room() == 0 {
-            self.writer.replan();
-        }
+        self.writer.replan();
         self.make_again.hurry();
         if !self.write_again.may(now) {
             self.write_again.hurry();

@@ -135,10 +135,11 @@ impl Dispatcher for Upstream {
 
 /// What the schedules need of a pipeline, whichever it is.
 trait Pipeline {
+    type Item;
     /// Offers events that belong together; returns those that were accepted.
     fn offer(&self, events: Vec<UserEvent>) -> Vec<UserEvent>;
     fn flush(&self, deadline: Duration) -> Pending<FlushReport>;
-    fn close(&self, deadline: Duration) -> Pending<CloseReport>;
+    fn close(&self, deadline: Duration) -> Pending<CloseReport<Self::Item>>;
     fn ledger(&self) -> Ledger;
     fn replay(&self);
     /// Uuids in the queue, and in dead letters.
@@ -161,7 +162,9 @@ impl Pipeline for BatchEventProcessor {
         self.flush(deadline)
     }
 
-    fn close(&self, deadline: Duration) -> Pending<CloseReport> {
+    type Item = UserEvent;
+
+    fn close(&self, deadline: Duration) -> Pending<CloseReport<UserEvent>> {
         self.close(deadline)
     }
 
@@ -202,7 +205,9 @@ impl Pipeline for QueueEventDispatcher {
         self.flush(deadline)
     }
 
-    fn close(&self, deadline: Duration) -> Pending<CloseReport> {
+    type Item = LogEvent;
+
+    fn close(&self, deadline: Duration) -> Pending<CloseReport<LogEvent>> {
         self.close(deadline)
     }
 
