@@ -175,7 +175,7 @@ impl DeadLetters {
 
     pub(crate) fn close(&self, within: std::time::Duration) -> Result<(), WriteError> {
         let Some(core) = self.opened() else { return Ok(()) };
-        core.refuse();
+        core.end();
         core.wait_ended(within)
     }
 

@@ -75,6 +75,8 @@ pub(crate) struct State {
     pub(crate) letters: std::collections::BTreeMap<u64, u64>,
     /// Nothing more is taken.
     pub(crate) closed: bool,
+    /// Whoever writes is to end once everything is written.
+    pub(crate) ending: bool,
     /// Nobody waits any longer for what has not been stored.
     pub(crate) given_up: bool,
     /// The path leads to another folder than the one that is open.

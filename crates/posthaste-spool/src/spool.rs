@@ -29,6 +29,8 @@ use crate::{
 
 /// How long a dropped spool waits for its last write, unless it has been closed before.
 const DROP_WAIT: Duration = Duration::from_secs(5);
+/// The same, where nobody waits for the disk any longer: the thread may be about to end all the same.
+const GIVEN_UP_WAIT: Duration = Duration::from_millis(250);
 /// How long the thread sleeps at most while others write for it.
 const LED_SLEEP: Duration = Duration::from_millis(1);
 
@@ -255,7 +257,7 @@ impl Spool {
     /// An error says that not everything was written by then: [`give_up`](Self::give_up) says what was not.
     pub fn close(&self, within: Duration) -> Result<(), WriteError> {
         let until = self.core.now().saturating_add(within);
-        self.refuse();
+        self.core.end();
         // Letters first: their records are settled once they are stored.
         let letters = self.dead.close(within);
         self.core.wait_ended(until.saturating_sub(self.core.now()))?;
@@ -281,7 +283,8 @@ impl Drop for Spool {
             let state = self.core.log.state.lock();
             state.given_up && !state.ended
         };
-        if !is_given_up && let Err(error) = self.close(DROP_WAIT) {
+        let within = if is_given_up { GIVEN_UP_WAIT } else { DROP_WAIT };
+        if let Err(error) = self.close(within) {
             tracing::warn!(dir = %self.core.log.dir.display(), %error, "could not write everything at the end");
         }
     }
@@ -359,8 +362,7 @@ impl Core {
     }
 
     fn is_finished(&self) -> bool {
-        let state = self.log.state.lock();
-        state.closed && state.pending.is_empty()
+        self.log.state.lock().is_finished()
     }
 
     fn finish(&self) {
@@ -372,7 +374,7 @@ impl Core {
     fn sleep(&self, wait: Duration) {
         let mut state = self.log.state.lock();
         let has_work = state.work_since_turn;
-        if has_work || wait.is_zero() || (state.closed && state.pending.is_empty()) {
+        if has_work || wait.is_zero() || state.is_finished() {
             return;
         }
         state.idle = true;
@@ -444,8 +446,13 @@ impl Core {
     }
 
     pub(crate) fn refuse(&self) {
+        self.log.state.lock().closed = true;
+    }
+
+    /// Refuses, and ends the thread once everything is written.
+    pub(crate) fn end(&self) {
         let mut state = self.log.state.lock();
-        state.closed = true;
+        (state.closed, state.ending) = (true, true);
         self.wake(&mut state);
     }
 
@@ -494,7 +501,7 @@ impl Core {
         let given_up = {
             let mut state = self.log.state.lock();
             let state = &mut *state;
-            (state.closed, state.given_up) = (true, true);
+            (state.closed, state.ending, state.given_up) = (true, true, true);
             state.pending.give_up(&state.acks, &WriteError::GivenUp, &mut completed)
         };
         completed.call();
@@ -523,6 +530,11 @@ impl Lead for Core {
 }
 
 impl State {
+    /// Whether the thread has nothing left to do.
+    fn is_finished(&self) -> bool {
+        self.ending && self.pending.is_empty()
+    }
+
     /// Whether a batch of this size can be taken for good, now.
     fn admit(&mut self, bytes: usize, log: &Log) -> Result<(), Refusal> {
         let pending_bytes_max = log.options.pending_length();

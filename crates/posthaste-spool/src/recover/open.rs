@@ -129,6 +129,7 @@ pub(crate) fn state(survey: &Survey) -> State {
         holes: holes(survey),
         letters: std::collections::BTreeMap::new(),
         closed: false,
+        ending: false,
         given_up: false,
         moved: false,
         syncs: Vec::new(),
