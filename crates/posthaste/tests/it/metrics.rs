@@ -145,9 +145,14 @@ async fn a_queue_on_disk_counts_its_reasons_too() {
     };
     refused(|reason| matches!(reason, Refusal::StorageFull(_)));
     driven.processor.remove(usize::MAX);
+    // Room comes back, and only then the disk fails.
+    while driven.processor.process_event(conversion(&larkspur(), "v", &Map::new())).is_err() {
+        std::thread::yield_now();
+    }
     disk.fail_always(Operation::Open, std::io::ErrorKind::PermissionDenied);
     disk.fail_always(Operation::Write, std::io::ErrorKind::PermissionDenied);
     refused(|reason| matches!(reason, Refusal::Storage(_)));
+    tokio::time::sleep(Duration::from_secs(1)).await;
 
     let found = read(&snapshotter);
     assert_eq!(found.get("posthaste_events_dead_lettered_total unreadable"), Some(&1.0), "{found:#?}");
