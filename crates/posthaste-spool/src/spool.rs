@@ -73,6 +73,7 @@ impl Spool {
     }
 
     /// Opens a spool on the given filesystem.
+    #[expect(clippy::needless_pass_by_value, reason = "a spool is given its filesystem")]
     pub fn open_with(
         filesystem: Arc<dyn Filesystem>,
         dir: impl AsRef<Path>,
@@ -83,6 +84,7 @@ impl Spool {
 
     /// Opens a spool that writes only when it is told to: for tests that own the time.
     #[cfg(feature = "test-util")]
+    #[expect(clippy::needless_pass_by_value, reason = "a spool is given its filesystem")]
     pub fn open_by_hand(
         filesystem: Arc<dyn Filesystem>,
         dir: impl AsRef<Path>,
@@ -471,12 +473,11 @@ impl Core {
         let until = now().checked_add(within);
         let mut state = self.log.state.lock();
         while !state.ended {
-            let timed_out = match until {
-                Some(until) => self.ended.wait_until(&mut state, until).timed_out(),
-                None => {
-                    self.ended.wait(&mut state);
-                    false
-                }
+            let timed_out = if let Some(until) = until {
+                self.ended.wait_until(&mut state, until).timed_out()
+            } else {
+                self.ended.wait(&mut state);
+                false
             };
             if timed_out && !state.ended {
                 return Err(state.blocked.clone().unwrap_or(WriteError::GivenUp));
@@ -498,12 +499,16 @@ impl Core {
 
     pub(crate) fn give_up(&self) -> Vec<u64> {
         let mut completed = Completed::default();
-        let given_up = {
+        let (given_up, syncs) = {
             let mut state = self.log.state.lock();
             let state = &mut *state;
             (state.closed, state.ending, state.given_up) = (true, true, true);
-            state.pending.give_up(&state.acks, &WriteError::GivenUp, &mut completed)
+            let syncs = std::mem::take(&mut state.syncs);
+            (state.pending.give_up(&state.acks, &WriteError::GivenUp, &mut completed), syncs)
         };
+        for sync in syncs {
+            drop(sync.send(Err(WriteError::GivenUp)));
+        }
         completed.call();
         self.wake(&mut self.log.state.lock());
         given_up
