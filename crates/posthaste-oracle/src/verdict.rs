@@ -37,6 +37,8 @@ pub struct Verdict {
     pub waiting: u64,
     /// Events that were accepted, not said to be stored, and gone with their killed process: as announced.
     pub vanished: u64,
+    /// Of those, the ones whose receipt had failed: nothing was left to keep them for their process's last moment.
+    pub failed_and_gone: u64,
     /// Events that a process was killed with before it answered, and that are nowhere.
     pub unknown: u64,
     /// How often the receiver took an event that it had taken before.
@@ -214,7 +216,10 @@ impl Verdict {
                 self.promised += 1;
                 return (!is_kept).then_some(Fault::LostStored);
             }
-            Told::Accepted | Told::NotStored if was_killed => self.vanished += u64::from(!is_kept),
+            Told::Accepted | Told::NotStored if was_killed => {
+                self.vanished += u64::from(!is_kept);
+                self.failed_and_gone += u64::from(!is_kept && offer.told == Told::NotStored);
+            }
             Told::Accepted | Told::NotStored => {
                 self.promised += 1;
                 return (!is_kept).then_some(Fault::LostAccepted);

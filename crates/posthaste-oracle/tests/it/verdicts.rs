@@ -93,7 +93,7 @@ fn an_accepted_event_lives_as_long_as_its_process() {
     blames([START, claim(1, 7), accept(1, 7), END], Fault::LostAccepted, 7);
     blames([START, claim(1, 7), accept(1, 7)], Fault::LostAccepted, 7);
     let verdict = is_sound([START, claim(1, 7), accept(1, 7), KILL]);
-    assert_eq!((verdict.vanished, verdict.lost(), verdict.promised), (1, 0, 1));
+    assert_eq!((verdict.vanished, verdict.failed_and_gone, verdict.lost(), verdict.promised), (1, 0, 0, 1));
 }
 
 #[test]
@@ -102,7 +102,8 @@ fn a_failed_receipt_takes_nothing_back() {
     blames([START, claim(1, 7), accept(1, 7), failed, END], Fault::LostAccepted, 7);
     is_sound([START, claim(1, 7), accept(1, 7), failed, take(7), END]);
     is_sound([START, claim(1, 7), accept(1, 7), failed, bury(7, Cause::Excused), END]);
-    assert_eq!(is_sound([START, claim(1, 7), accept(1, 7), failed, KILL]).vanished, 1);
+    let verdict = is_sound([START, claim(1, 7), accept(1, 7), failed, KILL]);
+    assert_eq!((verdict.vanished, verdict.failed_and_gone), (1, 1));
 }
 
 #[test]
