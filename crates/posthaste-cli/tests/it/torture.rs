@@ -84,6 +84,12 @@ fn nothing_promised_is_lost_to_kills() {
     keeps_its_promises(500, 5);
 }
 
+/// More events than the spool has room for.
+#[test]
+fn nothing_promised_is_lost_to_kills_of_a_full_spool() {
+    keeps_its_promises(2_000, 5);
+}
+
 /// Takes every segment away, as long as the run goes on. Returns how many.
 fn steal_segments(dir: &Path, is_over: &AtomicBool) -> usize {
     let mut stolen = 0;
