@@ -19,7 +19,7 @@ use std::path::Path;
 use posthaste::{LogEvent, SpoolQueue};
 
 pub(crate) use self::{
-    limits::{DEFAULT_SIZE, commit_bytes_max, request_bytes_max, size},
+    limits::{DEFAULT_SIZE, commit_bytes_max, options, request_bytes_max, size},
     position::Position,
 };
 use crate::exit::{Exit, Failure};

@@ -16,5 +16,6 @@ mod resume;
 mod send;
 mod spool;
 mod stop;
+mod torture;
 mod transport;
 mod validate;
