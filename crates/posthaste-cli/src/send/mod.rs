@@ -103,7 +103,7 @@ pub(crate) fn drain(
     })?;
     let job = Job { spool: Some(dir.to_owned()), ..job };
     let start = start.unwrap_or_else(|| Position::start("", None));
-    let start = Position { given_up: start.given_up || !start.done, ..start };
+    let start = Position { given_up: true, ..start };
     job.run(Source::nothing(&start), start, None)
 }
 

@@ -90,6 +90,15 @@ pub(crate) fn holder(path: &Path, place: &Place) -> io::Result<Option<Holder>> {
     Ok(holders.into_iter().max_by_key(|(rank, _)| *rank).map(|(_, holder)| holder))
 }
 
+/// The file that was being read, of which nothing is as it was: truncated, and perhaps moved aside since.
+pub(crate) fn truncated(path: &Path, place: &Place) -> io::Result<Option<Member>> {
+    let mut members = everything(path)?.into_iter();
+    let is_it = |(is_aside, member): &(bool, Member)| {
+        Some(member.id) == place.file && (!is_aside || is_rotated(path, &member.path))
+    };
+    Ok(members.find(is_it).map(|(_, member)| member))
+}
+
 /// The files that follow the one that was read last, of which this much has been seen, oldest first.
 pub(crate) fn successors(path: &Path, last: &Metadata, seen: &Seen) -> io::Result<Vec<Member>> {
     let id = FileId::of(last);

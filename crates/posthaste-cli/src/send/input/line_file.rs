@@ -39,6 +39,8 @@ pub(crate) struct LineFile {
     file: File,
     /// What stands at `start`, up to [`PRINT_BYTES`] before `at` included.
     buffer: Vec<u8>,
+    /// Bytes of the buffer that are in use.
+    filled: usize,
     start: u64,
     /// The next byte to hand out.
     at: u64,
@@ -50,16 +52,16 @@ pub(crate) struct LineFile {
 impl LineFile {
     /// What follows in a file of which this much has been read.
     pub(crate) fn behind(seen: &Seen, file: File) -> Self {
-        let mut behind = Self { file, buffer: Vec::new(), start: 0, at: 0, limit: 0, searched: 0 };
+        let buffer = vec![0; PRINT_BYTES + PIECE_BYTES];
+        let mut behind = Self { file, buffer, filled: 0, start: 0, at: 0, limit: 0, searched: 0 };
         behind.go_back_to(seen);
         behind
     }
 
     /// Reads again from behind what has been dealt with.
     pub(crate) fn go_back_to(&mut self, seen: &Seen) {
-        self.buffer = seen.near().to_vec();
         (self.at, self.limit, self.searched) = (seen.bytes(), seen.bytes(), seen.bytes());
-        self.start = self.at - self.buffer.len() as u64;
+        self.keep_only(seen.near());
     }
 
     pub(crate) fn metadata(&self) -> io::Result<Metadata> {
@@ -118,37 +120,44 @@ impl LineFile {
     /// Reads on at `at`, and sees to it that what stands before is what was read.
     fn read_piece(&mut self) -> io::Result<()> {
         let before = self.before().to_vec();
-        let start = self.at - before.len() as u64;
-        self.buffer.resize(before.len() + PIECE_BYTES, 0);
-        let read = fill_from(&self.file, start, &mut self.buffer)?;
-        self.buffer.truncate(read);
-        self.start = start;
-        if self.buffer.starts_with(&before) {
+        self.start = self.at - before.len() as u64;
+        self.filled = fill_from(&self.file, self.start, &mut self.buffer)?;
+        if self.held().starts_with(&before) {
             return Ok(());
         }
         // For whoever tries again: what was read, not what is there now.
-        self.buffer = before;
+        self.keep_only(&before);
         Err(io::Error::new(io::ErrorKind::InvalidData, Changed))
+    }
+
+    /// Holds these bytes, which stand before `at`, and nothing else.
+    fn keep_only(&mut self, before: &[u8]) {
+        self.start = self.at - before.len() as u64;
+        self.filled = before.len();
+        self.buffer.iter_mut().zip(before).for_each(|(to, from)| *to = *from);
+    }
+
+    fn held(&self) -> &[u8] {
+        self.buffer.get(..self.filled).unwrap_or_default()
     }
 
     /// The last bytes that were handed out.
     fn before(&self) -> &[u8] {
-        let handed_out = self.buffer.get(..self.offset(self.at)).unwrap_or_default();
+        let handed_out = self.held().get(..self.offset(self.at)).unwrap_or_default();
         handed_out.get(handed_out.len().saturating_sub(PRINT_BYTES)..).unwrap_or_default()
     }
 
     fn unread(&self) -> &[u8] {
-        self.buffer.get(self.offset(self.at)..).unwrap_or_default()
+        self.held().get(self.offset(self.at)..).unwrap_or_default()
     }
 
     fn end(&self) -> u64 {
-        self.start + self.buffer.len() as u64
+        self.start + self.filled as u64
     }
 
     /// Where in the buffer a byte of the file stands.
     fn offset(&self, at: u64) -> usize {
-        usize::try_from(at.saturating_sub(self.start))
-            .map_or(self.buffer.len(), |at| at.min(self.buffer.len()))
+        usize::try_from(at.saturating_sub(self.start)).map_or(self.filled, |at| at.min(self.filled))
     }
 }
 
@@ -161,7 +170,7 @@ impl BufRead for LineFile {
             }
         }
         let (from, to) = (self.offset(self.at), self.offset(self.limit));
-        Ok(self.buffer.get(from..to).unwrap_or_default())
+        Ok(self.held().get(from..to).unwrap_or_default())
     }
 
     fn consume(&mut self, amount: usize) {
@@ -289,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_file_cut_off_between_looking_and_reading_is_noticed() {
-        let mut log = Log::new(&[vec![b'x'; PIECE_BYTES + 9], b"\n".to_vec()].concat());
+        let mut log = Log::new(&[vec![b'x'; 2 * PIECE_BYTES], b"\n".to_vec()].concat());
         assert!(log.file.extend().unwrap());
         log.writer.set_len(5).unwrap();
         assert!(is_changed(&log.file.read_to_end(&mut Vec::new()).unwrap_err()));

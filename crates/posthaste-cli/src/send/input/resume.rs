@@ -144,10 +144,7 @@ impl TakeUp<'_> {
         let holder = family::holder(start.path, &self.stored.place).map_err(|error| start.wrong(error))?;
         let is_lost = holder.as_ref().is_none_or(|holder| self.may_be_another(holder));
         match holder {
-            _ if is_lost && start.args.follow && self.stored.input == fresh.input => {
-                let note = self.not_found();
-                start.fresh(queue, fresh, Some(note))
-            }
+            _ if is_lost && start.args.follow && self.stored.input == fresh.input => self.lost(queue, fresh),
             Some(holder) if start.args.follow || holder.member.path == start.path => {
                 let note = Some(self.note(&holder));
                 let project = fresh.project.or(self.stored.project);
@@ -160,6 +157,18 @@ impl TakeUp<'_> {
                 let why = format!("{} does not begin with what was read", start.path.display());
                 self.fresh_or(queue, fresh, &why)
             }
+        }
+    }
+
+    /// The log goes on, though nobody knows where.
+    fn lost(self, queue: SpoolQueue<LogEvent>, fresh: Position) -> Result<Source, Failure> {
+        let start = self.start;
+        let truncated =
+            family::truncated(start.path, &self.stored.place).map_err(|error| start.wrong(error))?;
+        let note = Some(self.not_found(truncated.as_ref()));
+        match truncated {
+            Some(member) => start.behind(Some(Holder { member, seen: Seen::default() }), queue, fresh, note),
+            None => start.fresh(queue, fresh, note),
         }
     }
 
@@ -217,19 +226,19 @@ impl TakeUp<'_> {
         bytes == 0 && file.is_some_and(|file| file != holder.member.id)
     }
 
-    fn not_found(&self) -> String {
-        let line = grouped(self.stored.lines);
-        let at_path = Member::open(self.start.path).ok().flatten();
-        let is_same_file = at_path.is_some_and(|member| Some(member.id) == self.stored.place.file);
-        let (what, old) = if is_same_file {
-            ("was truncated or written anew", "before that")
-        } else {
-            ("was rotated, and the old file is not found", "to the old file")
-        };
-        format!(
-            "{} {what}: lines that were added {old} after line {line} are not sent. Reading the file from its first line",
-            self.start.path.display()
-        )
+    fn not_found(&self, truncated: Option<&Member>) -> String {
+        let (path, line) = (self.start.path.display(), grouped(self.stored.lines));
+        match truncated {
+            Some(member) => format!(
+                "{} was truncated or written anew: reading it from its first line. Lines that were added behind line {line} \
+                 and cut off before they could be read are not sent",
+                member.path.display()
+            ),
+            None => format!(
+                "{path} was rotated, and the old file is not found: lines that were added to the old file after line {line} \
+                 are not sent. Reading {path} from its first line"
+            ),
+        }
     }
 
     fn note(&self, holder: &Holder) -> String {

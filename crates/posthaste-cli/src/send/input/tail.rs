@@ -221,7 +221,12 @@ impl Tail {
             let note = format!("{path} was truncated; reading its copy {copy} to the end first");
             return Ok(self.begin(holder, number, note));
         }
-        let Some(member) = Member::open(&self.path)? else { return Ok(Step::Wait) };
+        let truncated = family::truncated(&self.path, &self.place())?;
+        let Some(member) = truncated.map_or_else(|| Member::open(&self.path), |member| Ok(Some(member)))?
+        else {
+            return Ok(Step::Wait);
+        };
+        let path = member.path.display();
         let note = format!(
             "{path} was truncated or written anew: reading it from its first line. Lines that were added behind line {} \
              and cut off before they could be read are not sent",
@@ -294,3 +299,7 @@ impl Quiet {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "tail_tests.rs"]
+mod tests;
