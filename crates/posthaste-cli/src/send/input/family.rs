@@ -74,7 +74,7 @@ impl<'a> Age<'a> {
 }
 
 /// The file that has this place: the one at the path, or else one that was moved aside. Where several have it, the one that
-/// was being read; of copies the longest.
+/// was being read, unless it is now what an editor has left as a backup; of copies the longest.
 pub(crate) fn holder(path: &Path, place: &Place) -> io::Result<Option<Holder>> {
     let mut holders = Vec::new();
     for (is_aside, member) in everything(path)? {
@@ -84,7 +84,9 @@ pub(crate) fn holder(path: &Path, place: &Place) -> io::Result<Option<Holder>> {
             continue;
         }
         if let Some(seen) = Seen::before(place, &member.file)? {
-            holders.push(((is_same, !is_aside, member.length), Holder { member, seen }));
+            let is_of_the_log = !is_aside || is_rotated(path, &member.path);
+            let rank = (is_same && is_of_the_log, !is_aside, member.length);
+            holders.push((rank, Holder { member, seen }));
         }
     }
     Ok(holders.into_iter().max_by_key(|(rank, _)| *rank).map(|(_, holder)| holder))
@@ -223,6 +225,8 @@ mod tests {
         assert_eq!(found(&place("a\n", id("log.2"))), "log.2");
         assert_eq!(found(&place("", id("log.2"))), "log.2");
         assert_eq!(found(&place("a\n", None)), "log");
+        fs::rename(path.with_file_name("log.2"), path.with_file_name("log.bak")).unwrap();
+        assert_eq!(found(&place("a\n", id("log.bak"))), "log");
         fs::remove_file(&path).unwrap();
         assert_eq!(found(&place("a\n", None)), "log.1");
         assert!(holder(&path, &place("", None)).unwrap().is_none(), "nothing was read of neither");

@@ -95,10 +95,11 @@ impl Start<'_> {
         let found = Member::open(self.path).map_err(|error| self.wrong(error))?;
         let holder = found.map(|member| Holder { member, seen: Seen::default() });
         let waiting = format!("waiting for {} to appear", self.path.display());
-        let note = if holder.is_some() {
-            note
-        } else {
-            Some(note.map_or(waiting.clone(), |note| format!("{note}; {waiting}")))
+        let note = match (&holder, note) {
+            (Some(_), note) => note,
+            (None, _) if !self.args.follow => return Err(self.wrong(io::ErrorKind::NotFound.into())),
+            (None, None) => Some(waiting),
+            (None, Some(note)) => Some(format!("{note}; {waiting}")),
         };
         self.behind(holder, queue, start, note)
     }
