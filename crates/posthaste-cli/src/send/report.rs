@@ -21,6 +21,9 @@ pub(crate) struct Report {
     event_lines: u64,
     batch_lines: u64,
     pub(crate) rejected: u64,
+    /// The last line, which has no end and was left for the next run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfinished_line: Option<u64>,
     /// Events of event lines; with a spool, only the total is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<Books>,
@@ -64,8 +67,9 @@ pub(crate) struct Stopped {
 
 /// What was read by this run.
 struct Read {
-    lines_before: u64,
     lines: u64,
+    /// The first line that was not read, of its file.
+    next_line: u64,
     event_lines: u64,
     batch_lines: u64,
     rejected: u64,
@@ -76,8 +80,8 @@ impl Read {
     fn new(job: &Job<'_>) -> Self {
         match &*job.pipeline {
             Pipeline::Memory(_) => Self {
-                lines_before: 0,
                 lines: job.progress.lines.load(Relaxed),
+                next_line: job.progress.lines.load(Relaxed) + 1,
                 event_lines: job.progress.event_lines.load(Relaxed),
                 batch_lines: job.progress.batch_lines.load(Relaxed),
                 rejected: job.progress.rejected.load(Relaxed),
@@ -85,8 +89,8 @@ impl Read {
             Pipeline::Spool(spooled) => {
                 let (began, stored) = (spooled.began(), spooled.stored());
                 Self {
-                    lines_before: began.lines,
-                    lines: stored.lines - began.lines,
+                    lines: stored.lines_in_all() - began.lines_in_all(),
+                    next_line: stored.lines + 1,
                     event_lines: stored.event_lines - began.event_lines,
                     batch_lines: stored.batch_lines - began.batch_lines,
                     rejected: stored.rejected - began.rejected,
@@ -111,7 +115,13 @@ impl Report {
             events: events.map(|ledger| Books::new(ledger, None)),
             batches: batches.map(|ledger| Books::new(ledger, None)),
             attributes_left_out: LeftOut { unknown: dropped.unknown, invalid: dropped.invalid },
-            stopped: Stopped::new(ended, read.lines_before + read.lines + 1),
+            unfinished_line: match ended.reading {
+                Some(End::Unfinished(line)) => Some(line),
+                _ => None,
+            },
+            // Who follows a log is stopped in no other way.
+            stopped: Stopped::new(ended, read.next_line)
+                .filter(|stopped| !(job.follows && stopped.is_asked_for())),
             seconds: took.as_secs_f64(),
         }
     }
@@ -129,7 +139,7 @@ impl Report {
 impl Stopped {
     fn new(ended: &Ended, line: u64) -> Option<Self> {
         let (reason, error) = match (&ended.reading, ended.cut_off) {
-            (Some(End::Input), _) => return None,
+            (Some(End::Input | End::Unfinished(_)), _) => return None,
             (Some(End::NoDatafile), _) => ("no_datafile", None),
             (Some(End::Unreadable(error)), _) => ("unreadable", Some(error.to_string())),
             (Some(End::NotKept), _) => ("not_kept", None),
@@ -138,6 +148,11 @@ impl Stopped {
             (Some(End::Stopped) | None, _) => ("signal", None),
         };
         Some(Self { line, reason, error })
+    }
+
+    /// Nothing went wrong.
+    fn is_asked_for(&self) -> bool {
+        matches!(self.reason, "signal" | "max_time")
     }
 }
 

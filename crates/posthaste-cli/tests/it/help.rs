@@ -20,9 +20,16 @@ fn every_command_teaches_with_examples() {
         help.ended(0);
         assert!(help.stdout.contains("Examples:") && help.stdout.contains(example), "{}", help.stdout);
     }
-    for option in
-        ["--spool", "--rejects", "--dead-letters", "--leftover", "--max-time", "--drain", "--strict"]
-    {
+    for option in [
+        "--spool",
+        "--follow",
+        "--rejects",
+        "--dead-letters",
+        "--leftover",
+        "--max-time",
+        "--drain",
+        "--strict",
+    ] {
         assert!(run(&["send", "--help"]).stdout.contains(option), "{option}");
     }
 }
@@ -59,6 +66,9 @@ fn wrong_usage_exits_with_2() {
         &["send", "--spool", "dir"],
         &["send", "--spool", "dir", "--spool-size", "10 bushels", "file"],
         &["send", "--spool-size", "1GiB", "file"],
+        &["send", "--follow", "file"],
+        &["send", "--follow", "--spool", "dir"],
+        &["send", "--follow", "--spool", "dir", "-"],
         &["spool"],
         &["spool", "dead", "dir", "--purge"],
         &["send", "--rejects", "same", "--leftover", "./same"],

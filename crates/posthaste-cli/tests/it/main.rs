@@ -10,6 +10,7 @@ mod support;
 
 mod collect;
 mod demo;
+mod follow;
 mod help;
 mod reject;
 mod resume;

@@ -72,6 +72,14 @@ impl Pipeline {
         }
     }
 
+    /// Tells that no line follows for now: what there is is stored, and sent without waiting for more.
+    pub(crate) fn pause(&self, position: Position) -> Result<(), NotTaken> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Spool(spooled) => spooled.pause(position),
+        }
+    }
+
     /// Tells that no line follows, and waits until every one is as safe as it will be.
     pub(crate) fn reading_done(&self, position: Position) -> Result<(), NotTaken> {
         match self {

@@ -172,6 +172,13 @@ impl Spooled {
         self.confirm(&mut chunk)
     }
 
+    pub(crate) fn pause(&self, position: Position) -> Result<(), NotTaken> {
+        self.reading_done(position)?;
+        // Nobody waits for this: it only says that no batch has to fill.
+        drop(self.dispatcher.flush(Duration::ZERO));
+        Ok(())
+    }
+
     fn store(&self, chunk: &mut Chunk, mut position: Position) -> Result<(), NotTaken> {
         self.confirm(chunk)?;
         position.events = self.stored().events + chunk.events;
