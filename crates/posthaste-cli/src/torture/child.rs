@@ -71,8 +71,7 @@ pub(crate) struct ChildArgs {
 }
 
 pub(crate) fn run(args: &ChildArgs) -> Result<Exit, Failure> {
-    let queue = SpoolQueue::open(&args.dir, spool::options(SPOOL_BYTES))
-        .map_err(|source| Failure::Spool { dir: args.dir.clone(), source })?;
+    let queue = SpoolQueue::open(&args.dir, spool::options(SPOOL_BYTES))?;
     let processor = processor(args, queue)?;
     let recovered = processor.ledger().accepted;
     let child = Child {

@@ -102,7 +102,7 @@ fn report(observed: &Observed, said: &Value) -> Option<String> {
         return Some(problem.unwrap_or_else(|| observed.said.clone()));
     }
     let number = |name: &str| said.get(name).and_then(Value::as_u64).unwrap_or_default();
-    ["damaged_records", "unreadable_segments", "damaged_files"]
+    ["lost", "unreadable", "damaged_files"]
         .into_iter()
         .find(|name| number(name) > 0)
         .map(|name| format!("{name} {}", number(name)))
