@@ -19,7 +19,7 @@ The input has one JSON object on each line. An event is named by the keys of the
 
 with, if wanted, "attributes": {…}, "timestamp": milliseconds or an RFC 3339 time (default: now), and "uuid" (default: a new one). Give both, and a line that is sent twice counts once. A line with "visitors" is a whole Event API batch, sent as it is, byte for byte; it needs no datafile. A line of a --dead-letters file is sent again.
 
-A bad line is reported and, with --rejects, kept; it does not stop the others. The exit code is 0 only if everything was delivered."#;
+A bad line is reported and, with --rejects, kept; it does not stop the others. The exit code is 0 only if everything was delivered, and nothing that a --spool had stored is lost."#;
 
 /// Send events and batches, and account for every one
 #[derive(Debug, clap::Args)]

@@ -207,7 +207,7 @@ impl Job<'_> {
                 self.output.tell_aside(format_args!("next time, {advice}"));
             }
         }
-        if let (Some(dir), true) = (&self.spool, report.total.dead_lettered > 0) {
+        if let (Some(dir), true) = (&self.spool, report.total.letters > 0) {
             let dir = dir.display();
             self.output.tell_aside(format_args!("`posthaste spool dead {dir}` lists the dead letters"));
         }
