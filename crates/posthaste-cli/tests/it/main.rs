@@ -10,11 +10,13 @@ mod support;
 
 mod collect;
 mod demo;
+mod follow;
 mod help;
 mod reject;
 mod resume;
 mod send;
 mod spool;
 mod stop;
+mod torture;
 mod transport;
 mod validate;

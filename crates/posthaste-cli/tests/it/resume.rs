@@ -225,7 +225,7 @@ fn a_finished_input_sends_nothing_again_and_what_was_added_to_it() {
     let ran = send(&spool, &collector.url, &[&input]);
     let report = ran.ended(1).json();
     assert_eq!((&report["event_lines"], &report["total"]["delivered"]), (&1.into(), &1.into()));
-    assert!(ran.stderr.contains("line 7: not JSON"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("line 6: not JSON"), "{}", ran.stderr);
 
     let ledger = collector.get("/ledger");
     assert_eq!((&ledger["events"], &ledger["good"]), (&3.into(), &3.into()), "each once: {ledger}");

@@ -58,6 +58,11 @@ impl Receipt {
         }
     }
 
+    /// The same, for some time (real time). `None`: it takes longer, and may be asked again.
+    pub fn wait_within(&mut self, within: Duration) -> Option<Result<(), Refusal>> {
+        block_on_within(self, within)
+    }
+
     /// Nobody needs to know when the item is safe.
     pub fn forget(self) {}
 }

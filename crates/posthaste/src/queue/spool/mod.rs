@@ -112,6 +112,11 @@ impl<T: SpoolItem> SpoolQueue<T> {
         &self.0.spool
     }
 
+    /// Records that the disk would not hand out so far: they are in the queue, and tried again.
+    pub fn unreadable(&self) -> u64 {
+        self.0.work.lock().again.iter().map(|range| range.end - range.start).sum()
+    }
+
     /// Stores these items and the metadata in one commit: all of it is there after a crash, or nothing. The items are in the
     /// queue, and accepted in the ledger of its pipeline, once they are stored: the receipt says so. One that fails leaves
     /// them with the caller. For a single producer, which waits for each receipt before it goes on: then the metadata

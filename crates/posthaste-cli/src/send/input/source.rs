@@ -2,18 +2,14 @@
 
 use std::{
     fs::File,
-    io::{self, BufReader},
+    io::{self, BufRead, BufReader},
     path::Path,
 };
 
 use posthaste::{LogEvent, ProjectConfig, SpoolQueue};
 
-use super::{
-    Input, SendArgs,
-    resume::{self, Resumed},
-    tracked::Tracked,
-};
-use crate::{exit::Failure, spool::Position};
+use super::{Input, Stream, resume};
+use crate::{exit::Failure, lines::LineReader, send::SendArgs, spool::Position};
 
 /// Few system calls for a fast reader, little memory for all others.
 const READ_BYTES: usize = 256 * 1_024;
@@ -26,26 +22,31 @@ pub(crate) struct Source {
     pub(crate) start: Position,
     /// With `--spool`.
     pub(crate) queue: Option<SpoolQueue<LogEvent>>,
+    /// What people want to know of where it is taken up.
     pub(crate) note: Option<String>,
 }
 
 impl Source {
     pub(crate) fn open(args: &SendArgs, config: Option<&ProjectConfig>) -> Result<Self, Failure> {
         let Some(dir) = &args.spool else {
-            let (input, length) = open(args.input())?;
+            let (stream, length) = open(args.input())?;
+            let input = Input::Stream(Stream::new(LineReader::new(stream, args.max_line_bytes)));
             return Ok(Self { input, length, start: Position::start("-", config), queue: None, note: None });
         };
-        let Resumed { queue, input, start, note } = resume::resume(args, dir, config)?;
-        let length = args.input().and_then(|path| path.metadata().ok()).map(|metadata| metadata.len());
-        Ok(Self { input, length, start, queue: Some(queue), note })
+        resume::resume(args, dir, config)
+    }
+
+    /// No lines, behind those that have been read.
+    pub(crate) fn nothing(start: &Position) -> Input {
+        let nothing: Box<dyn BufRead + Send> = Box::new(io::empty());
+        Input::Stream(Stream::new(LineReader::after(start.lines, nothing, 1)))
     }
 }
 
 /// The input, and its length where it has one.
-pub(crate) fn open(path: Option<&Path>) -> Result<(Input, Option<u64>), Failure> {
+fn open(path: Option<&Path>) -> Result<(Box<dyn BufRead + Send>, Option<u64>), Failure> {
     let Some(path) = path else {
-        let stdin = BufReader::with_capacity(READ_BYTES, io::stdin());
-        return Ok((Tracked::new(Box::new(stdin)), None));
+        return Ok((Box::new(BufReader::with_capacity(READ_BYTES, io::stdin())), None));
     };
     let wrong = |source| Failure::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(wrong)?;
@@ -54,5 +55,5 @@ pub(crate) fn open(path: Option<&Path>) -> Result<(Input, Option<u64>), Failure>
         return Err(wrong(io::ErrorKind::IsADirectory.into()));
     }
     let length = metadata.is_file().then_some(metadata.len());
-    Ok((Tracked::new(Box::new(BufReader::with_capacity(READ_BYTES, file))), length))
+    Ok((Box::new(BufReader::with_capacity(READ_BYTES, file)), length))
 }
