@@ -157,7 +157,9 @@ impl DeadLetters {
     /// Settles the records that have their letters already. Letters that the cursor knew of have been dealt with.
     pub(crate) fn settle_known(&self, opened: &Opened) {
         let Some(core) = self.opened() else { return };
-        let mut from = opened.survey.cursor.as_ref().map_or(0, |cursor| cursor.letters);
+        // Without a cursor nobody knows whether the letters are about these records, so everything comes again.
+        let cursor = opened.survey.cursor.as_ref().filter(|_| opened.survey.disbelief.is_none());
+        let Some(mut from) = cursor.map(|cursor| cursor.letters) else { return };
         while let Ok(read) = core.read(from, usize::MAX, READ_BYTES)
             && !read.records.is_empty()
         {
@@ -175,7 +177,7 @@ impl DeadLetters {
 
     pub(crate) fn close(&self, within: std::time::Duration) -> Result<(), WriteError> {
         let Some(core) = self.opened() else { return Ok(()) };
-        core.refuse();
+        core.end();
         core.wait_ended(within)
     }
 

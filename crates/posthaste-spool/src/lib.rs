@@ -95,7 +95,8 @@
 //! if there is some.
 //!
 //! The cursor file is three slots of 8,192 bytes. The first two are written in turn (by the generation's parity) and synced;
-//! the third is written over after each commit and never synced, for those who look and for a killed process's successor.
+//! the third is written over after each commit and after each of the others, and synced only once by each owner, before
+//! anything else: for those who look, for a killed process's successor, and should one of the others be damaged.
 //! The sound slot of the highest generation counts.
 //!
 //! | offset | bytes | cursor slot |

@@ -48,6 +48,7 @@ pub(crate) enum Role {
 
 /// What is known of the records.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing, and all of them are true at times")]
 pub(crate) struct State {
     /// Oldest first; the last one is being written, or was.
     pub(crate) segments: VecDeque<Segment>,
@@ -75,6 +76,8 @@ pub(crate) struct State {
     pub(crate) letters: std::collections::BTreeMap<u64, u64>,
     /// Nothing more is taken.
     pub(crate) closed: bool,
+    /// Whoever writes is to end once everything is written.
+    pub(crate) ending: bool,
     /// Nobody waits any longer for what has not been stored.
     pub(crate) given_up: bool,
     /// The path leads to another folder than the one that is open.
@@ -108,11 +111,13 @@ pub(crate) struct Segment {
     pub(crate) is_suspect: bool,
     /// Records in it were lost: it is moved aside rather than reused.
     pub(crate) is_damaged: bool,
+    /// A sync of what was written without one failed: nobody can promise any more that it survives a power cut.
+    pub(crate) is_unsyncable: bool,
 }
 
 impl Segment {
     pub(crate) fn new(number: u64, first: u64, bytes: u64) -> Self {
-        Self { number, first, bytes, is_suspect: false, is_damaged: false }
+        Self { number, first, bytes, is_suspect: false, is_damaged: false, is_unsyncable: false }
     }
 
     pub(crate) fn name(&self) -> String {
@@ -237,7 +242,9 @@ impl Log {
         if new > 0 {
             state.counters.damaged_places += places as u64;
             let segment = state.segments.iter_mut().find(|known| known.number == segment);
-            segment.into_iter().for_each(|segment| segment.is_damaged = true);
+            if let Some(segment) = segment {
+                segment.is_damaged = true;
+            }
             drop(state);
             // Those who only look say it in their own words.
             if self.role == Role::Observer {
@@ -315,11 +322,6 @@ impl State {
         };
         let index = (0..last).find(is_settled)?;
         (index == 0 || self.holes.len() < HOLES_MAX).then_some(index)
-    }
-
-    /// Whether everything that was ever written is settled, and there is something to be gained by starting over.
-    pub(crate) fn is_all_settled(&self) -> bool {
-        self.pending.is_empty() && self.acks.low() >= self.stored
     }
 
     /// Takes a segment out of use. A record of it is remembered for as long as older segments stay: the range around it

@@ -29,6 +29,8 @@ use crate::{
 
 /// How long a dropped spool waits for its last write, unless it has been closed before.
 const DROP_WAIT: Duration = Duration::from_secs(5);
+/// The same, where nobody waits for the disk any longer: the thread may be about to end all the same.
+const GIVEN_UP_WAIT: Duration = Duration::from_millis(250);
 /// How long the thread sleeps at most while others write for it.
 const LED_SLEEP: Duration = Duration::from_millis(1);
 
@@ -71,6 +73,7 @@ impl Spool {
     }
 
     /// Opens a spool on the given filesystem.
+    #[expect(clippy::needless_pass_by_value, reason = "a spool is given its filesystem")]
     pub fn open_with(
         filesystem: Arc<dyn Filesystem>,
         dir: impl AsRef<Path>,
@@ -81,6 +84,7 @@ impl Spool {
 
     /// Opens a spool that writes only when it is told to: for tests that own the time.
     #[cfg(feature = "test-util")]
+    #[expect(clippy::needless_pass_by_value, reason = "a spool is given its filesystem")]
     pub fn open_by_hand(
         filesystem: Arc<dyn Filesystem>,
         dir: impl AsRef<Path>,
@@ -255,7 +259,7 @@ impl Spool {
     /// An error says that not everything was written by then: [`give_up`](Self::give_up) says what was not.
     pub fn close(&self, within: Duration) -> Result<(), WriteError> {
         let until = self.core.now().saturating_add(within);
-        self.refuse();
+        self.core.end();
         // Letters first: their records are settled once they are stored.
         let letters = self.dead.close(within);
         self.core.wait_ended(until.saturating_sub(self.core.now()))?;
@@ -281,7 +285,8 @@ impl Drop for Spool {
             let state = self.core.log.state.lock();
             state.given_up && !state.ended
         };
-        if !is_given_up && let Err(error) = self.close(DROP_WAIT) {
+        let within = if is_given_up { GIVEN_UP_WAIT } else { DROP_WAIT };
+        if let Err(error) = self.close(within) {
             tracing::warn!(dir = %self.core.log.dir.display(), %error, "could not write everything at the end");
         }
     }
@@ -359,8 +364,7 @@ impl Core {
     }
 
     fn is_finished(&self) -> bool {
-        let state = self.log.state.lock();
-        state.closed && state.pending.is_empty()
+        self.log.state.lock().is_finished()
     }
 
     fn finish(&self) {
@@ -372,7 +376,7 @@ impl Core {
     fn sleep(&self, wait: Duration) {
         let mut state = self.log.state.lock();
         let has_work = state.work_since_turn;
-        if has_work || wait.is_zero() || (state.closed && state.pending.is_empty()) {
+        if has_work || wait.is_zero() || state.is_finished() {
             return;
         }
         state.idle = true;
@@ -444,8 +448,13 @@ impl Core {
     }
 
     pub(crate) fn refuse(&self) {
+        self.log.state.lock().closed = true;
+    }
+
+    /// Refuses, and ends the thread once everything is written.
+    pub(crate) fn end(&self) {
         let mut state = self.log.state.lock();
-        state.closed = true;
+        (state.closed, state.ending) = (true, true);
         self.wake(&mut state);
     }
 
@@ -464,12 +473,11 @@ impl Core {
         let until = now().checked_add(within);
         let mut state = self.log.state.lock();
         while !state.ended {
-            let timed_out = match until {
-                Some(until) => self.ended.wait_until(&mut state, until).timed_out(),
-                None => {
-                    self.ended.wait(&mut state);
-                    false
-                }
+            let timed_out = if let Some(until) = until {
+                self.ended.wait_until(&mut state, until).timed_out()
+            } else {
+                self.ended.wait(&mut state);
+                false
             };
             if timed_out && !state.ended {
                 return Err(state.blocked.clone().unwrap_or(WriteError::GivenUp));
@@ -491,12 +499,16 @@ impl Core {
 
     pub(crate) fn give_up(&self) -> Vec<u64> {
         let mut completed = Completed::default();
-        let given_up = {
+        let (given_up, syncs) = {
             let mut state = self.log.state.lock();
             let state = &mut *state;
-            (state.closed, state.given_up) = (true, true);
-            state.pending.give_up(&state.acks, &WriteError::GivenUp, &mut completed)
+            (state.closed, state.ending, state.given_up) = (true, true, true);
+            let syncs = std::mem::take(&mut state.syncs);
+            (state.pending.give_up(&state.acks, &WriteError::GivenUp, &mut completed), syncs)
         };
+        for sync in syncs {
+            drop(sync.send(Err(WriteError::GivenUp)));
+        }
         completed.call();
         self.wake(&mut self.log.state.lock());
         given_up
@@ -523,6 +535,11 @@ impl Lead for Core {
 }
 
 impl State {
+    /// Whether the thread has nothing left to do.
+    fn is_finished(&self) -> bool {
+        self.ending && self.pending.is_empty()
+    }
+
     /// Whether a batch of this size can be taken for good, now.
     fn admit(&mut self, bytes: usize, log: &Log) -> Result<(), Refusal> {
         let pending_bytes_max = log.options.pending_length();

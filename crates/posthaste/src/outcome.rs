@@ -190,6 +190,8 @@ pub(crate) struct Counters {
     refused: AtomicU64,
     /// What became of accepted events. Together under one lock, so that a snapshot never sees half of a change.
     ended: Mutex<Ended>,
+    /// What queues buried on threads of their own, for the delivery thread to publish.
+    unpublished: Mutex<Vec<(u64, DeadReason)>>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -223,6 +225,18 @@ impl Counters {
     pub(crate) fn bury(&self, events: usize, reason: DeadReason) {
         self.ended.lock().dead_lettered += events as u64;
         ::metrics::counter!(metrics::DEAD_LETTERED, "reason" => reason.name()).increment(events as u64);
+    }
+
+    /// The same on a queue's own thread; [`publish`](Self::publish) makes a metric of it.
+    pub(crate) fn bury_elsewhere(&self, events: usize, reason: DeadReason) {
+        self.ended.lock().dead_lettered += events as u64;
+        self.unpublished.lock().push((events as u64, reason));
+    }
+
+    pub(crate) fn publish(&self) {
+        for (events, reason) in std::mem::take(&mut *self.unpublished.lock()) {
+            ::metrics::counter!(metrics::DEAD_LETTERED, "reason" => reason.name()).increment(events);
+        }
     }
 
     /// An item that an earlier process left, counted as one event so far, has been looked at.

@@ -1,7 +1,7 @@
 //! The cursor file: how far the spool is settled, how far it is known to be on disk, and the caller's metadata.
 //!
 //! ```text
-//! slot 0 and 1: written in turn, each synced          slot 2: written over after each commit, never synced
+//! slot 0 and 1: written in turn, each synced          slot 2: written over after each commit
 //! ```
 //!
 //! The sound slot of the highest generation counts. Everything that a slot says was true when it was written, and stays

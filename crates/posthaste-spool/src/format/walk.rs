@@ -17,7 +17,9 @@ use crate::filesystem::SpoolFile;
 /// What is read at once.
 const CHUNK_BYTES: usize = 256 << 10;
 /// What is given up where a read fails.
-const PAGE_BYTES: u64 = 4_096;
+const PAGE_BYTES: usize = 4_096;
+/// The same, as a distance in a file.
+const PAGE_LENGTH: u64 = PAGE_BYTES as u64;
 
 /// What the walk meets.
 #[derive(Debug)]
@@ -45,6 +47,9 @@ pub(crate) struct Gap {
     pub(crate) pieces: Vec<Range<u64>>,
     /// Some of it could not be read: another try may find it sound.
     pub(crate) is_unreadable: bool,
+    /// Bytes behind the last frame without a sound head among them: what a segment held before it was used again, or the
+    /// beginning of a write that was cut off.
+    pub(crate) is_scrap: bool,
     /// Where the next sound frame is, or the end.
     pub(crate) offset: u64,
 }
@@ -74,6 +79,8 @@ pub(crate) struct Walker {
     kind: End,
     pieces: Vec<Range<u64>>,
     is_unreadable: bool,
+    /// Among the pieces is a sound head.
+    has_head: bool,
 }
 
 impl Walker {
@@ -96,12 +103,18 @@ impl Walker {
             kind,
             pieces: Vec::new(),
             is_unreadable: false,
+            has_head: false,
         })
     }
 
     /// The next record that should be met.
     pub(crate) fn expected(&self) -> u64 {
         self.expected
+    }
+
+    /// Whether it may go on where it is: having looked for something sound up to the end, it is past what came since.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.offset + HEAD_LENGTH > self.end
     }
 
     /// More has been written since.
@@ -137,7 +150,10 @@ impl Walker {
             let range = self.offset..self.offset + head.size();
             let payload = self.window.get(&*self.file, self.offset + HEAD_LENGTH, head.length as usize);
             match payload.filter(|payload| head.payload_is_sound(payload)) {
-                None => self.damage(range),
+                None => {
+                    self.has_head = true;
+                    self.damage(range);
+                }
                 Some(_) if !self.pieces.is_empty() => return Some(self.gap(head.sequence)),
                 Some(payload) => {
                     let payload = Bytes::copy_from_slice(payload);
@@ -166,7 +182,8 @@ impl Walker {
         self.expected = missing.end;
         let pieces = std::mem::take(&mut self.pieces);
         let is_unreadable = std::mem::take(&mut self.is_unreadable);
-        Item::Gap(Gap { missing, pieces, is_unreadable, offset: self.offset })
+        self.has_head = false;
+        Item::Gap(Gap { missing, pieces, is_unreadable, is_scrap: false, offset: self.offset })
     }
 
     fn at_end(&mut self) -> Option<Item> {
@@ -176,7 +193,14 @@ impl Walker {
             End::Open => {
                 self.bound = self.expected;
                 let is_meant = self.is_unreadable || self.has_bytes();
-                (is_meant && !self.pieces.is_empty()).then(|| self.gap(self.expected))
+                if !is_meant || self.pieces.is_empty() {
+                    return None;
+                }
+                let is_scrap = !self.has_head && !self.is_unreadable;
+                match self.gap(self.expected) {
+                    Item::Gap(gap) => Some(Item::Gap(Gap { is_scrap, ..gap })),
+                    frame @ Item::Frame(_) => Some(frame),
+                }
             }
         }
     }
@@ -184,22 +208,22 @@ impl Walker {
     /// Whether any piece holds something else than zeros.
     fn has_bytes(&mut self) -> bool {
         let pieces = self.pieces.clone();
-        pieces
-            .into_iter()
-            .flat_map(|piece| piece.step_by(PAGE_BYTES as usize).map(move |at| (at, piece_end(at))))
-            .any(|(at, bytes)| {
-                let page = self.window.get(&*self.file, at, bytes.min(self.end.saturating_sub(at)) as usize);
-                page.is_some_and(|page| page.iter().any(|byte| *byte != 0))
-            })
+        let pages = pieces.into_iter().flat_map(|piece| piece.step_by(PAGE_BYTES));
+        let end = self.end;
+        pages.into_iter().any(|at| {
+            let length = piece_end(at).min(end.saturating_sub(at));
+            let page = self.window.get(&*self.file, at, usize::try_from(length).unwrap_or(PAGE_BYTES));
+            page.is_some_and(|page| page.iter().any(|byte| *byte != 0))
+        })
     }
 
-    /// A head that belongs at `offset`, and whose frame lies within the file.
+    /// A head that belongs at `offset`, and whose payload lies within the file.
     fn head_at(&mut self, offset: u64) -> Option<Head> {
         let bytes = self.window.get(&*self.file, offset, HEAD_BYTES)?;
         let claim = Head::parse(bytes)?;
         let is_possible = claim.sequence >= self.expected
             && claim.place < claim.frames
-            && offset + claim.size() <= self.end;
+            && offset + HEAD_LENGTH + u64::from(claim.length) <= self.end;
         // The cheap look first: behind damage, every eighth byte may be one.
         if is_possible { Head::decode(&self.home, offset, bytes) } else { None }
     }
@@ -219,7 +243,7 @@ impl Walker {
 
 /// What is left of the page that `at` lies in.
 fn piece_end(at: u64) -> u64 {
-    PAGE_BYTES - at % PAGE_BYTES
+    PAGE_LENGTH - at % PAGE_LENGTH
 }
 
 /// A part of the file in memory.
@@ -243,7 +267,7 @@ impl Window {
     }
 
     fn load(&mut self, file: &dyn SpoolFile, at: u64, length: usize) {
-        self.start = at - at % PAGE_BYTES;
+        self.start = at - at % PAGE_LENGTH;
         let wanted = usize::try_from(at - self.start).unwrap_or(0) + length;
         self.bytes.resize(wanted.max(CHUNK_BYTES), 0);
         match file.read_at(&mut self.bytes, self.start) {
@@ -257,7 +281,7 @@ impl Window {
         let size = file.size().unwrap_or(u64::MAX);
         let mut at = self.start;
         self.bytes.fill(0);
-        for page in self.bytes.chunks_mut(PAGE_BYTES as usize) {
+        for page in self.bytes.chunks_mut(PAGE_BYTES) {
             let range = at..at + page.len() as u64;
             if file.read_at(page, at).is_err() {
                 page.fill(0);

@@ -98,6 +98,7 @@ impl Reader {
         if let Some((number, mut walker)) = self.place.take()
             && number == segment.number
             && walker.expected() <= start
+            && !walker.is_spent()
         {
             walker.extend(bound);
             return Ok(Some(walker));
@@ -143,7 +144,7 @@ fn walk(log: &Log, segment: u64, walker: &mut Walker, take: &mut Take) {
                 let sequence = frame.head.sequence;
                 if frame.payload.is_empty() {
                     // It was acknowledged before it could be stored.
-                    log.ack([sequence..sequence + 1]);
+                    log.ack(std::iter::once(sequence..sequence + 1));
                 } else if sequence >= take.from && !log.state.lock().acks.contains(sequence) {
                     take.bytes += frame.payload.len();
                     take.read.records.push(Record { sequence, bytes: frame.payload });

@@ -7,4 +7,5 @@ mod open;
 pub(crate) mod survey;
 mod tail;
 
+use open::random_id;
 pub(crate) use open::{Opened, open, open_in, state};

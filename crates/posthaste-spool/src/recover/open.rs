@@ -1,8 +1,9 @@
 //! Takes a spool over: locks its folder, and starts from what the survey found.
 //!
-//! Nothing is ever synced in place: a sync that failed in an earlier life may say now that all is well, and it is not. What
-//! is whole but not known to be on disk waits to be committed again, under its numbers, in a new segment. An old segment
-//! is written on only where the cursor knows its end, and nothing lies behind that.
+//! A sync that failed in an earlier life may say now that all is well, and it is not. So what is whole but not known to be
+//! on disk is written over with the same bytes and synced, before anything is built on it: that needs no room, and whatever
+//! comes between, the bytes are the same. An old segment is written on only where no frame, and nothing that was damaged, lies
+//! behind the last one.
 
 use std::{
     io,
@@ -14,13 +15,14 @@ use parking_lot::Mutex;
 
 use super::survey::Survey;
 use crate::{
+    acks::Acks,
     error::{At, DiskError, OpenError},
     filesystem::{Filesystem, Folder, FolderMode, OpenMode},
     format::{
         cursor::{self, Cursor},
         segment,
     },
-    log::{Counters, Log, Role, State},
+    log::{Counters, Log, Role, Segment, State},
     options::SpoolOptions,
     receipt::Completion,
     write::{
@@ -28,7 +30,7 @@ use crate::{
         pending::{Entry, Pending, Visibility},
         plan::Plan,
         stock::{self, DAMAGED_DIR, Spare, Stock},
-        writer::{Active, Writer},
+        writer::{Active, Recovered, Writer},
     },
 };
 
@@ -92,7 +94,7 @@ fn lock(folder: &dyn Folder, dir: &Path) -> Result<(), OpenError> {
 }
 
 /// Different for every spool: from the seeds of the standard library's maps, which the system's randomness fills.
-fn random_id() -> u64 {
+pub(crate) fn random_id() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(std::process::id())
 }
@@ -103,7 +105,7 @@ pub(crate) fn state(survey: &Survey) -> State {
     let next = survey.next();
     let mut pending = Pending::default();
     let mut unfinished_from = survey.tail.proven;
-    for (first, batch) in &survey.tail.pending {
+    for (first, batch, _) in &survey.tail.pending {
         let (first, end) = (*first, first + batch.records.len() as u64);
         // Numbers of writes that did not finish are nobody's.
         acks.settle(unfinished_from..first.max(unfinished_from));
@@ -112,6 +114,7 @@ pub(crate) fn state(survey: &Survey) -> State {
         pending.push(Entry::new(first, batch.clone(), visibility, Completion::Nobody));
     }
     acks.settle(unfinished_from..next);
+    let holes = holes(survey, &acks);
     let lost_before = survey.cursor.as_ref().map_or(0, |cursor| cursor.lost);
     State {
         segments: survey.segments.iter().cloned().collect(),
@@ -126,9 +129,10 @@ pub(crate) fn state(survey: &Survey) -> State {
         meta: survey.meta(),
         acks,
         acks_unwritten: 0,
-        holes: holes(survey),
+        holes,
         letters: std::collections::BTreeMap::new(),
         closed: false,
+        ending: false,
         given_up: false,
         moved: false,
         syncs: Vec::new(),
@@ -150,13 +154,13 @@ pub(crate) fn state(survey: &Survey) -> State {
 }
 
 /// Where numbers of segments are missing, what lay there was settled, and has to stay so; see `State::holes`.
-fn holes(survey: &Survey) -> Vec<u64> {
+fn holes(survey: &Survey, acks: &Acks) -> Vec<u64> {
     let pairs = survey.segments.windows(2);
     let gaps = pairs.filter_map(|pair| match pair {
         [left, right] if left.number + 1 < right.number => right.first.checked_sub(1),
         _ => None,
     });
-    gaps.collect()
+    gaps.filter(|hole| acks.contains(*hole)).collect()
 }
 
 fn tell(log: &Log, survey: &Survey) {
@@ -177,6 +181,9 @@ fn tidy(log: &Log, survey: &Survey) {
     if survey.has_leftover {
         let _ = log.folder.remove(stock::NEW_NAME);
     }
+    for (number, _) in survey.spares.iter().filter(|(_, bytes)| *bytes < segment::MIN_SEGMENT_BYTES) {
+        let _ = log.folder.remove(&segment::spare_name(*number));
+    }
     if !survey.foreign.is_empty() && log.folder.open_folder(DAMAGED_DIR, FolderMode::Create).is_ok() {
         for name in &survey.foreign {
             let _ = log.folder.rename(name, &format!("{DAMAGED_DIR}/{name}"));
@@ -188,7 +195,7 @@ impl Opened {
     /// Hands over to somebody who writes. `letters`: the dead letters beside this spool.
     pub(crate) fn into_house(self, letters: Option<Arc<Log>>, hungry: Arc<AtomicBool>) -> House {
         let Self { log, survey } = self;
-        let active = survey.is_clean().then(|| resume(&log, &survey)).flatten();
+        let recovered = recovered(&log, &survey);
         let numbers = survey.segments.iter().map(|segment| segment.number);
         let spares = survey.spares.iter().map(|(number, _)| *number);
         let cursor = survey.cursor.iter().map(|cursor| cursor.segment);
@@ -198,14 +205,32 @@ impl Opened {
         let spares =
             spares.map(|(number, bytes)| Spare { number: *number, bytes: *bytes, is_written: false });
         let stock = Stock::new(Arc::clone(&log), spares, next_number);
-        let generation = survey.cursor.map_or(0, |cursor| cursor.generation);
-        let writer = Writer::new(log, stock, active);
+        // Also beyond those of a cursor that is not believed: it is not to be found again.
+        let generation = survey.generation.unwrap_or(0);
+        let writer = Writer::new(log, stock, recovered);
         writer.replan();
         let mut house = House::new(writer, CursorFile::new(generation), letters, hungry);
         if let Err(error) = house.write_cursor() {
             tracing::warn!(%error, "could not write the spool's cursor");
         }
         house
+    }
+}
+
+/// What is whole in the last segment, and not known to be on disk.
+fn recovered(log: &Log, survey: &Survey) -> Recovered {
+    let then = survey.can_go_on().then(|| resume(log, survey)).flatten();
+    Recovered {
+        name: survey.segments.last().map(Segment::name).unwrap_or_default(),
+        pieces: survey.tail.pending.iter().map(|(.., piece)| piece.clone()).collect(),
+        batches: log
+            .state
+            .lock()
+            .pending
+            .iter()
+            .map(|entry| (entry.first, Arc::clone(&entry.batch)))
+            .collect(),
+        then,
     }
 }
 

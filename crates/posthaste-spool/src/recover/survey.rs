@@ -43,6 +43,8 @@ pub(crate) struct Survey {
     /// What an earlier owner was making.
     pub(crate) has_leftover: bool,
     pub(crate) cursor: Option<Cursor>,
+    /// Of the newest cursor that was found, whether it is believed or not.
+    pub(crate) generation: Option<u64>,
     /// The newest of the cursors that were synced.
     pub(crate) synced: Option<Cursor>,
     pub(crate) damaged_slots: usize,
@@ -53,8 +55,11 @@ pub(crate) struct Survey {
 
 impl Survey {
     pub(crate) fn take(folder: &dyn Folder, dir: &Path) -> Result<Self, OpenError> {
+        // First: beside an owner, what the cursor knows of is in the files by now.
+        let found = read_cursor(folder, dir)?;
         let mut survey = Self::files(folder, dir)?;
-        survey.read_cursor(folder, dir)?;
+        survey.generation = found.newest.as_ref().map(|cursor| cursor.generation);
+        (survey.cursor, survey.synced, survey.damaged_slots) = (found.newest, found.synced, found.damaged);
         survey.read_headers(folder, dir)?;
         survey.read_tail(folder, dir)?;
         survey.weigh_cursor();
@@ -70,6 +75,7 @@ impl Survey {
             spares: Vec::new(),
             has_leftover: false,
             cursor: None,
+            generation: None,
             synced: None,
             damaged_slots: 0,
             disbelief: None,
@@ -113,22 +119,6 @@ impl Survey {
         self.segments.is_empty() && self.spares.is_empty() && self.cursor.is_none() && self.damaged_slots == 0
     }
 
-    fn read_cursor(&mut self, folder: &dyn Folder, dir: &Path) -> Result<(), OpenError> {
-        let path = dir.join(cursor::NAME);
-        match folder.open(cursor::NAME, OpenMode::Read) {
-            Ok(file) => {
-                let FoundCursor { newest, synced, damaged, is_old } = Cursor::read(&*file);
-                if is_old && newest.is_none() {
-                    return Err(OpenError::OldLayout { path: dir.to_path_buf() });
-                }
-                (self.cursor, self.synced, self.damaged_slots) = (newest, synced, damaged);
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(DiskError::new("open", &path, error).into()),
-        }
-        Ok(())
-    }
-
     /// A header tells which spool a segment is of. One that is damaged is not missed.
     fn read_headers(&mut self, folder: &dyn Folder, dir: &Path) -> Result<(), OpenError> {
         let mut headers = Vec::new();
@@ -142,6 +132,10 @@ impl Survey {
             (self.cursor, self.synced) = (None, None);
         }
         self.id = self.cursor.as_ref().map(|cursor| cursor.spool).or_else(|| majority(ids()));
+        if self.id.is_none() && !self.segments.is_empty() {
+            // Nothing says which spool this was, so none of its frames can be told from strangers' bytes.
+            self.id = Some(super::random_id());
+        }
         let id = self.id;
         let mut kept: Vec<Segment> = Vec::new();
         for (segment, header) in self.segments.drain(..).zip(headers) {
@@ -177,17 +171,31 @@ impl Survey {
         let bound = last.first.max(known).saturating_add(1 << 32);
         let mut walker = Walker::new(file, home, last.first..bound, End::Open).at("read", &path)?;
         self.tail = Tail::walk(&mut walker, last.first, known);
+        if let (true, [.., before, last]) = (self.tail.is_empty(), &*self.segments) {
+            // One that was just begun: the metadata before it stands in its predecessor.
+            let path = dir.join(before.name());
+            let file = folder.open(&before.name(), OpenMode::Read).at("open", &path)?;
+            let records = before.first..last.first.saturating_add(1);
+            let walker = Walker::new(file, Home::new(id, before.number), records, End::Open);
+            self.tail.meta = Tail::last_meta(&mut walker.at("read", &path)?, last.first);
+        }
         Ok(())
     }
 
     /// A cursor that knows more than the log has is of another time.
     fn weigh_cursor(&mut self) {
         let Some(cursor) = &self.cursor else { return };
-        let has_records = !self.segments.is_empty();
-        if has_records && cursor.end > self.tail.last && cursor.acks.low() > self.tail.last {
-            self.disbelief = Some("it knows of records behind the log's end");
-        } else if cursor.acks.low() > cursor.next || cursor.end > cursor.next {
+        if cursor.acks.low() > cursor.next || cursor.end > cursor.next {
             self.disbelief = Some("it contradicts itself");
+            (self.cursor, self.synced) = (None, None);
+            return;
+        }
+        let Some(last) = self.segments.last() else { return };
+        let is_damaged = self.tail.torn.iter().chain(&self.tail.scraps).next().is_some();
+        let is_behind = cursor.segment > last.number
+            || (cursor.segment == last.number && cursor.offset > self.tail.end && !is_damaged);
+        if is_behind && cursor.acks.low() > self.tail.last {
+            self.disbelief = Some("it knows of records behind the log's end");
         }
     }
 
@@ -198,10 +206,16 @@ impl Survey {
 
     /// What is settled, as far as the cursor is believed.
     pub(crate) fn acks(&self) -> Acks {
-        match &self.cursor {
-            Some(cursor) if self.disbelief.is_none() => cursor.acks.clone(),
-            _ => Acks::new(self.first()),
+        let Some(cursor) = &self.cursor else { return Acks::new(self.first()) };
+        if self.disbelief.is_none() {
+            return cursor.acks.clone();
         }
+        // What it calls settled and is not there needs no judgement.
+        let mut acks = Acks::new(self.first());
+        for range in std::iter::once(0..cursor.acks.low()).chain(cursor.acks.ranges()) {
+            acks.settle(range.start.max(self.tail.high)..range.end);
+        }
+        acks
     }
 
     /// The next number to give out: none that may have been used.
@@ -222,22 +236,57 @@ impl Survey {
     }
 
     pub(crate) fn meta(&self) -> Option<Bytes> {
-        let of_cursor = self.cursor.as_ref().and_then(|cursor| Some((cursor.end, cursor.meta.clone()?)));
-        let newest = [of_cursor, self.tail.meta.clone()].into_iter().flatten();
-        newest.max_by_key(|(before, _)| *before).map(|(_, meta)| meta)
+        let of_tail = self.tail.meta.as_ref();
+        let Some(cursor) = self.cursor.as_ref().filter(|_| self.disbelief.is_none()) else {
+            return of_tail.map(|(.., meta)| meta.clone());
+        };
+        // Of two at the same number, that of the log is newer if the cursor does not know of its frame.
+        let is_newer = |(before, end, _): &&(u64, u64, Bytes)| {
+            let is_known = self.is_last(cursor.segment) && *end <= cursor.offset;
+            *before > cursor.end || (*before == cursor.end && !is_known)
+        };
+        of_tail.filter(is_newer).map(|(.., meta)| meta.clone()).or_else(|| cursor.meta.clone())
     }
 
-    /// Whether the next frame may go behind the last one: the end is known to be on disk, and nothing lies behind it.
-    pub(crate) fn is_clean(&self) -> bool {
-        let Some((cursor, last)) = self.cursor.as_ref().zip(self.segments.last()) else { return false };
+    fn is_last(&self, number: u64) -> bool {
+        self.segments.last().is_some_and(|last| last.number == number)
+    }
+
+    /// Whether the next frame may go behind the last one: nothing that counts, and nothing that was damaged, lies there.
+    pub(crate) fn can_go_on(&self) -> bool {
+        let Some(last) = self.segments.last() else { return false };
+        let is_missed = self.cursor.as_ref().is_some_and(|cursor| {
+            cursor.end > self.tail.last && !cursor.acks.covers(self.tail.last..cursor.end)
+        });
         self.disbelief.is_none()
-            && cursor.segment == last.number
-            && cursor.offset == self.tail.end
-            && cursor.end == self.tail.last
-            && cursor.offset < last.bytes
-            && self.tail.pending.is_empty()
+            && !is_missed
+            && self.tail.end < last.bytes
             && self.tail.unfinished == 0
             && self.tail.torn.is_empty()
+    }
+
+    /// What lies behind the last frame, as far as it tells of a write that was cut off.
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = &Range<u64>> {
+        let is_end_known = self
+            .cursor
+            .as_ref()
+            .is_some_and(|cursor| self.is_last(cursor.segment) && cursor.offset == self.tail.end);
+        let scraps = if is_end_known { &[] } else { &*self.tail.scraps };
+        self.tail.torn.iter().chain(scraps)
+    }
+}
+
+fn read_cursor(folder: &dyn Folder, dir: &Path) -> Result<FoundCursor, OpenError> {
+    match folder.open(cursor::NAME, OpenMode::Read) {
+        Ok(file) => {
+            let found = Cursor::read(&*file);
+            if found.is_old && found.newest.is_none() {
+                return Err(OpenError::OldLayout { path: dir.to_path_buf() });
+            }
+            Ok(found)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(FoundCursor::default()),
+        Err(error) => Err(DiskError::new("open", &dir.join(cursor::NAME), error).into()),
     }
 }
 
@@ -255,7 +304,8 @@ fn read_header(folder: &dyn Folder, dir: &Path, segment: &Segment) -> Result<Opt
     }
 }
 
-fn majority(ids: impl Iterator<Item = u64> + Clone) -> Option<u64> {
-    let count = |id: u64| ids.clone().filter(|other| *other == id).count();
-    ids.clone().max_by_key(|id| count(*id))
+fn majority(ids: impl Iterator<Item = u64>) -> Option<u64> {
+    let ids: Vec<u64> = ids.collect();
+    let count = |id: u64| ids.iter().filter(|other| **other == id).count();
+    ids.iter().copied().max_by_key(|id| count(*id))
 }

@@ -27,14 +27,16 @@ pub(crate) struct Tail {
     pub(crate) last: u64,
     /// The number behind every one that is in a frame.
     pub(crate) high: u64,
-    /// Whole batches from `proven` on, each with the number of its first record.
-    pub(crate) pending: Vec<(u64, Batch)>,
+    /// Whole batches from `proven` on, each with the number of its first record, and where it is.
+    pub(crate) pending: Vec<(u64, Batch, Range<u64>)>,
     /// Records found from `proven` on that are part of no whole batch.
     pub(crate) unfinished: u64,
     /// What else lies there.
     pub(crate) torn: Vec<Range<u64>>,
-    /// The newest metadata that was stored, and the number of the record behind it.
-    pub(crate) meta: Option<(u64, Bytes)>,
+    /// Bytes behind all of it that may as well have been there before.
+    pub(crate) scraps: Vec<Range<u64>>,
+    /// The newest metadata that was stored, with the number of the record behind it, and where it ends.
+    pub(crate) meta: Option<(u64, u64, Bytes)>,
 }
 
 impl Tail {
@@ -50,7 +52,7 @@ impl Tail {
         let mut open = Vec::new();
         while let Some(item) = walker.next() {
             if let Item::Frame(frame) = &item {
-                tail.end = frame.offset + frame.head.size();
+                tail.end = end(frame);
                 tail.proven = tail.proven.max(frame.head.synced());
                 tail.high = tail.high.max(behind(frame));
             }
@@ -59,6 +61,25 @@ impl Tail {
         }
         tail.conclude(open);
         tail
+    }
+
+    /// Whether nothing sound was found.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.end == DATA_START
+    }
+
+    /// The last metadata of a segment that was stored before the record `bound`. Where it ends is of no use any more.
+    pub(crate) fn last_meta(walker: &mut Walker, bound: u64) -> Option<(u64, u64, Bytes)> {
+        let mut meta = None;
+        while let Some(item) = walker.next() {
+            if let Item::Frame(frame) = item
+                && frame.head.is_meta
+                && frame.head.sequence <= bound
+            {
+                meta = Some((frame.head.sequence, 0, frame.payload));
+            }
+        }
+        meta
     }
 
     /// Lets go of everything up to the last frame that was stored for certain.
@@ -74,7 +95,7 @@ impl Tail {
         for item in open.drain(..=at) {
             let Item::Frame(frame) = item else { continue };
             if frame.head.is_meta {
-                self.meta = Some((frame.head.sequence, frame.payload));
+                self.meta = Some((frame.head.sequence, end(&frame), frame.payload));
             } else {
                 self.last = self.last.max(behind(&frame));
             }
@@ -88,8 +109,13 @@ impl Tail {
         let mut is_broken = false;
         for item in open {
             let frame = match item {
+                Item::Gap(gap) if gap.is_scrap => {
+                    self.scraps.extend(gap.pieces);
+                    continue;
+                }
                 Item::Gap(gap) => {
-                    is_broken = true;
+                    // What was stored and is damaged tells nothing of the last write.
+                    is_broken |= gap.missing.is_empty() || gap.missing.end > self.proven;
                     self.give_up(&mut batch);
                     self.torn.extend(gap.pieces);
                     continue;
@@ -119,6 +145,7 @@ impl Tail {
             return self.give_up(frames);
         }
         let first = frames.first().map_or(self.high, |frame| frame.head.sequence);
+        let piece = frames.first().map_or(0, |frame| frame.offset)..frames.last().map_or(0, end);
         let mut batch = Batch::default();
         for frame in frames.drain(..) {
             if frame.head.is_meta {
@@ -128,8 +155,8 @@ impl Tail {
             }
         }
         match (batch.records.is_empty(), batch.meta.take()) {
-            (true, Some(meta)) if self.pending.is_empty() => self.meta = Some((first, meta)),
-            (_, meta) => self.pending.push((first, Batch { meta, ..batch })),
+            (true, Some(meta)) if self.pending.is_empty() => self.meta = Some((first, piece.end, meta)),
+            (_, meta) => self.pending.push((first, Batch { meta, ..batch }, piece)),
         }
     }
 
@@ -145,6 +172,11 @@ fn follows(batch: &[Frame], frame: &Frame) -> bool {
             && last.head.place + 1 == frame.head.place
             && behind(last) == frame.head.sequence
     })
+}
+
+/// Where this frame ends.
+fn end(frame: &Frame) -> u64 {
+    frame.offset + frame.head.size()
 }
 
 /// The number behind this frame.

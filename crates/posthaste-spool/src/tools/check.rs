@@ -152,7 +152,7 @@ impl Inspection {
             sequence: None,
             kind: ProblemKind::Unfinished { bytes: piece.end - piece.start },
         };
-        self.survey.tail.torn.iter().map(problem).collect()
+        self.survey.unfinished().map(problem).collect()
     }
 }
 
@@ -192,6 +192,7 @@ impl Log {
                     missing: records,
                     pieces: Vec::new(),
                     is_unreadable: false,
+                    is_scrap: false,
                     offset: 0,
                 }]);
             }

@@ -36,6 +36,7 @@ pub(crate) struct House {
     cursor: CursorFile,
     write_again: Retry,
     make_again: Retry,
+    reclaim_again: Retry,
     folder_checked: Option<Duration>,
     /// Since when there have been acknowledgements that are not written down.
     acks_since: Option<Duration>,
@@ -95,6 +96,7 @@ impl House {
             cursor,
             write_again: Retry::new(retry),
             make_again: Retry::new(retry),
+            reclaim_again: Retry::new(retry),
             folder_checked: None,
             acks_since: None,
             noted: None,
@@ -163,7 +165,9 @@ impl House {
 
     /// The path may lead elsewhere now. Then what was taken is finished here, and nothing new is taken.
     fn check_folder(&mut self, now: Duration) {
-        if self.folder_checked.is_some_and(|at| now < at + FOLDER_CHECK) {
+        // A neighbour within finishes what the other has taken.
+        let is_within = self.neighbour.is_some();
+        if is_within || self.folder_checked.is_some_and(|at| now < at + FOLDER_CHECK) {
             return;
         }
         self.folder_checked = Some(now);
@@ -199,6 +203,7 @@ impl House {
     }
 
     pub(crate) fn write_cursor(&mut self) -> Result<(), DiskError> {
+        self.writer.make_sure_of_names()?;
         let place = self.writer.active.as_ref().map(|active| (active.number, active.offset));
         self.acks_since = None;
         self.log.state.lock().acks_timed = false;
@@ -208,19 +213,23 @@ impl House {
     /// Gives back the segments of which everything is settled.
     fn reclaim(&mut self, now: Duration) {
         let has_any = self.log.state.lock().reclaimable().is_some();
-        let retires = self.is_short_of_room() && self.log.state.lock().is_all_settled();
-        if !has_any && !retires || self.write_cursor().is_err() {
+        let retires = self.is_short_of_room() && self.writer.can_retire();
+        if !has_any && !retires || !self.reclaim_again.may(now) {
             return;
         }
-        let mut gone = Vec::new();
+        // Before the cursor is written, so that it names no segment which is then missing.
+        let retired = if retires { self.writer.retire() } else { None };
+        if self.write_cursor().is_err() {
+            self.log.state.lock().segments.extend(retired);
+            return self.reclaim_again.failed(now);
+        }
+        self.reclaim_again.worked();
+        let mut gone: Vec<_> = retired.into_iter().collect();
         {
             let mut state = self.log.state.lock();
             while let Some(index) = state.reclaimable() {
                 gone.extend(state.take_segment(index));
             }
-        }
-        if retires {
-            gone.extend(self.writer.retire());
         }
         if gone.is_empty() {
             return;
@@ -231,41 +240,54 @@ impl House {
         self.room_made(now);
     }
 
-    /// Something was refused for want of room.
+    /// Something was refused, or cannot be written, for want of room.
     fn is_short_of_room(&self) -> bool {
-        self.log.state.lock().wanted > 0
+        let state = self.log.state.lock();
+        state.wanted > 0 || state.blocked.is_some()
     }
 
     /// There is an empty segment ahead of need, as far as there can be.
     fn make_room(&mut self, now: Duration) {
-        if self.hungry.swap(false, SeqCst) {
-            self.writer.stock.give_up_spares(1);
-            self.writer.replan();
+        self.writer.stock.remove_doomed();
+        let is_hungry = self.hungry.load(SeqCst);
+        if is_hungry {
+            self.writer.give_up_spares(|_| true);
         }
-        let (wanted, is_low) = {
+        let (wanted, is_low, closed) = {
             let state = self.log.state.lock();
             let is_low =
                 state.plan.empty_count() == 0 && state.plan.room() < self.log.options.segment_length() / 2;
-            (state.wanted, is_low || state.wanted > state.plan.room())
+            (state.wanted, is_low || state.wanted > state.plan.room(), state.closed)
         };
         if wanted > 0 && self.fits(wanted) {
             return self.room_made(now);
         }
-        if !(is_low || wanted > 0) || self.log.state.lock().closed || !self.make_again.may(now) {
+        // What a neighbour needs to let events go comes before what is taken next.
+        if !(is_low || wanted > 0) || closed || is_hungry || !self.make_again.may(now) {
             return;
         }
-        match self.writer.stock.make(wanted) {
-            Ok(bytes) => {
+        let mut made = self.writer.stock.make(wanted);
+        if made.is_err() && wanted > 0 && self.writer.give_up_spares(|capacity| capacity < wanted) {
+            // Several that were too small may make room for one that is not.
+            made = self.writer.stock.make(wanted);
+        }
+        match made {
+            Ok(()) => {
                 self.make_again.worked();
-                self.log.state.lock().plan.add_empty(bytes);
+                self.writer.replan();
                 self.room_made(now);
             }
             Err(error) => {
                 self.make_again.failed(now);
-                self.neighbour.iter().for_each(|neighbour| neighbour.store(true, SeqCst));
+                self.cry(wanted > 0);
                 self.log.state.lock().no_room = Some(error);
             }
         }
+    }
+
+    /// Has the neighbour give up room, or tells it that it need not any more.
+    fn cry(&self, is_hungry: bool) {
+        self.neighbour.iter().for_each(|neighbour| neighbour.store(is_hungry, SeqCst));
     }
 
     fn fits(&self, wanted: u64) -> bool {
@@ -275,6 +297,7 @@ impl House {
     /// Whoever waits for room may try again.
     fn room_made(&mut self, now: Duration) {
         self.writer.replan();
+        self.cry(false);
         self.make_again.hurry();
         if !self.write_again.may(now) {
             self.write_again.hurry();
@@ -317,7 +340,8 @@ impl House {
             self.acks_since.map(|since| until(since + self.log.options.cursor_interval).min(NOTE_INTERVAL));
         let write = self.write_again.at.filter(|_| !state.pending.is_empty()).map(until);
         let make = self.make_again.at.filter(|_| state.wanted > 0).map(until);
-        [folder, acks, write, make].into_iter().flatten().min().unwrap_or(FOLDER_CHECK)
+        let reclaim = self.reclaim_again.at.filter(|_| state.reclaimable().is_some()).map(until);
+        [folder, acks, write, make, reclaim].into_iter().flatten().min().unwrap_or(FOLDER_CHECK)
     }
 
     /// The last words: everything is stored that can be, and nobody owns the spool.
@@ -326,8 +350,7 @@ impl House {
             self.writer.sync_segments()?;
         }
         self.cursor.owner = 0;
-        let keep = usize::from(self.letters.is_none());
-        self.writer.stock.give_up_spares(self.log.options.spare_segments_max.max(keep));
+        self.writer.stock.keep(self.log.options.spare_segments_max.max(usize::from(self.letters.is_none())));
         self.write_cursor()
     }
 }
@@ -338,35 +361,37 @@ pub(crate) struct CursorFile {
     file: Option<Box<dyn SpoolFile>>,
     generation: u64,
     owner: u32,
-    /// The segment in which the next frame goes, and where in it, as last known.
-    place: (u64, u64),
+    /// Whether a slot has been written and synced in this life. Until then it is not known which of the others are on
+    /// disk: an earlier process may have left one that can be read and is not.
+    is_sure: bool,
 }
 
 impl CursorFile {
     pub(crate) fn new(generation: u64) -> Self {
-        Self { file: None, generation, owner: std::process::id(), place: (0, 0) }
+        Self { file: None, generation, owner: std::process::id(), is_sure: false }
     }
 
-    fn snapshot(&mut self, log: &Log, place: Option<(u64, u64)>, letters: Option<&Log>) -> (Vec<u8>, u64) {
+    /// A slot's bytes, and how many acknowledgements in it are not written down yet.
+    fn snapshot(&self, log: &Log, place: Option<(u64, u64)>, letters: Option<&Log>) -> (Vec<u8>, u64) {
         // Before the acknowledgements: a letter that comes in between has one of these to wait for.
         let next_letter = letters.map_or(0, |letters| letters.state.lock().next);
         let mut state = log.state.lock();
-        self.place = place.unwrap_or((0, 0));
+        let (segment, offset) = place.unwrap_or((0, 0));
         let cursor = Cursor {
             spool: log.id,
             generation: self.generation + 1,
             acks: state.acks.clone(),
             end: state.stored,
             next: state.next,
-            segment: self.place.0,
-            offset: self.place.1,
+            segment,
+            offset,
             lost: state.counters.lost_records,
             letters: state.letters.values().copied().min().unwrap_or(next_letter).min(next_letter),
             owner: self.owner,
             meta: state.meta.clone(),
         };
         let holes = state.holes();
-        (cursor.encode(&holes), std::mem::take(&mut state.acks_unwritten))
+        (cursor.encode(&holes), state.acks_unwritten)
     }
 
     /// Writes down what is settled, and syncs it.
@@ -377,37 +402,52 @@ impl CursorFile {
         letters: Option<&Log>,
     ) -> Result<(), DiskError> {
         let (slot, unwritten) = self.snapshot(log, place, letters);
-        let written = self.put(log, &slot, Slot::InTurn);
+        // The third slot first, so that whatever the other two are, one is whole on disk all the time.
+        let sure = if self.is_sure { Ok(()) } else { self.put(log, &slot, Slot::Unsynced, true) };
+        let written = sure.and_then(|()| self.put(log, &slot, Slot::InTurn, true));
+        let mut state = log.state.lock();
         if written.is_ok() {
             // On failure the same slot is written again, and the other stays sound.
             self.generation += 1;
+            state.acks_unwritten = state.acks_unwritten.saturating_sub(unwritten);
         } else {
-            let mut state = log.state.lock();
-            state.acks_unwritten += unwritten;
             state.counters.cursor_failures += 1;
+        }
+        drop(state);
+        if written.is_ok() {
+            self.is_sure = true;
+            // Should this slot be damaged, another says the same.
+            let _ = self.put_at(log, &slot, Slot::Unsynced, self.generation, false);
         }
         written
     }
 
-    fn put(&mut self, log: &Log, slot: &[u8], which: Slot) -> Result<(), DiskError> {
+    fn put(&mut self, log: &Log, slot: &[u8], which: Slot, syncs: bool) -> Result<(), DiskError> {
+        self.put_at(log, slot, which, self.generation + 1, syncs)
+    }
+
+    fn put_at(
+        &mut self,
+        log: &Log,
+        slot: &[u8],
+        which: Slot,
+        generation: u64,
+        syncs: bool,
+    ) -> Result<(), DiskError> {
         if self.file.is_none() {
             self.file = Some(open(log)?);
         }
         let file = self.file.as_ref().expect("it is open now");
-        let at = cursor::place(self.generation + 1, which);
-        file.write_at(slot, at).at("write", &log.path(cursor::NAME))?;
-        match which {
-            Slot::InTurn => log.sync_file(&**file, cursor::NAME),
-            Slot::Unsynced => Ok(()),
-        }
+        file.write_at(slot, cursor::place(generation, which)).at("write", &log.path(cursor::NAME))?;
+        if syncs { log.sync_file(&**file, cursor::NAME) } else { Ok(()) }
     }
 
     /// Notes the same where a killed process leaves it, at the cost of a copy. It does no harm where that fails.
     fn note(&mut self, log: &Log, place: Option<(u64, u64)>, letters: Option<&Log>) {
-        let unwritten = log.state.lock().acks_unwritten;
-        let (slot, _) = self.snapshot(log, place, letters);
-        log.state.lock().acks_unwritten = unwritten;
-        let _ = self.put(log, &slot, Slot::Unsynced);
+        if self.is_sure {
+            let (slot, _) = self.snapshot(log, place, letters);
+            let _ = self.put(log, &slot, Slot::Unsynced, false);
+        }
     }
 }
 
@@ -420,11 +460,14 @@ fn open(log: &Log) -> Result<Box<dyn SpoolFile>, DiskError> {
         }
         file => file.at("open", &path)?,
     };
-    if file.size().at("measure", &path)? < cursor::FILE_BYTES as u64 {
-        let size = file.size().at("measure", &path)?;
-        stock::write_zeros(&*file, size, cursor::FILE_BYTES as u64).at("write", &path)?;
+    let size = file.size().at("measure", &path)?;
+    if size < cursor::FILE_BYTES as u64 {
+        // The last byte comes last: a file of full length has its name on disk.
+        let last = cursor::FILE_BYTES as u64 - 1;
+        stock::write_zeros(&*file, size, last).at("write", &path)?;
         log.sync_file(&*file, cursor::NAME)?;
         log.sync_folder()?;
+        stock::write_zeros(&*file, last, last + 1).at("write", &path)?;
     }
     Ok(file)
 }

@@ -28,6 +28,8 @@ const ZEROS_BYTES: usize = 1 << 20;
 pub(crate) struct Stock {
     log: Arc<Log>,
     spares: VecDeque<Spare>,
+    /// Files that are of no use and could not be removed, with their lengths: they still take room.
+    doomed: Vec<(String, u64)>,
     next_number: u64,
 }
 
@@ -42,7 +44,7 @@ pub(crate) struct Spare {
 
 impl Stock {
     pub(crate) fn new(log: Arc<Log>, spares: impl IntoIterator<Item = Spare>, next_number: u64) -> Self {
-        let stock = Self { log, spares: spares.into_iter().collect(), next_number };
+        let stock = Self { log, spares: spares.into_iter().collect(), doomed: Vec::new(), next_number };
         stock.count();
         stock
     }
@@ -77,16 +79,17 @@ impl Stock {
         });
         if started.is_err() {
             // Whichever name it has now: a segment without a record is as good as none.
-            let _ = log.folder.remove(&from);
-            let _ = log.folder.remove(&to);
+            self.doom(from, spare.bytes);
+            self.doom(to.clone(), spare.bytes);
         }
         let file = started?;
+        let log = &self.log;
         log.state.lock().segments.push_back(Segment::new(header.number, first, spare.bytes));
         Ok(Active::new(&header, log.home(header.number), file, to, spare))
     }
 
     /// Makes an empty segment with room for a batch of `wanted` bytes, as large as it may be.
-    pub(crate) fn make(&mut self, wanted: u64) -> Result<u64, WriteError> {
+    pub(crate) fn make(&mut self, wanted: u64) -> Result<(), WriteError> {
         let mut bytes = self.length_for(wanted)?;
         loop {
             match self.make_of(bytes) {
@@ -118,7 +121,7 @@ impl Stock {
         Ok(length.max(needed))
     }
 
-    fn make_of(&mut self, bytes: u64) -> Result<u64, WriteError> {
+    fn make_of(&mut self, bytes: u64) -> Result<(), WriteError> {
         let log = &self.log;
         let number = self.next_number;
         let to = segment::spare_name(number);
@@ -134,7 +137,7 @@ impl Stock {
         self.spares.push_back(Spare { number, bytes, is_written: made? });
         self.next_number += 1;
         self.count();
-        Ok(bytes)
+        Ok(())
     }
 
     /// Takes back segments that are out of use, whose records the cursor on disk knows as settled.
@@ -149,17 +152,14 @@ impl Stock {
             if self.is_worth_keeping(&segment, recycled.len()) && self.log.folder.rename(&name, &to).is_ok() {
                 recycled.push(Spare { number: segment.number, bytes: segment.bytes, is_written: true });
             } else {
-                remove(&self.log, &name)?;
+                self.doom(name, segment.bytes);
             }
         }
         // Until its old name is gone for good, a spare must not be written: it would come back as a segment.
-        if recycled.is_empty() {
-            return Ok(());
-        }
-        let synced = self.log.sync_folder();
+        let synced = if recycled.is_empty() { Ok(()) } else { self.log.sync_folder() };
         if synced.is_err() {
             for spare in recycled.drain(..) {
-                let _ = self.log.folder.remove(&segment::spare_name(spare.number));
+                self.doom(segment::spare_name(spare.number), spare.bytes);
             }
         }
         self.log.state.lock().counters.recycled_segments += recycled.len() as u64;
@@ -192,26 +192,42 @@ impl Stock {
         moved().unwrap_or(false)
     }
 
-    /// Gives up what nothing is planned into, for others to have the room.
-    pub(crate) fn give_up_spares(&mut self, keep: usize) {
-        while self.spares.len() > keep
-            && let Some(spare) = self.spares.pop_back()
-        {
-            let _ = self.log.folder.remove(&segment::spare_name(spare.number));
+    /// Keeps no more than so many empty segments.
+    pub(crate) fn keep(&mut self, count: usize) {
+        while self.spares.len() > count {
+            self.give_up(self.spares.len() - 1);
+        }
+    }
+
+    /// Gives up one of the empty segments, for others to have the room.
+    pub(crate) fn give_up(&mut self, index: usize) {
+        if let Some(spare) = self.spares.remove(index) {
+            self.doom(segment::spare_name(spare.number), spare.bytes);
         }
         self.count();
     }
 
-    fn count(&self) {
-        self.log.state.lock().spare_bytes = self.lengths().sum();
+    /// Removes a file that is of no use any more, now or later.
+    pub(crate) fn doom(&mut self, name: String, bytes: u64) {
+        self.doomed.push((name, bytes));
+        self.remove_doomed();
     }
-}
 
-/// Removes a file, which may be gone already.
-pub(crate) fn remove(log: &Log, name: &str) -> Result<(), DiskError> {
-    match log.folder.remove(name) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).at("remove", &log.path(name)),
-        _ => Ok(()),
+    /// Tries again to remove what could not be removed. What was moved aside from outside is gone as well.
+    pub(crate) fn remove_doomed(&mut self) {
+        if self.doomed.is_empty() {
+            return;
+        }
+        let folder = &self.log.folder;
+        self.doomed.retain(|(name, _)| {
+            folder.remove(name).is_err_and(|error| error.kind() != io::ErrorKind::NotFound)
+        });
+        self.count();
+    }
+
+    fn count(&self) {
+        let doomed: u64 = self.doomed.iter().map(|(_, bytes)| bytes).sum();
+        self.log.state.lock().spare_bytes = self.lengths().sum::<u64>() + doomed;
     }
 }
 

@@ -3,25 +3,27 @@
 //! Invariants: what is told to be stored is as durable as the options say; what was committed is never written over; a
 //! segment of which a write or sync failed is never written again, because nobody knows what of it reached the disk, and
 //! a second sync may say that all is well when it is not. Its records are still pending, and go to a fresh segment under
-//! the same numbers; where both segments have them, the later one counts.
+//! the same numbers; where both segments have them, the later one counts. What an earlier process left without a known sync
+//! is written over where it is, with the same bytes, before anything is built on it.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
 use super::{
-    pending::Completed,
+    pending::{Completed, Entry},
+    plan::Plan,
     stock::{self, Spare, Stock},
 };
 use crate::{
     batch::Batch,
     error::{At, DiskError, WriteError},
-    filesystem::SpoolFile,
+    filesystem::{OpenMode, SpoolFile},
     format::{
         frame::{Head, Home},
         segment::{DATA_START, Header},
     },
-    log::Log,
+    log::{Log, State},
 };
 
 /// Small commits into blocks never written before write zeros ahead: otherwise each of their syncs records a new block
@@ -86,7 +88,29 @@ pub(crate) struct Writer {
     pub(crate) log: Arc<Log>,
     pub(crate) stock: Stock,
     pub(crate) active: Option<Active>,
+    recovered: Recovered,
+    /// Whether the names of the segments that were found are on disk for certain.
+    are_names_sure: bool,
     buffer: Vec<u8>,
+}
+
+/// What an earlier process wrote and may not have synced: the first of what waits. It stays where it is, and is written
+/// over with the very same bytes, so that a sync has something to do: whatever becomes of that, the bytes are the same.
+#[derive(Debug, Default)]
+pub(crate) struct Recovered {
+    /// The segment that it is in.
+    pub(crate) name: String,
+    /// Where in it.
+    pub(crate) pieces: Vec<Range<u64>>,
+    pub(crate) batches: Vec<(u64, Arc<Batch>)>,
+    /// The same segment, where it can be written on.
+    pub(crate) then: Option<Active>,
+}
+
+impl Recovered {
+    fn batches(&self) -> usize {
+        self.batches.len()
+    }
 }
 
 /// What goes to disk with one sync.
@@ -100,17 +124,21 @@ struct Group {
 }
 
 impl Writer {
-    pub(crate) fn new(log: Arc<Log>, stock: Stock, active: Option<Active>) -> Self {
-        Self { log, stock, active, buffer: Vec::new() }
+    pub(crate) fn new(log: Arc<Log>, stock: Stock, mut recovered: Recovered) -> Self {
+        let active = if recovered.batches.is_empty() { recovered.then.take() } else { None };
+        Self { log, stock, active, recovered, are_names_sure: false, buffer: Vec::new() }
     }
 
     /// Commits as many of the waiting batches as go with one sync. A second segment gets a chance where the first one
     /// fails. False: nothing waits.
     pub(crate) fn commit(&mut self, completed: &mut Completed) -> Result<bool, WriteError> {
-        let Some(needed) = self.log.state.lock().pending.front().map(super::pending::Entry::disk_bytes)
-        else {
+        let Some(needed) = self.log.state.lock().pending.front().map(Entry::disk_bytes) else {
             return Ok(false);
         };
+        self.make_sure_of_names()?;
+        if self.recovered.batches() > 0 {
+            return self.commit_recovered(completed).map(|()| true);
+        }
         self.find_place(needed)?;
         match self.commit_to_active(completed) {
             Ok(()) => Ok(true),
@@ -121,6 +149,33 @@ impl Writer {
                 Ok(true)
             }
         }
+    }
+
+    /// An earlier process may have died before it synced the name of a segment. Nothing is built on it before.
+    pub(crate) fn make_sure_of_names(&mut self) -> Result<(), DiskError> {
+        if !self.are_names_sure {
+            self.log.sync_folder()?;
+            self.are_names_sure = true;
+        }
+        Ok(())
+    }
+
+    fn commit_recovered(&mut self, completed: &mut Completed) -> Result<(), WriteError> {
+        let name = &self.recovered.name;
+        let path = || self.log.path(name);
+        let file = self.log.open(name, OpenMode::Write)?;
+        for piece in &self.recovered.pieces {
+            self.buffer.resize(usize::try_from(piece.end - piece.start).unwrap_or(0), 0);
+            let read = file.read_at(&mut self.buffer, piece.start).at("read", &path())?;
+            file.write_at(self.buffer.get(..read).unwrap_or_default(), piece.start).at("write", &path())?;
+        }
+        self.log.sync_file(&*file, name)?;
+        let recovered = std::mem::take(&mut self.recovered);
+        self.active = recovered.then;
+        let group = Group { batches: recovered.batches, ..Group::default() };
+        self.publish(&group, completed);
+        self.replan();
+        Ok(())
     }
 
     /// Sees to it that there is a segment with room for a batch of this size.
@@ -142,6 +197,11 @@ impl Writer {
     fn commit_to_active(&mut self, completed: &mut Completed) -> Result<(), WriteError> {
         let Some(mut active) = self.active.take() else { return Err(WriteError::Closed) };
         let group = self.next_group(&active);
+        if group.batches.is_empty() {
+            // Given up meanwhile.
+            self.active = Some(active);
+            return Ok(());
+        }
         self.encode(&active, &group);
         if let Err(error) = self.put_on_disk(&mut active) {
             self.seal(&active);
@@ -226,7 +286,7 @@ impl Writer {
     }
 
     /// The segment is written no more.
-    fn seal(&self, active: &Active) {
+    fn seal(&mut self, active: &Active) {
         let mut state = self.log.state.lock();
         state.counters.suspect_segments += 1;
         let Some(last) = state.segments.back_mut().filter(|last| last.number == active.number) else {
@@ -236,39 +296,91 @@ impl Writer {
         if last.first == state.stored {
             state.segments.pop_back();
             drop(state);
-            let _ = self.log.folder.remove(&active.name);
+            self.stock.doom(active.name.clone(), active.bytes);
         }
     }
 
     /// Works out anew where everything that waits will go.
     pub(crate) fn replan(&self) {
-        let rest = self.active.as_ref().map_or(0, Active::rest);
-        let mut plan = super::plan::Plan::new(rest, self.stock.lengths());
         let mut state = self.log.state.lock();
-        if !state.pending.iter().all(|entry| plan.take(entry.disk_bytes())) {
-            plan.clear();
-        }
-        state.plan = plan;
+        state.plan = self.plan(&state, self.stock.lengths()).unwrap_or_default();
     }
 
-    /// Takes the segment that was written last out of use, everything ever written being settled.
+    /// Where everything that waits would go, had it these empty segments. `None`: it would not fit.
+    fn plan(&self, state: &State, empty: impl Iterator<Item = u64>) -> Option<Plan> {
+        let rest = self.active.as_ref().map_or(0, Active::rest);
+        let mut plan = Plan::new(rest, empty);
+        let waiting = state.pending.iter().skip(self.recovered.batches());
+        waiting.map(Entry::disk_bytes).all(|bytes| plan.take(bytes)).then_some(plan)
+    }
+
+    /// Gives up those empty segments that nothing is planned into, and whose capacity is such. False: there are none.
+    pub(crate) fn give_up_spares(&mut self, is_such: impl Fn(u64) -> bool) -> bool {
+        let count = self.stock.lengths().count();
+        for index in (0..count).rev() {
+            let lengths: Vec<u64> = self.stock.lengths().collect();
+            let others = || lengths.iter().enumerate().filter(|(other, _)| *other != index);
+            if !lengths.get(index).is_some_and(|length| is_such(super::plan::capacity(*length))) {
+                continue;
+            }
+            let mut state = self.log.state.lock();
+            if let Some(plan) = self.plan(&state, others().map(|(_, length)| *length)) {
+                state.plan = plan;
+                drop(state);
+                self.stock.give_up(index);
+            }
+        }
+        self.stock.lengths().count() < count
+    }
+
+    /// Whether the segment that was written last may go: everything ever written is settled, and it is written no more.
+    pub(crate) fn can_retire(&self) -> bool {
+        let state = self.log.state.lock();
+        let is_done = state.pending.is_empty() || self.active.is_none() && self.recovered.batches() == 0;
+        is_done && state.acks.low() >= state.stored && !state.segments.is_empty()
+    }
+
+    /// Takes it out of use.
     pub(crate) fn retire(&mut self) -> Option<crate::log::Segment> {
+        if !self.can_retire() {
+            return None;
+        }
         let mut state = self.log.state.lock();
-        if !state.is_all_settled() || state.segments.is_empty() {
+        // What has been added since goes to another one.
+        if !state.pending.is_empty() && self.active.is_some() {
             return None;
         }
         self.active = None;
         let index = state.segments.len() - 1;
-        state.take_segment(index)
+        let retired = state.take_segment(index);
+        state.plan = Plan::default();
+        retired
     }
 
     /// Makes sure of segments that were written without a sync.
     pub(crate) fn sync_segments(&mut self) -> Result<(), DiskError> {
-        let segments: Vec<_> = self.log.state.lock().segments.iter().cloned().collect();
-        for segment in segments {
-            let name = segment.name();
-            let file = self.log.open(&name, crate::filesystem::OpenMode::Write)?;
-            file.sync().at("sync", &self.log.path(&name))?;
+        for (segment, bound) in self.log.bounded_segments() {
+            if self.log.state.lock().acks.covers(segment.first..bound) {
+                continue;
+            }
+            let (name, path) = (segment.name(), self.log.path(&segment.name()));
+            if segment.is_unsyncable {
+                // Another sync may say that all is well, and it is not.
+                return Err(DiskError::new("sync", &path, std::io::Error::other("an earlier sync failed")));
+            }
+            let synced = self.log.open(&name, OpenMode::Write)?.sync();
+            if synced.is_err() {
+                let mut state = self.log.state.lock();
+                let failed = state.segments.iter_mut().find(|known| known.number == segment.number);
+                if let Some(segment) = failed {
+                    segment.is_unsyncable = true;
+                }
+                drop(state);
+                // Nor of what would come behind it.
+                self.active = self.active.take().filter(|active| active.number != segment.number);
+                self.replan();
+            }
+            synced.at("sync", &path)?;
         }
         self.log.folder.sync().at("sync", &self.log.dir)
     }

@@ -77,7 +77,9 @@ fn many_threads_store_what_they_add_on_a_real_disk() {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().expect("no panic"));
+    for thread in threads {
+        thread.join().expect("no panic");
+    }
     assert_eq!(spool.len(), 800);
     spool.close(Duration::from_secs(10)).expect("written");
     drop(spool);

@@ -1,4 +1,10 @@
 //! Tests of the spool through its public face.
 
+#![expect(clippy::indexing_slicing, reason = "a test that is out of bounds fails, as it should")]
+#![expect(clippy::print_stdout, reason = "seeds are printed, and children talk to their parent")]
+
 mod basics;
+mod model;
+mod oracle;
+mod raw;
 mod support;

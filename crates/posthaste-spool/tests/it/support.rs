@@ -66,3 +66,8 @@ pub(crate) fn read_all(spool: &Spool) -> Vec<Record> {
         records.extend(read.records);
     }
 }
+
+/// A number from the environment.
+pub(crate) fn env(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
+}

@@ -310,13 +310,14 @@ impl<T: Item> QueueWatcher for Shared<T> {
     }
 
     fn lost(&self, items: usize) {
-        self.counters.bury(items, DeadReason::Lost);
+        self.counters.bury_elsewhere(items, DeadReason::Lost);
         // Whoever flushes need not wait for these any more.
         self.wake.notify_one();
     }
 
     fn unreadable(&self, items: usize) {
-        self.counters.bury(items, DeadReason::Unreadable);
+        self.counters.bury_elsewhere(items, DeadReason::Unreadable);
+        self.wake.notify_one();
     }
 }
 

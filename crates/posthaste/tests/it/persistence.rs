@@ -274,7 +274,11 @@ async fn an_unreadable_record_waits_for_a_disk_that_takes_it() {
     tokio::time::sleep(SECOND * 5).await;
     assert_eq!((driven.processor.ledger().delivered, driven.processor.ledger().dead_lettered), (1, 0));
     disk.heal();
-    tokio::time::sleep(SECOND * 5).await;
+    // The spool tries again in real time, which passes by itself.
+    while driven.processor.ledger().queued > 0 {
+        tokio::time::sleep(SECOND).await;
+        std::thread::yield_now();
+    }
     let ledger = driven.processor.ledger();
     assert_eq!((ledger.dead_lettered, ledger.queued), (2, 0), "{ledger:?}");
 }

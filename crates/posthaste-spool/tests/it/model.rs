@@ -1,0 +1,535 @@
+//! Random operations and random trouble against an oracle that keeps count by itself.
+//!
+//! `POSTHASTE_SPOOL_SEEDS` sets how many seeds run, `POSTHASTE_SPOOL_SEED` runs one, and tells what it does.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use fastrand::Rng;
+use posthaste_spool::{
+    Batch, Durability, Fault, FaultyFilesystem, MemoryFilesystem, Operation, Spool, SpoolOptions,
+    inspect_with,
+};
+
+use crate::{
+    oracle::{Acked, Look, Oracle, held},
+    raw,
+    support::{ByHand, dir, env, small},
+};
+
+#[test]
+fn random_operations_and_random_trouble_keep_the_promises() {
+    if let Ok(seed) = std::env::var("POSTHASTE_SPOOL_SEED") {
+        return run(seed.parse().expect("a number"), true);
+    }
+    let first = env("POSTHASTE_SPOOL_FIRST_SEED", 0);
+    let mut failed = Vec::new();
+    for seed in first..first + env("POSTHASTE_SPOOL_SEEDS", 500) {
+        if std::panic::catch_unwind(|| run(seed, false)).is_err() {
+            println!("failed: run again with POSTHASTE_SPOOL_SEED={seed}");
+            failed.push(seed);
+            if failed.len() >= 10 {
+                break;
+            }
+        }
+    }
+    assert!(failed.is_empty(), "failed seeds: {failed:?}");
+}
+
+fn run(seed: u64, tells: bool) {
+    let mut world = World::new(seed, tells);
+    for _ in 0..world.rng.usize(20..100) {
+        world.step();
+    }
+    world.settle_down();
+    world.reopen();
+    world.drain();
+}
+
+const ERRORS: [Fault; 5] = [Fault::EIO, Fault::ENOSPC, Fault::EDQUOT, Fault::EROFS, Fault::EMFILE];
+
+struct World {
+    rng: Rng,
+    tells: bool,
+    options: SpoolOptions,
+    size_bytes_max: u64,
+    survives_power: bool,
+    disk: MemoryFilesystem,
+    faulty: FaultyFilesystem,
+    log: Option<ByHand>,
+    oracle: Oracle,
+    next_id: u64,
+    letter_told: Arc<parking_lot::Mutex<Vec<u64>>>,
+    /// In this life.
+    letters_asked: BTreeSet<u64>,
+}
+
+fn id_of(record: &[u8]) -> String {
+    String::from_utf8_lossy(record).split(' ').nth(1).expect("an id").to_owned()
+}
+
+impl World {
+    fn new(seed: u64, tells: bool) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let disk = MemoryFilesystem::new();
+        let faulty = FaultyFilesystem::new(disk.clone());
+        let survives_power = !seed.is_multiple_of(4);
+        let durability = if survives_power { Durability::Disk } else { Durability::Os };
+        let size_bytes_max = rng.u64(2..20) * 16_384;
+        let options = small()
+            .durability(durability)
+            .size_bytes_max(size_bytes_max)
+            .cursor_acks_max(rng.u64(1..20))
+            .commit_bytes_max(rng.usize(1..4_000));
+        let log = Some(ByHand::open(&faulty, options.clone()));
+        Self {
+            rng,
+            tells,
+            options,
+            size_bytes_max,
+            survives_power,
+            disk,
+            faulty,
+            log,
+            oracle: Oracle::default(),
+            next_id: 0,
+            letter_told: Arc::default(),
+            letters_asked: BTreeSet::new(),
+        }
+    }
+
+    fn tell(&self, what: impl std::fmt::Display) {
+        if self.tells {
+            println!("{}: {what}", self.faulty.operations());
+        }
+    }
+
+    fn spool(&self) -> &Spool {
+        &self.log.as_ref().expect("open").spool
+    }
+
+    fn turn(&mut self, milliseconds: u64) {
+        self.log.as_mut().expect("open").turn(milliseconds);
+        self.listen();
+    }
+
+    fn listen(&mut self) {
+        self.oracle.listen(false);
+        let told = std::mem::take(&mut *self.letter_told.lock());
+        for sequence in told {
+            let id = id_of(&self.oracle.entries[&sequence].bytes);
+            self.oracle.letters.insert(id);
+            // A crash that fails what comes after the letter loses the acknowledgement.
+            if !self.faulty.crashed() {
+                self.ack(&[sequence]);
+            }
+        }
+    }
+
+    fn step(&mut self) {
+        match self.rng.u8(..40) {
+            0..14 => self.add(),
+            14..18 => self.ack_some(),
+            18 | 19 => self.check(),
+            20..23 => {
+                let milliseconds = self.rng.u64(..1_500);
+                self.tell(format_args!("turn after {milliseconds}"));
+                self.turn(milliseconds);
+            }
+            23 => self.reopen(),
+            24..26 => self.plan_crash(),
+            26..29 => self.plan_fault(),
+            29 => self.fail_for_a_while(),
+            30 => self.fill_disk(),
+            31 => self.faulty.heal(),
+            32 => self.crash(),
+            33 => self.give_up(),
+            34 => self.letter(),
+            35 => drop(self.sync()),
+            36 => self.settle_down(),
+            37 => self.lie(),
+            38 => self.fail_reads(),
+            _ => self.hurt(),
+        }
+        if self.faulty.crashed() {
+            self.crash();
+        }
+        let bytes = self.seg_bytes();
+        // A page that goes elsewhere may make a file longer.
+        assert!(
+            self.oracle.is_hurt || bytes <= self.size_bytes_max,
+            "{bytes} bytes of at most {}",
+            self.size_bytes_max
+        );
+    }
+
+    /// Bytes of segments and spares, as they lie there.
+    fn seg_bytes(&self) -> u64 {
+        let files = self.disk.files();
+        let own = |path: &std::path::Path| {
+            path.strip_prefix(dir())
+                .ok()
+                .and_then(|name| name.to_str())
+                .is_some_and(|name| name.starts_with("seg-") || name.starts_with("spare-"))
+        };
+        files.iter().filter(|(path, _)| own(path)).map(|(_, bytes)| bytes.len() as u64).sum()
+    }
+
+    fn add(&mut self) {
+        for _ in 0..self.rng.usize(1..8) {
+            let batch = self.batch();
+            let (told, offer) = (Arc::clone(&self.oracle.told), self.oracle.next_offer());
+            let then = move |stored| told.lock().push((offer, stored));
+            match self.spool().add_then(batch.clone(), then) {
+                Ok(first) => {
+                    self.tell(format_args!(
+                        "add {first}, {} records, meta {:?}",
+                        batch.records.len(),
+                        batch.meta
+                    ));
+                    self.oracle.taken(first, &batch);
+                }
+                Err(refused) => {
+                    self.tell(format_args!("refused: {}", refused.reason));
+                    assert_eq!(refused.batch, batch, "a refusal gives back what it was given");
+                }
+            }
+            if self.rng.u8(..3) > 0 {
+                self.turn(0);
+            }
+        }
+    }
+
+    fn batch(&mut self) -> Batch {
+        let size = self.rng.choice([1, 1, 1, 1, 0, 2, 3, 5, 12]).expect("there are some");
+        let meta = size == 0 || self.rng.u8(..4) == 0;
+        let records = (0..size).map(|_| self.record()).collect();
+        Batch { records, meta: meta.then(|| Bytes::from(format!("meta before {}", self.next_id))) }
+    }
+
+    fn record(&mut self) -> Bytes {
+        self.next_id += 1;
+        let mut bytes = format!("record {} ", self.next_id).into_bytes();
+        bytes.resize(bytes.len() + self.rng.usize(..380), b'x');
+        bytes.into()
+    }
+
+    fn ack_some(&mut self) {
+        let open = self.oracle.unacked();
+        let rng = &mut self.rng;
+        let chosen: Vec<u64> = match rng.u8(..3) {
+            0 => open.iter().copied().take(rng.usize(..40)).collect(),
+            1 => open,
+            _ => open.into_iter().filter(|_| rng.u8(..4) == 0).collect(),
+        };
+        self.tell(format_args!("ack {chosen:?}"));
+        self.ack(&chosen);
+    }
+
+    fn ack(&mut self, sequences: &[u64]) {
+        let new = self.oracle.acknowledged(sequences);
+        // Of what is hurt and was counted as lost, an acknowledgement is none.
+        let acked = self.spool().ack(sequences);
+        assert!(acked <= new, "acknowledged {acked}, not {new}");
+        // A receipt resolves where its record is acknowledged.
+        self.oracle.listen(false);
+    }
+
+    /// Whether it worked at once.
+    fn sync(&mut self) -> bool {
+        self.tell("sync");
+        let mut receipt = self.spool().sync();
+        self.turn(0);
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let synced = std::pin::Pin::new(&mut receipt).poll(&mut context);
+        let worked = matches!(synced, std::task::Poll::Ready(Ok(_)));
+        if worked {
+            self.tell("synced");
+            self.oracle.synced();
+        }
+        worked
+    }
+
+    fn look(&self) -> Option<Look> {
+        let held = held(&self.disk.files(), &dir());
+        let (mut found, mut unreadable, mut from) = (Vec::new(), Vec::new(), 0);
+        loop {
+            let read = self.spool().read(from, 7, 900).ok()?;
+            if read.records.is_empty() && read.next == from {
+                break;
+            }
+            from = read.next;
+            found.extend(read.records);
+            unreadable.extend(read.unreadable);
+        }
+        let (lost, meta) = (self.spool().stats().counters.lost_records, self.spool().meta());
+        Some(Look { found, unreadable, held, lost, meta })
+    }
+
+    fn check(&mut self) {
+        self.tell("check");
+        if let Some(look) = self.look()
+            && !self.faulty.crashed()
+        {
+            self.tell(format_args!(
+                "{:?} {:?} lost {} {:?}",
+                look.found.iter().map(|r| r.sequence).collect::<Vec<_>>(),
+                look.unreadable,
+                look.lost,
+                self.spool().stats()
+            ));
+            self.oracle.look(&look);
+            assert_eq!(self.spool().len(), self.oracle.visible(), "the number of records");
+        }
+    }
+
+    fn plan_crash(&mut self) {
+        let number = self.faulty.operations() + self.rng.u64(..20);
+        let torn = self.rng.usize(..1_500);
+        self.tell(format_args!("crash at {number}, {torn} bytes written"));
+        self.faulty.crash_at(number, torn);
+    }
+
+    fn plan_fault(&mut self) {
+        let number = self.faulty.operations() + self.rng.u64(..20);
+        let fault = self.rng.choice(ERRORS).expect("there are some");
+        self.tell(format_args!("fail {number} with {fault:?}"));
+        self.faulty.fail_at(number, fault);
+    }
+
+    fn fail_for_a_while(&mut self) {
+        use Operation::{Allocate, Open, Remove, Rename, Sync, SyncFolder, Write};
+        let operations = [Sync, Sync, Write, SyncFolder, Rename, Remove, Open, Allocate];
+        let operation = self.rng.choice(operations).expect("there are some");
+        let fault = self.rng.choice(ERRORS).expect("there are some");
+        self.tell(format_args!("{operation:?} fails with {fault:?}"));
+        self.faulty.fail_always(operation, fault);
+    }
+
+    fn fill_disk(&mut self) {
+        let space = self.rng.u64(..40_000);
+        self.tell(format_args!("space for {space}"));
+        self.faulty.set_space(Some(space));
+    }
+
+    /// The disk works again, and after a while everything that was taken is stored.
+    fn settle_down(&mut self) {
+        self.tell("settle down");
+        self.faulty.heal();
+        for _ in 0..20 {
+            self.turn(10_000);
+        }
+        self.check();
+        if !self.sync() {
+            // Segments that failed may have eaten up the room within the limit, until they go.
+            let stats = self.spool().stats();
+            let trouble = stats.trouble.as_deref().unwrap_or_default();
+            let is_full = stats.counters.suspect_segments > 0 && trouble.contains("limit");
+            assert!(is_full || !self.survives_power, "stuck: {trouble}");
+            let open = self.oracle.unacked();
+            let told: Vec<u64> =
+                open.into_iter().filter(|sequence| self.oracle.entries[sequence].told).collect();
+            self.tell(format_args!("ack {told:?} for room"));
+            self.ack(&told);
+            for _ in 0..5 {
+                self.turn(10_000);
+            }
+        }
+        self.check();
+        assert!(self.sync(), "a healthy disk is synced: {:?}", self.spool().stats());
+        assert_eq!(self.oracle.untold(), 0);
+    }
+
+    fn letter(&mut self) {
+        let open = self.oracle.unacked();
+        let Some(sequence) = self.rng.choice(open).filter(|sequence| self.letters_asked.insert(*sequence))
+        else {
+            return;
+        };
+        self.tell(format_args!("letter about {sequence}"));
+        let letter =
+            format!("letter {sequence} {}", String::from_utf8_lossy(&self.oracle.entries[&sequence].bytes));
+        let told = Arc::clone(&self.letter_told);
+        let then = move |stored: Result<_, _>| {
+            if stored.is_ok() {
+                told.lock().push(sequence);
+            }
+        };
+        let _ = self.spool().dead().add(Some(sequence), letter.as_bytes(), then);
+        self.turn(0);
+    }
+
+    /// A write that says that all is well goes nowhere, or elsewhere.
+    fn lie(&mut self) {
+        self.oracle.is_hurt = true;
+        if self.rng.bool() {
+            self.tell("lose a write");
+            self.faulty.lose_next_write("seg-");
+        } else {
+            let delta = self.rng.choice([-8_192, -4_096, 4_096, 8_192, 512]).expect("there are some");
+            self.tell(format_args!("misdirect a write by {delta}"));
+            self.faulty.misdirect_next_write("seg-", delta);
+        }
+    }
+
+    fn fail_reads(&mut self) {
+        let from = self.rng.u64(..16_384);
+        self.tell(format_args!("reads of {from} fail"));
+        self.faulty.fail_reads("seg-", from..from + self.rng.u64(1..5_000));
+        self.check();
+        self.faulty.heal();
+    }
+
+    /// Hands from outside, at a quiet moment: then it is known to the record what is lost.
+    fn hurt(&mut self) {
+        self.settle_down();
+        let files = self.disk.files();
+        let segments: Vec<_> = files.keys().filter(|path| raw::name(path, &dir()).is_some()).collect();
+        let Some(victim) = self.rng.choice(segments) else { return };
+        let (length, rng) = (files[victim].len() as u64, &mut self.rng);
+        self.oracle.is_hurt = true;
+        let at = rng.u64(..length.max(1));
+        let what = rng.u8(..4);
+        let hurt = match what {
+            0 => self.disk.remove_file(victim),
+            1 => self.disk.truncate(victim, at),
+            2 => {
+                let other = rng.choice(files.values()).expect("there are some");
+                let page = rng.usize(..=other.len() / 4_096) * 4_096;
+                let page = &other[page.min(other.len())..other.len().min(page + 4_096)];
+                self.disk.overwrite(victim, at / 4_096 * 4_096, page)
+            }
+            _ => {
+                let old = files[victim].get(usize::try_from(at).expect("small")).copied().unwrap_or(0);
+                self.disk.overwrite(victim, at, &[old ^ 0x40])
+            }
+        };
+        hurt.expect("outside hands can");
+        self.tell(format_args!("hurt {} at {at} by {what}", victim.display()));
+        if self.rng.bool() { self.crash() } else { self.reopen() }
+    }
+
+    fn give_up(&mut self) {
+        self.tell("give up");
+        let mut given_up = self.spool().give_up();
+        given_up.sort_unstable();
+        assert_eq!(given_up, self.oracle.to_give_up());
+        self.oracle.listen(true);
+        self.crash();
+    }
+
+    /// The power fails, or just the process; then the spool is opened again, perhaps failing half way.
+    fn crash(&mut self) {
+        let power = self.survives_power && self.rng.bool();
+        self.tell(if power { "power cut" } else { "kill" });
+        if power {
+            self.disk.crash(&mut self.rng);
+        } else {
+            self.disk.kill();
+        }
+        self.log = None;
+        self.faulty.heal();
+        while self.rng.u8(..3) == 0 {
+            if self.rng.bool() {
+                self.plan_crash();
+            } else {
+                self.plan_fault();
+            }
+            let opened = Spool::open_by_hand(Arc::new(self.faulty.clone()), dir(), self.options.clone());
+            if let Ok((spool, turns)) = opened {
+                turns.turn(Duration::from_secs(1));
+                drop((spool, turns));
+            }
+            if self.survives_power && self.rng.bool() {
+                self.tell("power cut while opening");
+                self.disk.crash(&mut self.rng);
+            }
+            self.disk.kill();
+            self.faulty.heal();
+        }
+        self.open();
+    }
+
+    fn reopen(&mut self) {
+        self.tell("reopen");
+        self.faulty.heal();
+        for _ in 0..20 {
+            self.turn(10_000);
+        }
+        let closed = self.spool().close(Duration::ZERO);
+        assert_eq!(closed.is_ok(), self.oracle.untold() == 0, "{closed:?}");
+        self.listen();
+        self.log = None;
+        self.disk.kill();
+        self.open();
+    }
+
+    fn open(&mut self) {
+        if self.tells {
+            let mut look = inspect_with(Arc::new(self.disk.clone()), dir()).expect("a spool");
+            println!("{:?}", look.check(|_, _| {}).expect("readable"));
+            println!("{:?}", self.disk.files().keys().collect::<Vec<_>>());
+        }
+        let mut log = ByHand::open(&self.faulty, self.options.clone());
+        for _ in 0..5 {
+            log.turn(10_000);
+        }
+        self.log = Some(log);
+        self.letter_told.lock().clear();
+        self.letters_asked.clear();
+        let look = self.look().expect("readable");
+        self.tell(format_args!(
+            "found {:?}, {:?} lost {} {:?}",
+            look.found.iter().map(|r| r.sequence).collect::<Vec<_>>(),
+            look.unreadable,
+            look.lost,
+            self.spool().stats()
+        ));
+        let letters = self.letters();
+        // Records that have their letters are settled, whether their acknowledgement was written or not.
+        for entry in self.oracle.entries.values_mut() {
+            if letters.contains(&id_of(&entry.bytes)) && entry.acked == Acked::No {
+                entry.acked = Acked::Lately;
+            }
+        }
+        self.oracle.look_after_crash(&look);
+        for record in &look.found {
+            let id = id_of(&record.bytes);
+            assert!(self.oracle.is_hurt || !letters.contains(&id), "{id} has its letter and comes again");
+        }
+    }
+
+    /// The records that the letters are about. Each has one at most.
+    fn letters(&self) -> BTreeSet<String> {
+        let letters = self.spool().dead().list(0, usize::MAX, usize::MAX).expect("readable");
+        let mut ids = BTreeSet::new();
+        for letter in letters.records {
+            let text = String::from_utf8_lossy(&letter.bytes).into_owned();
+            let id = text.split(' ').nth(3).expect("an id").to_owned();
+            assert!(ids.insert(id.clone()), "the letter about {id} is there twice");
+        }
+        for id in &self.oracle.letters {
+            // A page that went elsewhere may have been one of theirs.
+            assert!(self.oracle.is_hurt || ids.contains(id), "the letter about {id} was stored and is gone");
+        }
+        ids
+    }
+
+    /// Everything is delivered, and room comes back.
+    fn drain(&mut self) {
+        let open = self.oracle.unacked();
+        self.ack(&open);
+        self.turn(2_000);
+        assert_eq!(self.spool().len(), 0);
+        let record = self.record();
+        for _ in 0..4 {
+            if let Ok(receipt) = self.spool().add(record.clone()) {
+                self.turn(0);
+                receipt.wait().expect("stored");
+                return;
+            }
+            self.turn(10_000);
+        }
+        panic!("an empty spool takes nothing: {:?}", self.spool().stats());
+    }
+}
