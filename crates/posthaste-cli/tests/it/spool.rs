@@ -186,11 +186,12 @@ fn damage_costs_only_what_it_hit() {
     let sound = cat.ended(1).stdout.lines().count();
     assert!((1_697..1_699).contains(&sound), "{sound}");
     let lost = 1_699 - sound;
-    assert!(cat.stderr.contains(&format!("left out {lost} damaged record")), "{}", cat.stderr);
+    assert!(cat.stderr.contains(&format!(": {lost} lost")), "{}", cat.stderr);
 
     let repaired = run(&["spool", "repair", "--json", &spool]).ended(0).json();
-    assert_eq!((&repaired["covered_pieces"], &repaired["lost_records"]), (&2.into(), &lost.into()));
-    run(&["spool", "verify", &spool]).ended(0);
+    assert_eq!((&repaired["damaged_places"], &repaired["lost"]), (&2.into(), &lost.into()));
+    let words = run(&["spool", "verify", &spool]);
+    assert!(words.ended(0).stdout.contains(&format!("sound: {lost} lost, counted")), "{}", words.stdout);
 
     let collector = Collector::start(&["--datafile", datafile()]);
     let ran = send_to(&spool, &collector.url, &[]);
@@ -307,7 +308,7 @@ fn a_folder_that_is_no_spool_is_told_and_left_alone() {
     let folder = files.path("");
     for name in ["status", "cat", "verify", "repair", "dead", "replay", "drain"] {
         let ran = run(&["spool", name, &folder]);
-        assert!(ran.ended(1).stderr.contains("there is no spool in"), "{}", ran.stderr);
+        assert!(ran.ended(1).stderr.contains("is no spool: it is empty"), "{}", ran.stderr);
         let help = run(&["spool", name, "--help"]);
         assert!(help.ended(0).stdout.contains("Examples:"), "{name}");
     }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::{
     acks::Acks,
+    dead::DEAD_DIR,
     error::{At, DiskError, OpenError},
     filesystem::{Folder, OpenMode},
     format::{
@@ -20,7 +21,7 @@ use crate::{
     },
     log::Segment,
     recover::tail::Tail,
-    write::stock::NEW_NAME,
+    write::stock::{DAMAGED_DIR, NEW_NAME},
 };
 
 /// What the unreleased layout had and this one has not.
@@ -91,6 +92,8 @@ impl Survey {
                     NEW_NAME => survey.has_leftover = true,
                     cursor::NAME => has_cursor = true,
                     OLD_LOCK => is_old = true,
+                    // What is kept beside a spool does not make one, and does not keep one from being made.
+                    DEAD_DIR | DAMAGED_DIR => {}
                     name if segment::is_old_name(name) => is_old = true,
                     _ => strangers.push(entry.name),
                 }
