@@ -301,5 +301,6 @@ impl Window {
 
     fn forget(&mut self) {
         self.bytes.clear();
+        self.bad.clear();
     }
 }

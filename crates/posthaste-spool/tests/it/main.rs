@@ -4,7 +4,9 @@
 #![expect(clippy::print_stdout, reason = "seeds are printed, and children talk to their parent")]
 
 mod basics;
+mod damage;
 mod model;
 mod oracle;
 mod raw;
 mod support;
+mod trouble;
