@@ -138,7 +138,8 @@ fn meant(content: &[u8]) -> usize {
 }
 
 fn step() -> usize {
-    usize::try_from(env("POSTHASTE_SPOOL_STEP", 61)).expect("small")
+    usize::try_from(env("POSTHASTE_SPOOL_STEP", if cfg!(debug_assertions) { 701 } else { 61 }))
+        .expect("small")
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Random operations and random trouble against an oracle that keeps count by itself.
 //!
-//! `POSTHASTE_SPOOL_SEEDS` sets how many seeds run, `POSTHASTE_SPOOL_SEED` runs one, and tells what it does.
+//! `POSTHASTE_SPOOL_SEEDS` sets how many seeds run (500, or 100 in a debug build), `POSTHASTE_SPOOL_SEED` runs one, and tells what it does.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ fn random_operations_and_random_trouble_keep_the_promises() {
     }
     let first = env("POSTHASTE_SPOOL_FIRST_SEED", 0);
     let mut failed = Vec::new();
-    for seed in first..first + env("POSTHASTE_SPOOL_SEEDS", 500) {
+    for seed in first..first + env("POSTHASTE_SPOOL_SEEDS", if cfg!(debug_assertions) { 100 } else { 500 }) {
         if std::panic::catch_unwind(|| run(seed, false)).is_err() {
             println!("failed: run again with POSTHASTE_SPOOL_SEED={seed}");
             failed.push(seed);
@@ -63,7 +63,7 @@ fn id_of(record: &[u8]) -> String {
 }
 
 impl World {
-    fn new(seed: u64, tells: bool) -> Self {
+    pub(crate) fn new(seed: u64, tells: bool) -> Self {
         let mut rng = Rng::with_seed(seed);
         let disk = MemoryFilesystem::new();
         let faulty = FaultyFilesystem::new(disk.clone());
@@ -177,7 +177,7 @@ impl World {
         files.iter().filter(|(path, _)| own(path)).map(|(_, bytes)| bytes.len() as u64).sum()
     }
 
-    fn add(&mut self) {
+    pub(crate) fn add(&mut self) {
         for _ in 0..self.rng.usize(1..8) {
             let batch = self.batch();
             let (told, offer) = (Arc::clone(&self.oracle.told), self.oracle.next_offer());
@@ -216,7 +216,7 @@ impl World {
         bytes.into()
     }
 
-    fn ack_some(&mut self) {
+    pub(crate) fn ack_some(&mut self) {
         let open = self.oracle.unacked();
         let rng = &mut self.rng;
         let chosen: Vec<u64> = match rng.u8(..3) {
@@ -238,7 +238,7 @@ impl World {
     }
 
     /// Whether it worked at once.
-    fn sync(&mut self) -> bool {
+    pub(crate) fn sync(&mut self) -> bool {
         self.tell("sync");
         let mut receipt = self.spool().sync();
         self.turn(0);
@@ -309,7 +309,7 @@ impl World {
         assert_eq!(self.oracle.untold(), 0);
     }
 
-    fn letter(&mut self) {
+    pub(crate) fn letter(&mut self) {
         let open = self.oracle.unacked();
         let Some(sequence) = self.rng.choice(open).filter(|sequence| self.letters_asked.insert(*sequence))
         else {
@@ -387,7 +387,7 @@ impl World {
     }
 
     /// Everything is delivered, and room comes back.
-    fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         let open = self.oracle.unacked();
         self.ack(&open);
         self.turn(2_000);

@@ -6,7 +6,7 @@ use posthaste_spool::{Fault, Operation, Spool};
 
 use crate::{model::World, raw, support::dir};
 
-const ERRORS: [Fault; 5] = [Fault::EIO, Fault::ENOSPC, Fault::EDQUOT, Fault::EROFS, Fault::EMFILE];
+pub(crate) const ERRORS: [Fault; 5] = [Fault::EIO, Fault::ENOSPC, Fault::EDQUOT, Fault::EROFS, Fault::EMFILE];
 
 impl World {
     pub(crate) fn plan_crash(&mut self) {
@@ -130,5 +130,16 @@ impl World {
             self.faulty.heal();
         }
         self.open();
+    }
+
+    /// The process ends, or the power.
+    pub(crate) fn die(&mut self, power: bool, dice: u64) {
+        if power {
+            self.disk.crash(&mut fastrand::Rng::with_seed(dice));
+        } else {
+            self.disk.kill();
+        }
+        self.log = None;
+        self.faulty.heal();
     }
 }
