@@ -176,7 +176,7 @@ impl WriteError {
 pub struct ReadError(#[from] pub DiskError);
 
 /// A refused `add`, with what was offered.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AddError {
     /// What was not taken.
     pub batch: Batch,
@@ -188,6 +188,14 @@ impl AddError {
     /// The refused record, if it was a single one, or the first.
     pub fn into_record(self) -> Bytes {
         self.batch.records.into_iter().next().unwrap_or_default()
+    }
+}
+
+/// Without what was offered, which may be megabytes.
+impl fmt::Debug for AddError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let records = self.batch.records.len();
+        f.debug_struct("AddError").field("records", &records).field("reason", &self.reason).finish()
     }
 }
 

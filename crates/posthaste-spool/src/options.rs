@@ -163,6 +163,12 @@ impl SpoolOptions {
         self.pending_bytes_max.unwrap_or(PENDING_BYTES_MAX)
     }
 
+    /// Room on disk to be there before anybody asks for it: for as much as may wait in memory, or a good part of a small
+    /// spool.
+    pub(crate) fn room_ahead(&self) -> u64 {
+        (self.pending_length() as u64).min(self.size_bytes_max / 4)
+    }
+
     /// What is left of a segment for one batch.
     pub(crate) fn batch_disk_bytes_max(&self) -> usize {
         usize::try_from(plan::capacity(self.segment_length())).unwrap_or(usize::MAX)

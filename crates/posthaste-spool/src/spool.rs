@@ -273,6 +273,11 @@ impl Spool {
         self.core.give_up()
     }
 
+    /// Whether a thread of its own does the writing; or somebody by hand.
+    pub fn has_thread(&self) -> bool {
+        self.core.has_thread
+    }
+
     /// Whether nothing more is taken.
     pub fn is_closed(&self) -> bool {
         self.core.log.state.lock().closed
@@ -444,6 +449,9 @@ impl Core {
             self.wake(&mut state);
         }
         drop(state);
+        if !self.has_thread {
+            self.turn(self.now());
+        }
         SpoolReceipt::new(answer, None)
     }
 

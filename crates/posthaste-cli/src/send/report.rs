@@ -208,7 +208,9 @@ impl Books {
 
     fn of_run(books: &pipeline::Books, letters: u64) -> Self {
         let total = Self::new(books.total);
-        let Some(pipeline::SpooledBooks { recovered, lost, unreadable }) = books.spooled else { return total };
+        let Some(pipeline::SpooledBooks { recovered, lost, unreadable }) = books.spooled else {
+            return total;
+        };
         Self {
             recovered: Some(recovered),
             accepted: total.accepted.saturating_sub(recovered),

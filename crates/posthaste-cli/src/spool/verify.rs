@@ -77,9 +77,7 @@ pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
 
 fn check(found: &mut Inspection, what: &'static str) -> Result<Check, Failure> {
     let percentage = Percentage::of(what);
-    found
-        .check(|done, total| percentage.set(done, total))
-        .map_err(|error| Failure::Records(error.into()))
+    found.check(|done, total| percentage.set(done, total)).map_err(|error| Failure::Records(error.into()))
 }
 
 impl Findings {

@@ -129,6 +129,16 @@ impl House {
     /// One commit, for somebody who waits for it.
     pub(crate) fn lead(&mut self, now: Duration) {
         self.commit(now);
+        // Nobody else may come to it in time: whoever waits for each record writes them all.
+        if self.is_low() {
+            self.make_room(now);
+        }
+    }
+
+    /// Whether there is less room ahead than there should be.
+    fn is_low(&self) -> bool {
+        let state = self.log.state.lock();
+        !state.closed && state.plan.room() < self.log.options.room_ahead()
     }
 
     /// False: nothing waits, or nothing can be written now.
@@ -255,8 +265,7 @@ impl House {
         }
         let (wanted, is_low, closed) = {
             let state = self.log.state.lock();
-            let is_low =
-                state.plan.empty_count() == 0 && state.plan.room() < self.log.options.segment_length() / 2;
+            let is_low = state.plan.room() < self.log.options.room_ahead();
             (state.wanted, is_low || state.wanted > state.plan.room(), state.closed)
         };
         if wanted > 0 && self.fits(wanted) {
@@ -330,7 +339,7 @@ impl House {
     }
 
     fn next_turn(&self, now: Duration, has_more: bool) -> Duration {
-        if has_more {
+        if has_more || (self.is_low() && self.make_again.may(now) && !self.hungry.load(SeqCst)) {
             return Duration::ZERO;
         }
         let until = |at: Duration| at.saturating_sub(now);

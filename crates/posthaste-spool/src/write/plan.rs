@@ -50,11 +50,6 @@ impl Plan {
     pub(crate) fn room(&self) -> u64 {
         self.rest + self.empty.iter().sum::<u64>()
     }
-
-    /// Empty segments that nothing has been planned into.
-    pub(crate) fn empty_count(&self) -> usize {
-        self.empty.len()
-    }
 }
 
 #[cfg(test)]

@@ -388,14 +388,10 @@ impl<T: Item> Machine<T> {
         }
     }
 
-    /// Waits until the queue has everything safely, in real time, as disks do; then nobody waits for it any longer.
+    /// Waits until the queue has everything safely; then nobody waits for it any longer.
     async fn finish_queue(&mut self, until: Duration) -> Vec<DeadLetter<T>> {
         let within = until.saturating_sub(self.now()).saturating_add(DISK_GRACE);
-        tokio::select! {
-            biased;
-            () = self.shared.queue.finish() => {}
-            () = futures_timer::Delay::new(within) => {}
-        }
+        self.shared.queue.finish(within).await;
         self.shared.give_up()
     }
 

@@ -14,7 +14,7 @@ mod receipt;
 #[cfg(feature = "spool")]
 mod spool;
 
-use std::{fmt, pin::Pin, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 pub use bounded::{BoundedQueue, ChanQueue, Channel, Heap, InMemoryQueue, Inbox};
 pub use receipt::Receipt;
@@ -86,8 +86,9 @@ pub trait Queue<T>: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
-    /// Resolves once everything that was taken is as safe as this queue makes it, and what was settled is written down.
-    fn finish(&self) -> Finish {
+    /// Resolves once everything that was taken is as safe as this queue makes it, and what was settled is written down; or
+    /// after this time, which is real time wherever a disk is waited for.
+    fn finish(&self, _within: Duration) -> Finish {
         Box::pin(std::future::ready(()))
     }
 

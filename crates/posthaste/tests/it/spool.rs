@@ -186,6 +186,7 @@ fn single_events_of_one_head_are_merged() {
     let mut sizes: Vec<usize> = upstream.requests().iter().map(LogEvent::events).collect();
     sizes.sort_unstable();
     assert_eq!(sizes.iter().sum::<usize>(), 28);
+    assert!(sizes.len() <= 7, "they travel together: {sizes:?}");
     assert!(upstream.requests().contains(&double) && upstream.requests().contains(&other));
     for request in &singles {
         let body = std::str::from_utf8(request.body()).unwrap();

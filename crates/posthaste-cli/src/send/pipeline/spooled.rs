@@ -16,8 +16,8 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use posthaste::{
-    Clock, Ledger, LogEvent, OptionsError, Queue, QueueEventDispatcher, RawBatch, Receipt, Refusal, Refused, Region,
-    SpoolQueue, SystemClock, UserEvent,
+    Clock, Ledger, LogEvent, OptionsError, Queue, QueueEventDispatcher, RawBatch, Receipt, Refusal, Refused,
+    Region, SpoolQueue, SystemClock, UserEvent,
 };
 
 use super::{Books, NotTaken, SpooledBooks, http, region_of, request};

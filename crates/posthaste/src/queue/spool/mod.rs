@@ -19,6 +19,7 @@ use std::{
     path::Path,
     sync::{Arc, OnceLock, Weak},
     task::{Wake, Waker},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -449,13 +450,23 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
         self.0.spool.refuse();
     }
 
-    fn finish(&self) -> super::Finish {
+    fn finish(&self, within: Duration) -> super::Finish {
         let synced = self.0.spool.sync();
+        if !self.0.spool.has_thread() {
+            // It has done what it can by now.
+            return Box::pin(std::future::ready(()));
+        }
         Box::pin(async move {
-            if let Err(error) = synced.await
-                && !matches!(error, WriteError::Closed)
-            {
-                tracing::warn!(%error, "cannot write down what was delivered last; it will be sent again");
+            tokio::select! {
+                biased;
+                synced = synced => {
+                    if let Err(error) = synced {
+                        tracing::debug!(%error, "the spool has ended before it was asked to");
+                    }
+                }
+                () = futures_timer::Delay::new(within) => {
+                    tracing::warn!("the disk has not said that it has everything");
+                }
             }
         })
     }
