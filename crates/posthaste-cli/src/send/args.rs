@@ -64,7 +64,8 @@ pub(crate) struct SendArgs {
     /// could be read is lost, unless the rotation has left a copy such as FILE.1: prefer renaming to truncating. A file
     /// must only be truncated to nothing: lines that stay in it are sent again.
     ///
-    /// What is read is stored at once when no more is there. The exit code is 0 if everything that was read was delivered.
+    /// What is read is stored and sent at once when no more is there. The exit code is 0 if everything that was read was
+    /// delivered. What is followed is never done: before the spool can take another input, it has to be drained.
     #[arg(long, requires_all = ["spool", "file"])]
     pub(crate) follow: bool,
     /// Bytes of the spool on disk, at most; a full spool makes the reader wait
