@@ -30,7 +30,7 @@ A bad line is reported and, with --rejects, kept; it does not stop the others. T
   posthaste send --endpoint http://127.0.0.1:8080/v1/events batches.jsonl
   posthaste send --datafile datafile.json --max-time 5m --leftover left.jsonl events.jsonl
   posthaste send --spool DIR --datafile datafile.json events.jsonl  again after a kill: it takes up where it ended
-  posthaste send --spool DIR --follow --datafile datafile.json log.jsonl  what is added to a log, as it comes
+  posthaste send --spool DIR --follow --datafile datafile.json log.jsonl  like `tail -F`
   posthaste send --datafile datafile.json left.jsonl                send what was left")]
 pub(crate) struct SendArgs {
     /// Lines of events and batches; `-` or nothing is standard input
