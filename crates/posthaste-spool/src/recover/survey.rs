@@ -17,7 +17,7 @@ use crate::{
         cursor::{self, Cursor, FoundCursor},
         frame::Home,
         segment::{self, Found, HEADER_BYTES, Header},
-        walk::{End, Walker},
+        walk::{End, Item, Walker},
     },
     log::Segment,
     recover::tail::Tail,
@@ -139,9 +139,12 @@ impl Survey {
         let id = self.id;
         let mut kept: Vec<Segment> = Vec::new();
         for (segment, header) in self.segments.drain(..).zip(headers) {
-            let is_home = header.is_none_or(|header| {
+            let is_home = |header: &Header| {
                 Some(header.spool) == id && (header.number, header.first) == (segment.number, segment.first)
-            });
+            };
+            // A frame that knows the place proves more than a header that does not.
+            let header = header.filter(|header| is_home(header) || !has_frames(folder, dir, &segment, id));
+            let is_home = header.as_ref().is_none_or(is_home);
             let is_in_order =
                 kept.last().is_none_or(|last| last.number < segment.number && last.first <= segment.first);
             if !is_home || !is_in_order {
@@ -302,6 +305,17 @@ fn read_header(folder: &dyn Folder, dir: &Path, segment: &Segment) -> Result<Opt
         Found::Newer(found) => Err(OpenError::Version { path, found }),
         Found::Damaged => Ok(None),
     }
+}
+
+/// Whether there is a frame of this spool and this segment in it.
+fn has_frames(folder: &dyn Folder, dir: &Path, segment: &Segment, id: Option<u64>) -> bool {
+    let Some(id) = id else { return false };
+    let file = folder.open(&segment.name(), OpenMode::Read).at("open", &dir.join(segment.name()));
+    let home = Home::new(id, segment.number);
+    let walker = file.ok().and_then(|file| Walker::new(file, home, segment.first..u64::MAX, End::Open).ok());
+    walker.is_some_and(|mut walker| {
+        std::iter::from_fn(|| walker.next()).any(|item| matches!(item, Item::Frame(_)))
+    })
 }
 
 fn majority(ids: impl Iterator<Item = u64>) -> Option<u64> {

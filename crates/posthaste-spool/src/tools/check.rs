@@ -135,8 +135,12 @@ impl Inspection {
         let slots = if self.is_owned() { 0 } else { self.survey.damaged_slots };
         problems.extend((0..slots).map(|_| problem(cursor::NAME, ProblemKind::CursorSlot)));
         if !self.is_owned() {
+            let known = self.survey.acks();
             for missing in self.survey.missing() {
-                let lost = missing.end - missing.start;
+                let lost = known.unsettled_in(missing.clone());
+                if lost == 0 {
+                    continue;
+                }
                 let kind = ProblemKind::Lost { lost, bytes: 0 };
                 problems.push(Problem { sequence: Some(missing.start), ..problem(".", kind) });
             }
