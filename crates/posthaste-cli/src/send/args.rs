@@ -30,7 +30,7 @@ A bad line is reported and, with --rejects, kept; it does not stop the others. T
   posthaste send --endpoint http://127.0.0.1:8080/v1/events batches.jsonl
   posthaste send --datafile datafile.json --max-time 5m --leftover left.jsonl events.jsonl
   posthaste send --spool DIR --datafile datafile.json events.jsonl  again after a kill: it takes up where it ended
-  posthaste send --spool DIR --follow --datafile datafile.json log.jsonl  what is added to a log, as it comes
+  posthaste send --spool DIR --follow --datafile datafile.json log.jsonl  like `tail -F`
   posthaste send --datafile datafile.json left.jsonl                send what was left")]
 pub(crate) struct SendArgs {
     /// Lines of events and batches; `-` or nothing is standard input
@@ -64,7 +64,8 @@ pub(crate) struct SendArgs {
     /// could be read is lost, unless the rotation has left a copy such as FILE.1: prefer renaming to truncating. A file
     /// must only be truncated to nothing: lines that stay in it are sent again.
     ///
-    /// What is read is stored at once when no more is there. The exit code is 0 if everything that was read was delivered.
+    /// What is read is stored and sent at once when no more is there. The exit code is 0 if everything that was read was
+    /// delivered. What is followed is never done: before the spool can take another input, it has to be drained.
     #[arg(long, requires_all = ["spool", "file"])]
     pub(crate) follow: bool,
     /// Bytes of the spool on disk, at most; a full spool makes the reader wait

@@ -12,6 +12,7 @@ mod collect;
 mod demo;
 mod follow;
 mod help;
+mod losses;
 mod reject;
 mod resume;
 mod send;

@@ -183,8 +183,14 @@ impl World {
         if self.tail.is_none() {
             self.start();
         }
-        let left = self.run(60, || false);
-        (left, &self.stored.2)
+        loop {
+            let before = self.stored.0.clone();
+            // Longer than a file has to be quiet.
+            let left = self.run(12, || false);
+            if left != Left::Waiting || self.stored.0 == before {
+                return (left, &self.stored.2);
+            }
+        }
     }
 }
 
