@@ -160,12 +160,22 @@ impl DeadLetters {
         // Without a cursor nobody knows whether the letters are about these records, so everything comes again.
         let cursor = opened.survey.cursor.as_ref().filter(|_| opened.survey.disbelief.is_none());
         let Some(mut from) = cursor.map(|cursor| cursor.letters) else { return };
-        while let Ok(read) = core.read(from, usize::MAX, READ_BYTES)
-            && !read.records.is_empty()
-        {
-            from = read.next;
+        loop {
+            let read = core.read(from, usize::MAX, READ_BYTES).unwrap_or_else(|_| {
+                let everything = from..u64::MAX;
+                Read { unreadable: vec![everything], ..Read::default() }
+            });
             let records = read.records.iter().filter_map(|letter| u64_at(&letter.bytes, 0));
             self.0.main.ack(records.filter(|of| *of != NO_RECORD).map(|of| of..of + 1));
+            if let Some(unreadable) = read.unreadable.first() {
+                // The next start tries again.
+                let mut main = self.0.main.state.lock();
+                main.letters_unknown = main.letters_unknown.min(unreadable.start);
+            }
+            if read.records.is_empty() {
+                return;
+            }
+            from = read.next;
         }
     }
 

@@ -107,8 +107,8 @@
 //! | 24 | 8 | low: every record below this is settled |
 //! | 32 | 8 | end: every record below this was stored, or is settled |
 //! | 40 | 8 | the next record's number |
-//! | 48 | 8 | the segment that the next frame goes to; 0: none yet |
-//! | 56 | 8 | where in it |
+//! | 48 | 8 | the segment that was written last; 0: none yet |
+//! | 56 | 8 | where in it: every frame before that was stored |
 //! | 64 | 8 | records that were lost, ever |
 //! | 72 | 8 | the records of dead letters below this number are settled |
 //! | 80 | 4 | the owner's process id; 0 once it has closed the spool |

@@ -74,6 +74,8 @@ pub(crate) struct State {
     pub(crate) holes: Vec<u64>,
     /// Dead letters whose records are not settled yet: record to letter.
     pub(crate) letters: std::collections::BTreeMap<u64, u64>,
+    /// Letters from this one on could not be read when the spool was opened: their records may not be settled.
+    pub(crate) letters_unknown: u64,
     /// Nothing more is taken.
     pub(crate) closed: bool,
     /// Whoever writes is to end once everything is written.

@@ -240,7 +240,9 @@ impl Spool {
             .segment_of(records.start)
             .and_then(|index| state.segments.get(index))
             .map(|segment| segment.bytes);
-        bytes.into_iter().for_each(|bytes| state.plan.add_empty(bytes));
+        if let Some(bytes) = bytes {
+            state.plan.add_empty(bytes);
+        }
     }
 
     /// Checks a record as `add` would, without adding it.

@@ -121,8 +121,8 @@ impl Report {
             batch_lines: read.batch_lines,
             rejected: read.rejected,
             total: Books::of_run(&books, job.office.events()),
-            events: events.map(|ledger| Books::new(ledger)),
-            batches: batches.map(|ledger| Books::new(ledger)),
+            events: events.map(Books::new),
+            batches: batches.map(Books::new),
             attributes_left_out: LeftOut { unknown: dropped.unknown, invalid: dropped.invalid },
             unfinished_line: match ended.reading {
                 Some(End::Unfinished(line)) => Some(line),

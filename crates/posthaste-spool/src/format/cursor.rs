@@ -47,7 +47,7 @@ pub(crate) struct Cursor {
     pub(crate) end: u64,
     /// The next number to give out; those before it were used.
     pub(crate) next: u64,
-    /// The segment in which the next frame goes, and where in it.
+    /// The segment that was written last, and a place in it: every frame before that was stored.
     pub(crate) segment: u64,
     pub(crate) offset: u64,
     /// Records that were lost, ever.

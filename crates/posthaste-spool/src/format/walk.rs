@@ -324,5 +324,6 @@ impl Window {
 
     fn forget(&mut self) {
         self.bytes.clear();
+        self.bad.clear();
     }
 }

@@ -131,6 +131,7 @@ pub(crate) fn state(survey: &Survey) -> State {
         acks_unwritten: 0,
         holes,
         letters: std::collections::BTreeMap::new(),
+        letters_unknown: u64::MAX,
         closed: false,
         ending: false,
         given_up: false,
@@ -231,6 +232,8 @@ fn recovered(log: &Log, survey: &Survey) -> Recovered {
             .map(|entry| (entry.first, Arc::clone(&entry.batch)))
             .collect(),
         then,
+        known: survey.known_place(),
+        end: survey.tail.pending.last().map_or(0, |(.., piece)| piece.end),
     }
 }
 

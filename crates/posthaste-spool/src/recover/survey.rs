@@ -20,7 +20,7 @@ use crate::{
         walk::{End, Item, Walker},
     },
     log::Segment,
-    recover::tail::Tail,
+    recover::tail::{Meta, Tail},
     write::stock::{DAMAGED_DIR, NEW_NAME},
 };
 
@@ -126,8 +126,11 @@ impl Survey {
             headers.push(read_header(folder, dir, segment)?);
         }
         let ids = || headers.iter().flatten().map(|header| header.spool);
-        let cursor_id = self.cursor.as_ref().map(|cursor| cursor.spool);
-        if cursor_id.is_some_and(|id| ids().next().is_some() && ids().all(|other| other != id)) {
+        if let Some(id) = self.cursor.as_ref().map(|cursor| cursor.spool)
+            && ids().next().is_some()
+            && ids().all(|other| other != id)
+            && !self.segments.iter().any(|segment| holds_frames(folder, segment, id))
+        {
             self.disbelief = Some("it is another spool's");
             (self.cursor, self.synced) = (None, None);
         }
@@ -139,12 +142,13 @@ impl Survey {
         let id = self.id;
         let mut kept: Vec<Segment> = Vec::new();
         for (segment, header) in self.segments.drain(..).zip(headers) {
-            let is_home = |header: &Header| {
+            let fits = |header: Header| {
                 Some(header.spool) == id && (header.number, header.first) == (segment.number, segment.first)
             };
-            // A frame that knows the place proves more than a header that does not.
-            let header = header.filter(|header| is_home(header) || !has_frames(folder, dir, &segment, id));
-            let is_home = header.as_ref().is_none_or(is_home);
+            // A header of elsewhere may be all that is: frames know better where they belong.
+            let header = header
+                .filter(|header| fits(*header) || !id.is_some_and(|id| holds_frames(folder, &segment, id)));
+            let is_home = header.is_none_or(fits);
             let is_in_order =
                 kept.last().is_none_or(|last| last.number < segment.number && last.first <= segment.first);
             if !is_home || !is_in_order {
@@ -167,15 +171,17 @@ impl Survey {
             self.tail = Tail::without_segment(end);
             return Ok(());
         };
+        let here = self.cursor.as_ref().filter(|cursor| cursor.segment == last.number);
+        let known_end = here.map_or(0, |cursor| cursor.offset);
         let path = dir.join(last.name());
         let file = folder.open(&last.name(), OpenMode::Read).at("open", &path)?;
         let home = Home::new(id, last.number);
         // Nobody gives out numbers so far ahead of the last one known.
         let bound = last.first.max(known).saturating_add(1 << 32);
         let mut walker = Walker::new(file, home, last.first..bound, End::Open).at("read", &path)?;
-        self.tail = Tail::walk(&mut walker, last.first, known);
-        if let (true, [.., before, last]) = (self.tail.is_empty(), &*self.segments) {
-            // One that was just begun: the metadata before it stands in its predecessor.
+        self.tail = Tail::walk(&mut walker, last.first, known, known_end);
+        if let (true, [.., before, last]) = (self.tail.may_lack_meta(), &*self.segments) {
+            // One that was just being begun: the metadata before it stands in its predecessor.
             let path = dir.join(before.name());
             let file = folder.open(&before.name(), OpenMode::Read).at("open", &path)?;
             let records = before.first..last.first.saturating_add(1);
@@ -194,7 +200,8 @@ impl Survey {
             return;
         }
         let Some(last) = self.segments.last() else { return };
-        let is_damaged = self.tail.torn.iter().chain(&self.tail.scraps).next().is_some();
+        let is_cut = last.bytes < cursor.offset;
+        let is_damaged = is_cut || self.tail.torn.iter().chain(&self.tail.scraps).next().is_some();
         let is_behind = cursor.segment > last.number
             || (cursor.segment == last.number && cursor.offset > self.tail.end && !is_damaged);
         if is_behind && cursor.acks.low() > self.tail.last {
@@ -241,18 +248,25 @@ impl Survey {
     pub(crate) fn meta(&self) -> Option<Bytes> {
         let of_tail = self.tail.meta.as_ref();
         let Some(cursor) = self.cursor.as_ref().filter(|_| self.disbelief.is_none()) else {
-            return of_tail.map(|(.., meta)| meta.clone());
+            return of_tail.map(|meta| meta.bytes.clone());
         };
-        // Of two at the same number, that of the log is newer if the cursor does not know of its frame.
-        let is_newer = |(before, end, _): &&(u64, u64, Bytes)| {
-            let is_known = self.is_last(cursor.segment) && *end <= cursor.offset;
-            *before > cursor.end || (*before == cursor.end && !is_known)
+        // The cursor knows that of all records before its end; of what came alone, that before its place in the log.
+        let is_newer = |meta: &&Meta| {
+            let is_known = self.is_last(cursor.segment) && meta.end <= cursor.offset;
+            meta.before > cursor.end || (meta.before == cursor.end && meta.is_alone && !is_known)
         };
-        of_tail.filter(is_newer).map(|(.., meta)| meta.clone()).or_else(|| cursor.meta.clone())
+        of_tail.filter(is_newer).map(|meta| meta.bytes.clone()).or_else(|| cursor.meta.clone())
     }
 
     fn is_last(&self, number: u64) -> bool {
         self.segments.last().is_some_and(|last| last.number == number)
+    }
+
+    /// The last segment, and up to where all of it is known to be stored.
+    pub(crate) fn known_place(&self) -> (u64, u64) {
+        let number = self.segments.last().map_or(0, |last| last.number);
+        let here = self.cursor.as_ref().filter(|cursor| self.is_last(cursor.segment));
+        (number, here.filter(|_| self.disbelief.is_none()).map_or(0, |cursor| cursor.offset))
     }
 
     /// Whether the next frame may go behind the last one: nothing that counts, and nothing that was damaged, lies there.
@@ -261,11 +275,7 @@ impl Survey {
         let is_missed = self.cursor.as_ref().is_some_and(|cursor| {
             cursor.end > self.tail.last && !cursor.acks.covers(self.tail.last..cursor.end)
         });
-        self.disbelief.is_none()
-            && !is_missed
-            && self.tail.end < last.bytes
-            && self.tail.unfinished == 0
-            && self.tail.torn.is_empty()
+        self.disbelief.is_none() && !is_missed && self.tail.end < last.bytes && self.tail.is_whole()
     }
 
     /// What lies behind the last frame, as far as it tells of a write that was cut off.
@@ -307,13 +317,12 @@ fn read_header(folder: &dyn Folder, dir: &Path, segment: &Segment) -> Result<Opt
     }
 }
 
-/// Whether there is a frame of this spool and this segment in it.
-fn has_frames(folder: &dyn Folder, dir: &Path, segment: &Segment, id: Option<u64>) -> bool {
-    let Some(id) = id else { return false };
-    let file = folder.open(&segment.name(), OpenMode::Read).at("open", &dir.join(segment.name()));
+/// Whether there is a frame in it that belongs there.
+fn holds_frames(folder: &dyn Folder, segment: &Segment, id: u64) -> bool {
     let home = Home::new(id, segment.number);
-    let walker = file.ok().and_then(|file| Walker::new(file, home, segment.first..u64::MAX, End::Open).ok());
-    walker.is_some_and(|mut walker| {
+    let file = folder.open(&segment.name(), OpenMode::Read);
+    let walker = file.and_then(|file| Walker::new(file, home, segment.first..u64::MAX, End::Open));
+    walker.is_ok_and(|mut walker| {
         std::iter::from_fn(|| walker.next()).any(|item| matches!(item, Item::Frame(_)))
     })
 }

@@ -35,8 +35,37 @@ pub(crate) struct Tail {
     pub(crate) torn: Vec<Range<u64>>,
     /// Bytes behind all of it that may as well have been there before.
     pub(crate) scraps: Vec<Range<u64>>,
-    /// The newest metadata that was stored, with the number of the record behind it, and where it ends.
-    pub(crate) meta: Option<(u64, u64, Bytes)>,
+    /// The newest metadata that was stored.
+    pub(crate) meta: Option<Meta>,
+    /// Of some batch that was confirmed, a part is missing.
+    is_broken: bool,
+    /// The place that the next frame of the batch at hand has, among those that were confirmed.
+    next_place: u32,
+    /// The segment begins as one should: where it has metadata from before, that was met.
+    begins_sound: bool,
+}
+
+/// Metadata as it was found.
+#[derive(Debug)]
+pub(crate) struct Meta {
+    /// The number of the record behind it.
+    pub(crate) before: u64,
+    /// Where its frame ends.
+    pub(crate) end: u64,
+    /// It came without records.
+    pub(crate) is_alone: bool,
+    pub(crate) bytes: Bytes,
+}
+
+impl Meta {
+    fn of(frame: Frame) -> Self {
+        Self {
+            before: frame.head.sequence,
+            end: end(&frame),
+            is_alone: frame.head.place == 0,
+            bytes: frame.payload,
+        }
+    }
 }
 
 impl Tail {
@@ -45,46 +74,55 @@ impl Tail {
         Self { proven: known, last: known, high: known, ..Self::default() }
     }
 
-    /// Walks through the last segment, whose first record is `first`. Everything below `known` was stored.
-    pub(crate) fn walk(walker: &mut Walker, first: u64, known: u64) -> Self {
+    /// Walks through the last segment, whose first record is `first`. Every record below `known` was stored, and every
+    /// frame before `known_end`.
+    pub(crate) fn walk(walker: &mut Walker, first: u64, known: u64, known_end: u64) -> Self {
         let proven = first.max(known);
         let mut tail = Self { end: DATA_START, proven, last: first, high: first, ..Self::default() };
         let mut open = Vec::new();
         while let Some(item) = walker.next() {
             if let Item::Frame(frame) = &item {
+                tail.begins_sound |= frame.offset == DATA_START;
                 tail.end = end(frame);
                 tail.proven = tail.proven.max(frame.head.synced());
                 tail.high = tail.high.max(behind(frame));
             }
             open.push(item);
-            tail.confirm(&mut open);
+            tail.confirm(&mut open, known_end);
         }
         tail.conclude(open);
         tail
     }
 
-    /// Whether nothing sound was found.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.end == DATA_START
+    /// Whether nothing is missing in front of its end.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.is_broken && self.unfinished == 0 && self.torn.is_empty()
     }
 
-    /// The last metadata of a segment that was stored before the record `bound`. Where it ends is of no use any more.
-    pub(crate) fn last_meta(walker: &mut Walker, bound: u64) -> Option<(u64, u64, Bytes)> {
+    /// Whether metadata from before this segment may be missing in it.
+    pub(crate) fn may_lack_meta(&self) -> bool {
+        self.meta.is_none() && !self.begins_sound
+    }
+
+    /// The last metadata of a segment that was stored before the record `bound`.
+    pub(crate) fn last_meta(walker: &mut Walker, bound: u64) -> Option<Meta> {
         let mut meta = None;
         while let Some(item) = walker.next() {
             if let Item::Frame(frame) = item
                 && frame.head.is_meta
                 && frame.head.sequence <= bound
             {
-                meta = Some((frame.head.sequence, 0, frame.payload));
+                // Where it stands says nothing: it is another segment.
+                meta = Some(Meta { end: u64::MAX, ..Meta::of(frame) });
             }
         }
         meta
     }
 
     /// Lets go of everything up to the last frame that was stored for certain.
-    fn confirm(&mut self, open: &mut Vec<Item>) {
+    fn confirm(&mut self, open: &mut Vec<Item>, known_end: u64) {
         let is_stored = |item: &Item| match item {
+            Item::Frame(frame) if end(frame) <= known_end => true,
             Item::Frame(frame) if frame.head.is_meta => {
                 frame.head.sequence <= self.proven && frame.head.place > 0
             }
@@ -94,8 +132,14 @@ impl Tail {
         let Some(at) = open.iter().rposition(is_stored) else { return };
         for item in open.drain(..=at) {
             let Item::Frame(frame) = item else { continue };
+            let is_whole = frame.head.place == 0 || frame.head.place == self.next_place;
+            self.is_broken |= !is_whole;
+            self.next_place = if is_whole { frame.head.place + 1 } else { 0 };
             if frame.head.is_meta {
-                self.meta = Some((frame.head.sequence, end(&frame), frame.payload));
+                // That of a batch that was found to be unfinished, and left, speaks of records that are not there.
+                if is_whole {
+                    self.meta = Some(Meta::of(frame));
+                }
             } else {
                 self.last = self.last.max(behind(&frame));
             }
@@ -154,10 +198,13 @@ impl Tail {
                 batch.records.push(frame.payload);
             }
         }
-        match (batch.records.is_empty(), batch.meta.take()) {
-            (true, Some(meta)) if self.pending.is_empty() => self.meta = Some((first, piece.end, meta)),
-            (_, meta) => self.pending.push((first, Batch { meta, ..batch }, piece)),
+        if batch.records.is_empty() && first < self.proven {
+            // Records behind it were stored, so it was.
+            let bytes = batch.meta.unwrap_or_default();
+            self.meta = Some(Meta { before: first, end: piece.end, is_alone: true, bytes });
+            return;
         }
+        self.pending.push((first, batch, piece));
     }
 
     fn give_up(&mut self, frames: &mut Vec<Frame>) {

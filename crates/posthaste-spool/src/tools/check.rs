@@ -135,9 +135,9 @@ impl Inspection {
         let slots = if self.is_owned() { 0 } else { self.survey.damaged_slots };
         problems.extend((0..slots).map(|_| problem(cursor::NAME, ProblemKind::CursorSlot)));
         if !self.is_owned() {
-            let known = self.survey.acks();
+            let settled = self.survey.acks();
             for missing in self.survey.missing() {
-                let lost = known.unsettled_in(missing.clone());
+                let lost = settled.unsettled_in(missing.clone());
                 if lost == 0 {
                     continue;
                 }

@@ -147,7 +147,7 @@ impl House {
             return false;
         }
         let mut completed = Completed::default();
-        let committed = self.writer.commit(&mut completed);
+        let committed = self.make_sure().and_then(|()| self.writer.commit(&mut completed));
         match &committed {
             Ok(true) => {
                 self.write_again.worked();
@@ -171,6 +171,12 @@ impl House {
             }
         }
         matches!(committed, Ok(true))
+    }
+
+    /// Before anything is built on what was found, what was found to be unfinished is written down as settled.
+    fn make_sure(&mut self) -> Result<(), WriteError> {
+        let has_work = !self.log.state.lock().pending.is_empty();
+        if has_work && !self.cursor.is_sure { Ok(self.write_cursor()?) } else { Ok(()) }
     }
 
     /// The path may lead elsewhere now. Then what was taken is finished here, and nothing new is taken.
@@ -208,13 +214,13 @@ impl House {
     }
 
     fn note(&mut self) {
-        let place = self.writer.active.as_ref().map(|active| (active.number, active.offset));
+        let place = self.writer.place();
         self.cursor.note(&self.log, place, self.letters.as_deref());
     }
 
     pub(crate) fn write_cursor(&mut self) -> Result<(), DiskError> {
         self.writer.make_sure_of_names()?;
-        let place = self.writer.active.as_ref().map(|active| (active.number, active.offset));
+        let place = self.writer.place();
         self.acks_since = None;
         self.log.state.lock().acks_timed = false;
         self.cursor.write(&self.log, place, self.letters.as_deref())
@@ -355,12 +361,10 @@ impl House {
 
     /// The last words: everything is stored that can be, and nobody owns the spool.
     pub(crate) fn end(&mut self) -> Result<(), DiskError> {
-        if !self.log.is_synced() {
-            self.writer.sync_segments()?;
-        }
+        let synced = if self.log.is_synced() { Ok(()) } else { self.writer.sync_segments() };
         self.cursor.owner = 0;
         self.writer.stock.keep(self.log.options.spare_segments_max.max(usize::from(self.letters.is_none())));
-        self.write_cursor()
+        self.write_cursor().and(synced)
     }
 }
 
@@ -381,11 +385,11 @@ impl CursorFile {
     }
 
     /// A slot's bytes, and how many acknowledgements in it are not written down yet.
-    fn snapshot(&self, log: &Log, place: Option<(u64, u64)>, letters: Option<&Log>) -> (Vec<u8>, u64) {
+    fn snapshot(&self, log: &Log, place: (u64, u64), letters: Option<&Log>) -> (Vec<u8>, u64) {
         // Before the acknowledgements: a letter that comes in between has one of these to wait for.
         let next_letter = letters.map_or(0, |letters| letters.state.lock().next);
         let mut state = log.state.lock();
-        let (segment, offset) = place.unwrap_or((0, 0));
+        let (segment, offset) = place;
         let cursor = Cursor {
             spool: log.id,
             generation: self.generation + 1,
@@ -395,7 +399,14 @@ impl CursorFile {
             segment,
             offset,
             lost: state.counters.lost_records,
-            letters: state.letters.values().copied().min().unwrap_or(next_letter).min(next_letter),
+            letters: state
+                .letters
+                .values()
+                .copied()
+                .min()
+                .unwrap_or(next_letter)
+                .min(next_letter)
+                .min(state.letters_unknown),
             owner: self.owner,
             meta: state.meta.clone(),
         };
@@ -404,12 +415,7 @@ impl CursorFile {
     }
 
     /// Writes down what is settled, and syncs it.
-    fn write(
-        &mut self,
-        log: &Log,
-        place: Option<(u64, u64)>,
-        letters: Option<&Log>,
-    ) -> Result<(), DiskError> {
+    fn write(&mut self, log: &Log, place: (u64, u64), letters: Option<&Log>) -> Result<(), DiskError> {
         let (slot, unwritten) = self.snapshot(log, place, letters);
         // The third slot first, so that whatever the other two are, one is whole on disk all the time.
         let sure = if self.is_sure { Ok(()) } else { self.put(log, &slot, Slot::Unsynced, true) };
@@ -452,7 +458,7 @@ impl CursorFile {
     }
 
     /// Notes the same where a killed process leaves it, at the cost of a copy. It does no harm where that fails.
-    fn note(&mut self, log: &Log, place: Option<(u64, u64)>, letters: Option<&Log>) {
+    fn note(&mut self, log: &Log, place: (u64, u64), letters: Option<&Log>) {
         if self.is_sure {
             let (slot, _) = self.snapshot(log, place, letters);
             let _ = self.put(log, &slot, Slot::Unsynced, false);

@@ -89,6 +89,8 @@ pub(crate) struct Writer {
     pub(crate) stock: Stock,
     pub(crate) active: Option<Active>,
     recovered: Recovered,
+    /// A segment and a place in it: everything before that is stored. 0: of none.
+    known: (u64, u64),
     /// Whether the names of the segments that were found are on disk for certain.
     are_names_sure: bool,
     buffer: Vec<u8>,
@@ -105,6 +107,9 @@ pub(crate) struct Recovered {
     pub(crate) batches: Vec<(u64, Arc<Batch>)>,
     /// The same segment, where it can be written on.
     pub(crate) then: Option<Active>,
+    /// The same segment's number, and up to where all of it is known to be stored, before and afterwards.
+    pub(crate) known: (u64, u64),
+    pub(crate) end: u64,
 }
 
 impl Recovered {
@@ -126,7 +131,8 @@ struct Group {
 impl Writer {
     pub(crate) fn new(log: Arc<Log>, stock: Stock, mut recovered: Recovered) -> Self {
         let active = if recovered.batches.is_empty() { recovered.then.take() } else { None };
-        Self { log, stock, active, recovered, are_names_sure: false, buffer: Vec::new() }
+        let known = recovered.known;
+        Self { log, stock, active, recovered, known, are_names_sure: false, buffer: Vec::new() }
     }
 
     /// Commits as many of the waiting batches as go with one sync. A second segment gets a chance where the first one
@@ -151,6 +157,11 @@ impl Writer {
         }
     }
 
+    /// Where the next frame goes, or how far what was written last is known to be stored.
+    pub(crate) fn place(&self) -> (u64, u64) {
+        self.active.as_ref().map_or(self.known, |active| (active.number, active.offset))
+    }
+
     /// An earlier process may have died before it synced the name of a segment. Nothing is built on it before.
     pub(crate) fn make_sure_of_names(&mut self) -> Result<(), DiskError> {
         if !self.are_names_sure {
@@ -171,9 +182,16 @@ impl Writer {
         }
         self.log.sync_file(&*file, name)?;
         let recovered = std::mem::take(&mut self.recovered);
+        self.known.1 = recovered.end;
         self.active = recovered.then;
         let group = Group { batches: recovered.batches, ..Group::default() };
         self.publish(&group, completed);
+        let mut state = self.log.state.lock();
+        if state.pending.is_empty() {
+            // Behind it come only numbers of what did not finish.
+            state.stored = state.next;
+        }
+        drop(state);
         self.replan();
         Ok(())
     }
@@ -183,7 +201,8 @@ impl Writer {
         if self.active.as_ref().is_some_and(|active| bytes <= active.rest()) {
             return Ok(());
         }
-        // An unused one stays unused: the next process removes it.
+        // An unused one stays unused: the next process takes it back.
+        self.known = self.place();
         self.active = None;
         if self.stock.lengths().all(|length| super::plan::capacity(length) < bytes) {
             self.stock.make(bytes)?;
@@ -293,9 +312,11 @@ impl Writer {
             return;
         };
         last.is_suspect = true;
+        self.known = (active.number, active.offset);
         if last.first == state.stored {
             state.segments.pop_back();
             drop(state);
+            self.known = (0, 0);
             self.stock.doom(active.name.clone(), active.bytes);
         }
     }
@@ -350,7 +371,7 @@ impl Writer {
         if !state.pending.is_empty() && self.active.is_some() {
             return None;
         }
-        self.active = None;
+        (self.active, self.known) = (None, (0, 0));
         let index = state.segments.len() - 1;
         let retired = state.take_segment(index);
         state.plan = Plan::default();

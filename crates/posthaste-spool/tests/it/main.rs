@@ -4,7 +4,15 @@
 #![expect(clippy::print_stdout, reason = "seeds are printed, and children talk to their parent")]
 
 mod basics;
+mod child;
+mod crash_points;
+mod damage;
+mod house;
+mod kill;
 mod model;
 mod oracle;
 mod raw;
+mod room;
 mod support;
+mod threads;
+mod trouble;

@@ -1,19 +1,15 @@
 //! Random operations and random trouble against an oracle that keeps count by itself.
 //!
-//! `POSTHASTE_SPOOL_SEEDS` sets how many seeds run, `POSTHASTE_SPOOL_SEED` runs one, and tells what it does.
+//! `POSTHASTE_SPOOL_SEEDS` sets how many seeds run (500, or 100 in a debug build), `POSTHASTE_SPOOL_SEED` runs one, and tells what it does.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use fastrand::Rng;
-use posthaste_spool::{
-    Batch, Durability, Fault, FaultyFilesystem, MemoryFilesystem, Operation, Spool, SpoolOptions,
-    inspect_with,
-};
+use posthaste_spool::{Batch, Durability, FaultyFilesystem, MemoryFilesystem, Spool, SpoolOptions};
 
 use crate::{
     oracle::{Acked, Look, Oracle, held},
-    raw,
     support::{ByHand, dir, env, small},
 };
 
@@ -24,7 +20,7 @@ fn random_operations_and_random_trouble_keep_the_promises() {
     }
     let first = env("POSTHASTE_SPOOL_FIRST_SEED", 0);
     let mut failed = Vec::new();
-    for seed in first..first + env("POSTHASTE_SPOOL_SEEDS", 500) {
+    for seed in first..first + env("POSTHASTE_SPOOL_SEEDS", if cfg!(debug_assertions) { 100 } else { 500 }) {
         if std::panic::catch_unwind(|| run(seed, false)).is_err() {
             println!("failed: run again with POSTHASTE_SPOOL_SEED={seed}");
             failed.push(seed);
@@ -46,22 +42,20 @@ fn run(seed: u64, tells: bool) {
     world.drain();
 }
 
-const ERRORS: [Fault; 5] = [Fault::EIO, Fault::ENOSPC, Fault::EDQUOT, Fault::EROFS, Fault::EMFILE];
-
-struct World {
-    rng: Rng,
-    tells: bool,
-    options: SpoolOptions,
-    size_bytes_max: u64,
-    survives_power: bool,
-    disk: MemoryFilesystem,
-    faulty: FaultyFilesystem,
-    log: Option<ByHand>,
-    oracle: Oracle,
-    next_id: u64,
-    letter_told: Arc<parking_lot::Mutex<Vec<u64>>>,
+pub(crate) struct World {
+    pub(crate) rng: Rng,
+    pub(crate) tells: bool,
+    pub(crate) options: SpoolOptions,
+    pub(crate) size_bytes_max: u64,
+    pub(crate) survives_power: bool,
+    pub(crate) disk: MemoryFilesystem,
+    pub(crate) faulty: FaultyFilesystem,
+    pub(crate) log: Option<ByHand>,
+    pub(crate) oracle: Oracle,
+    pub(crate) next_id: u64,
+    pub(crate) letter_told: Arc<parking_lot::Mutex<Vec<u64>>>,
     /// In this life.
-    letters_asked: BTreeSet<u64>,
+    pub(crate) letters_asked: BTreeSet<u64>,
 }
 
 fn id_of(record: &[u8]) -> String {
@@ -69,7 +63,7 @@ fn id_of(record: &[u8]) -> String {
 }
 
 impl World {
-    fn new(seed: u64, tells: bool) -> Self {
+    pub(crate) fn new(seed: u64, tells: bool) -> Self {
         let mut rng = Rng::with_seed(seed);
         let disk = MemoryFilesystem::new();
         let faulty = FaultyFilesystem::new(disk.clone());
@@ -98,17 +92,23 @@ impl World {
         }
     }
 
-    fn tell(&self, what: impl std::fmt::Display) {
+    pub(crate) fn tell(&self, what: impl std::fmt::Display) {
         if self.tells {
             println!("{}: {what}", self.faulty.operations());
         }
     }
 
-    fn spool(&self) -> &Spool {
+    fn tell_look(&self, look: &Look) {
+        let numbers: Vec<u64> = look.found.iter().map(|record| record.sequence).collect();
+        let Look { unreadable, lost, .. } = look;
+        self.tell(format_args!("found {numbers:?}, unreadable {unreadable:?}, lost {lost}"));
+    }
+
+    pub(crate) fn spool(&self) -> &Spool {
         &self.log.as_ref().expect("open").spool
     }
 
-    fn turn(&mut self, milliseconds: u64) {
+    pub(crate) fn turn(&mut self, milliseconds: u64) {
         self.log.as_mut().expect("open").turn(milliseconds);
         self.listen();
     }
@@ -117,7 +117,9 @@ impl World {
         self.oracle.listen(false);
         let told = std::mem::take(&mut *self.letter_told.lock());
         for sequence in told {
-            let id = id_of(&self.oracle.entries[&sequence].bytes);
+            // It may have been found to be lost meanwhile.
+            let Some(entry) = self.oracle.entries.get(&sequence) else { continue };
+            let id = id_of(&entry.bytes);
             self.oracle.letters.insert(id);
             // A crash that fails what comes after the letter loses the acknowledgement.
             if !self.faulty.crashed() {
@@ -175,7 +177,7 @@ impl World {
         files.iter().filter(|(path, _)| own(path)).map(|(_, bytes)| bytes.len() as u64).sum()
     }
 
-    fn add(&mut self) {
+    pub(crate) fn add(&mut self) {
         for _ in 0..self.rng.usize(1..8) {
             let batch = self.batch();
             let (told, offer) = (Arc::clone(&self.oracle.told), self.oracle.next_offer());
@@ -214,7 +216,7 @@ impl World {
         bytes.into()
     }
 
-    fn ack_some(&mut self) {
+    pub(crate) fn ack_some(&mut self) {
         let open = self.oracle.unacked();
         let rng = &mut self.rng;
         let chosen: Vec<u64> = match rng.u8(..3) {
@@ -236,7 +238,7 @@ impl World {
     }
 
     /// Whether it worked at once.
-    fn sync(&mut self) -> bool {
+    pub(crate) fn sync(&mut self) -> bool {
         self.tell("sync");
         let mut receipt = self.spool().sync();
         self.turn(0);
@@ -266,54 +268,21 @@ impl World {
         Some(Look { found, unreadable, held, lost, meta })
     }
 
-    fn check(&mut self) {
+    pub(crate) fn check(&mut self) {
         self.tell("check");
         if let Some(look) = self.look()
             && !self.faulty.crashed()
         {
-            self.tell(format_args!(
-                "{:?} {:?} lost {} {:?}",
-                look.found.iter().map(|r| r.sequence).collect::<Vec<_>>(),
-                look.unreadable,
-                look.lost,
-                self.spool().stats()
-            ));
+            self.tell_look(&look);
             self.oracle.look(&look);
-            assert_eq!(self.spool().len(), self.oracle.visible(), "the number of records");
+            if look.unreadable.is_empty() {
+                assert_eq!(self.spool().len(), self.oracle.visible(), "the number of records");
+            }
         }
     }
 
-    fn plan_crash(&mut self) {
-        let number = self.faulty.operations() + self.rng.u64(..20);
-        let torn = self.rng.usize(..1_500);
-        self.tell(format_args!("crash at {number}, {torn} bytes written"));
-        self.faulty.crash_at(number, torn);
-    }
-
-    fn plan_fault(&mut self) {
-        let number = self.faulty.operations() + self.rng.u64(..20);
-        let fault = self.rng.choice(ERRORS).expect("there are some");
-        self.tell(format_args!("fail {number} with {fault:?}"));
-        self.faulty.fail_at(number, fault);
-    }
-
-    fn fail_for_a_while(&mut self) {
-        use Operation::{Allocate, Open, Remove, Rename, Sync, SyncFolder, Write};
-        let operations = [Sync, Sync, Write, SyncFolder, Rename, Remove, Open, Allocate];
-        let operation = self.rng.choice(operations).expect("there are some");
-        let fault = self.rng.choice(ERRORS).expect("there are some");
-        self.tell(format_args!("{operation:?} fails with {fault:?}"));
-        self.faulty.fail_always(operation, fault);
-    }
-
-    fn fill_disk(&mut self) {
-        let space = self.rng.u64(..40_000);
-        self.tell(format_args!("space for {space}"));
-        self.faulty.set_space(Some(space));
-    }
-
     /// The disk works again, and after a while everything that was taken is stored.
-    fn settle_down(&mut self) {
+    pub(crate) fn settle_down(&mut self) {
         self.tell("settle down");
         self.faulty.heal();
         for _ in 0..20 {
@@ -325,7 +294,7 @@ impl World {
             let stats = self.spool().stats();
             let trouble = stats.trouble.as_deref().unwrap_or_default();
             let is_full = stats.counters.suspect_segments > 0 && trouble.contains("limit");
-            assert!(is_full || !self.survives_power, "stuck: {trouble}");
+            assert!(is_full || self.oracle.is_hurt || !self.survives_power, "stuck: {trouble}");
             let open = self.oracle.unacked();
             let told: Vec<u64> =
                 open.into_iter().filter(|sequence| self.oracle.entries[sequence].told).collect();
@@ -340,7 +309,7 @@ impl World {
         assert_eq!(self.oracle.untold(), 0);
     }
 
-    fn letter(&mut self) {
+    pub(crate) fn letter(&mut self) {
         let open = self.oracle.unacked();
         let Some(sequence) = self.rng.choice(open).filter(|sequence| self.letters_asked.insert(*sequence))
         else {
@@ -359,117 +328,24 @@ impl World {
         self.turn(0);
     }
 
-    /// A write that says that all is well goes nowhere, or elsewhere.
-    fn lie(&mut self) {
-        self.oracle.is_hurt = true;
-        if self.rng.bool() {
-            self.tell("lose a write");
-            self.faulty.lose_next_write("seg-");
-        } else {
-            let delta = self.rng.choice([-8_192, -4_096, 4_096, 8_192, 512]).expect("there are some");
-            self.tell(format_args!("misdirect a write by {delta}"));
-            self.faulty.misdirect_next_write("seg-", delta);
-        }
-    }
-
-    fn fail_reads(&mut self) {
-        let from = self.rng.u64(..16_384);
-        self.tell(format_args!("reads of {from} fail"));
-        self.faulty.fail_reads("seg-", from..from + self.rng.u64(1..5_000));
-        self.check();
-        self.faulty.heal();
-    }
-
-    /// Hands from outside, at a quiet moment: then it is known to the record what is lost.
-    fn hurt(&mut self) {
-        self.settle_down();
-        let files = self.disk.files();
-        let segments: Vec<_> = files.keys().filter(|path| raw::name(path, &dir()).is_some()).collect();
-        let Some(victim) = self.rng.choice(segments) else { return };
-        let (length, rng) = (files[victim].len() as u64, &mut self.rng);
-        self.oracle.is_hurt = true;
-        let at = rng.u64(..length.max(1));
-        let what = rng.u8(..4);
-        let hurt = match what {
-            0 => self.disk.remove_file(victim),
-            1 => self.disk.truncate(victim, at),
-            2 => {
-                let other = rng.choice(files.values()).expect("there are some");
-                let page = rng.usize(..=other.len() / 4_096) * 4_096;
-                let page = &other[page.min(other.len())..other.len().min(page + 4_096)];
-                self.disk.overwrite(victim, at / 4_096 * 4_096, page)
-            }
-            _ => {
-                let old = files[victim].get(usize::try_from(at).expect("small")).copied().unwrap_or(0);
-                self.disk.overwrite(victim, at, &[old ^ 0x40])
-            }
-        };
-        hurt.expect("outside hands can");
-        self.tell(format_args!("hurt {} at {at} by {what}", victim.display()));
-        if self.rng.bool() { self.crash() } else { self.reopen() }
-    }
-
-    fn give_up(&mut self) {
-        self.tell("give up");
-        let mut given_up = self.spool().give_up();
-        given_up.sort_unstable();
-        assert_eq!(given_up, self.oracle.to_give_up());
-        self.oracle.listen(true);
-        self.crash();
-    }
-
-    /// The power fails, or just the process; then the spool is opened again, perhaps failing half way.
-    fn crash(&mut self) {
-        let power = self.survives_power && self.rng.bool();
-        self.tell(if power { "power cut" } else { "kill" });
-        if power {
-            self.disk.crash(&mut self.rng);
-        } else {
-            self.disk.kill();
-        }
-        self.log = None;
-        self.faulty.heal();
-        while self.rng.u8(..3) == 0 {
-            if self.rng.bool() {
-                self.plan_crash();
-            } else {
-                self.plan_fault();
-            }
-            let opened = Spool::open_by_hand(Arc::new(self.faulty.clone()), dir(), self.options.clone());
-            if let Ok((spool, turns)) = opened {
-                turns.turn(Duration::from_secs(1));
-                drop((spool, turns));
-            }
-            if self.survives_power && self.rng.bool() {
-                self.tell("power cut while opening");
-                self.disk.crash(&mut self.rng);
-            }
-            self.disk.kill();
-            self.faulty.heal();
-        }
-        self.open();
-    }
-
-    fn reopen(&mut self) {
+    pub(crate) fn reopen(&mut self) {
         self.tell("reopen");
         self.faulty.heal();
         for _ in 0..20 {
             self.turn(10_000);
         }
+        // What was acknowledged before it was stored may still wait for room.
+        let synced = self.sync();
         let closed = self.spool().close(Duration::ZERO);
-        assert_eq!(closed.is_ok(), self.oracle.untold() == 0, "{closed:?}");
+        // One whose sync failed without one being promised closes all the same.
+        assert!(closed.is_ok() == synced || !self.survives_power, "{closed:?}");
         self.listen();
         self.log = None;
         self.disk.kill();
         self.open();
     }
 
-    fn open(&mut self) {
-        if self.tells {
-            let mut look = inspect_with(Arc::new(self.disk.clone()), dir()).expect("a spool");
-            println!("{:?}", look.check(|_, _| {}).expect("readable"));
-            println!("{:?}", self.disk.files().keys().collect::<Vec<_>>());
-        }
+    pub(crate) fn open(&mut self) {
         let mut log = ByHand::open(&self.faulty, self.options.clone());
         for _ in 0..5 {
             log.turn(10_000);
@@ -478,13 +354,7 @@ impl World {
         self.letter_told.lock().clear();
         self.letters_asked.clear();
         let look = self.look().expect("readable");
-        self.tell(format_args!(
-            "found {:?}, {:?} lost {} {:?}",
-            look.found.iter().map(|r| r.sequence).collect::<Vec<_>>(),
-            look.unreadable,
-            look.lost,
-            self.spool().stats()
-        ));
+        self.tell_look(&look);
         let letters = self.letters();
         // Records that have their letters are settled, whether their acknowledgement was written or not.
         for entry in self.oracle.entries.values_mut() {
@@ -506,7 +376,8 @@ impl World {
         for letter in letters.records {
             let text = String::from_utf8_lossy(&letter.bytes).into_owned();
             let id = text.split(' ').nth(3).expect("an id").to_owned();
-            assert!(ids.insert(id.clone()), "the letter about {id} is there twice");
+            // Where the cursor is not believed, what has its letter comes again.
+            assert!(ids.insert(id.clone()) || self.oracle.is_hurt, "the letter about {id} is there twice");
         }
         for id in &self.oracle.letters {
             // A page that went elsewhere may have been one of theirs.
@@ -516,7 +387,7 @@ impl World {
     }
 
     /// Everything is delivered, and room comes back.
-    fn drain(&mut self) {
+    pub(crate) fn drain(&mut self) {
         let open = self.oracle.unacked();
         self.ack(&open);
         self.turn(2_000);

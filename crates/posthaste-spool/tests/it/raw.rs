@@ -33,7 +33,6 @@ impl Frame {
 /// A segment by its name.
 #[derive(Debug, Clone)]
 pub(crate) struct Segment {
-    pub(crate) path: PathBuf,
     pub(crate) number: u64,
     pub(crate) first: u64,
     pub(crate) frames: Vec<Frame>,
@@ -109,7 +108,7 @@ pub(crate) fn segments(files: &Files, dir: &Path, spool: u64) -> Vec<Segment> {
         .iter()
         .filter_map(|(path, bytes)| {
             let (number, first) = name(path, dir)?;
-            Some(Segment { path: path.clone(), number, first, frames: frames(spool, number, bytes) })
+            Some(Segment { number, first, frames: frames(spool, number, bytes) })
         })
         .collect();
     segments.sort_by_key(|segment| segment.number);

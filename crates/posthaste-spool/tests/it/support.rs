@@ -71,3 +71,8 @@ pub(crate) fn read_all(spool: &Spool) -> Vec<Record> {
 pub(crate) fn env(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
+
+/// A file of the spool in memory.
+pub(crate) fn path(name: &str) -> PathBuf {
+    dir().join(name)
+}

@@ -80,8 +80,9 @@ impl Future for Receipt {
     }
 }
 
+/// What the spool says of a record, for callers.
 #[cfg(feature = "spool")]
-fn stored(result: Result<u64, posthaste_spool::WriteError>) -> Result<(), Refusal> {
+pub(super) fn stored(result: Result<u64, posthaste_spool::WriteError>) -> Result<(), Refusal> {
     result.map(drop).map_err(|error| match error {
         posthaste_spool::WriteError::Closed => Refusal::Closed,
         error => Refusal::Storage(error.to_string()),
@@ -92,7 +93,9 @@ impl fmt::Debug for Receipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0 {
             State::Stored => "Receipt(stored)",
-            _ => "Receipt(pending)",
+            State::Pending(_) => "Receipt(pending)",
+            #[cfg(feature = "spool")]
+            State::Spool(_) => "Receipt(pending)",
         })
     }
 }

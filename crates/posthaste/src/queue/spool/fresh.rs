@@ -9,11 +9,11 @@ const BYTES_MAX: usize = 16 << 20;
 
 pub(super) struct Fresh<T> {
     /// In the order of their numbers.
-    items: VecDeque<Item<T>>,
+    items: VecDeque<Kept<T>>,
     bytes: usize,
 }
 
-struct Item<T> {
+struct Kept<T> {
     sequence: u64,
     item: T,
     bytes: usize,
@@ -30,13 +30,13 @@ impl<T> Default for Fresh<T> {
 impl<T> Fresh<T> {
     pub(super) fn push(&mut self, sequence: u64, item: T, bytes: usize) {
         self.bytes += bytes;
-        self.items.push_back(Item { sequence, item, bytes, is_visible: true });
+        self.items.push_back(Kept { sequence, item, bytes, is_visible: true });
     }
 
     /// Items that will be in the queue once they are stored.
     pub(super) fn push_hidden(&mut self, first: u64, items: Vec<T>) {
         // They are forgotten as soon as they have been leased; what they take until then, their producer bounds.
-        let hidden = |(sequence, item)| Item { sequence, item, bytes: 0, is_visible: false };
+        let hidden = |(sequence, item)| Kept { sequence, item, bytes: 0, is_visible: false };
         self.items.extend((first..).zip(items).map(hidden));
     }
 

@@ -30,7 +30,7 @@ pub use self::{
     dead_letters::read_dead_letter,
 };
 use self::{dead_letters::DiskDeadLetters, fresh::Fresh};
-use super::{Displacing, Leased, Queue, QueueWatcher, Receipt, Refused};
+use super::{Displacing, Leased, Queue, QueueWatcher, Receipt, Refused, receipt::stored as stored_or_why};
 use crate::{
     outcome::{DeadLetterStore, Refusal},
     project::Context,
@@ -140,7 +140,7 @@ impl<T: SpoolItem> SpoolQueue<T> {
             if let (Ok(first), Some(inner)) = (&result, weak.upgrade()) {
                 inner.reveal(*first..first + count, events);
             }
-            drop(told.send(result.map(drop).map_err(|error| not_stored(&error))));
+            drop(told.send(stored_or_why(result)));
         };
         match inner.spool.add_then(batch, then) {
             Err(refused) => Err(Refused { item: items, reason: refusal(&refused.reason) }),
@@ -517,13 +517,6 @@ fn refusal(reason: &posthaste_spool::Refusal) -> Refusal {
         Spool::Closed => Refusal::Closed,
         ref other if other.is_full() => Refusal::StorageFull(other.to_string()),
         ref other => Refusal::Storage(other.to_string()),
-    }
-}
-
-fn not_stored(error: &WriteError) -> Refusal {
-    match error {
-        WriteError::Closed => Refusal::Closed,
-        error => Refusal::Storage(error.to_string()),
     }
 }
 
