@@ -213,7 +213,7 @@ impl Walker {
         pages.into_iter().any(|at| {
             let length = piece_end(at).min(end.saturating_sub(at));
             let page = self.window.get(&*self.file, at, usize::try_from(length).unwrap_or(PAGE_BYTES));
-            page.is_some_and(|page| page.iter().any(|byte| *byte != 0))
+            page.is_some_and(|page| !is_zero(page))
         })
     }
 
@@ -235,7 +235,9 @@ impl Walker {
             if self.head_at(at).is_some() {
                 return at;
             }
-            at += ALIGN;
+            // No head is nothing but zeros: its frame would be one of none.
+            let zeros = self.window.zeros_at(at);
+            at += zeros.saturating_sub(HEAD_LENGTH) / ALIGN * ALIGN + ALIGN;
         }
         self.end
     }
@@ -244,6 +246,12 @@ impl Walker {
 /// What is left of the page that `at` lies in.
 fn piece_end(at: u64) -> u64 {
     PAGE_LENGTH - at % PAGE_LENGTH
+}
+
+/// Whether a page, or less, holds nothing but zeros: by the machine's fastest way to compare.
+fn is_zero(bytes: &[u8]) -> bool {
+    const ZEROS: [u8; PAGE_BYTES] = [0; PAGE_BYTES];
+    ZEROS.get(..bytes.len()).is_some_and(|zeros| zeros == bytes)
 }
 
 /// A part of the file in memory.
@@ -293,6 +301,21 @@ impl Window {
         }
         let known = size.saturating_sub(self.start);
         self.bytes.truncate(usize::try_from(known).unwrap_or(usize::MAX));
+    }
+
+    /// How many bytes at this offset, as far as they are here, are zeros.
+    fn zeros_at(&self, at: u64) -> u64 {
+        let from = at.checked_sub(self.start).and_then(|from| usize::try_from(from).ok());
+        let bytes = from.and_then(|from| self.bytes.get(from..)).unwrap_or_default();
+        let mut zeros = 0;
+        for piece in bytes.chunks(PAGE_BYTES) {
+            if !is_zero(piece) {
+                zeros += piece.iter().take_while(|byte| **byte == 0).count();
+                break;
+            }
+            zeros += piece.len();
+        }
+        zeros as u64
     }
 
     fn is_bad(&self, range: &Range<u64>) -> bool {

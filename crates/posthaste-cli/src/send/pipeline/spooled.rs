@@ -277,11 +277,14 @@ impl Spooled {
         let until = SystemClock.elapsed().saturating_add(within);
         let mut tries = 0;
         loop {
-            let left = until.saturating_sub(SystemClock.elapsed());
+            let now = SystemClock.elapsed();
+            let left = until.saturating_sub(now);
             let report = self.dispatcher.flush(left.min(UNREADABLE_EVERY)).await;
             let is_all_unreadable = report.left <= self.queue.unreadable();
             tries = if is_all_unreadable { tries + 1 } else { 0 };
-            if report.is_complete() || left <= UNREADABLE_EVERY || tries >= UNREADABLE_TRIES {
+            // Delivery that has ended by itself answers early.
+            let has_ended = SystemClock.elapsed() < now + UNREADABLE_EVERY;
+            if report.is_complete() || has_ended || left <= UNREADABLE_EVERY || tries >= UNREADABLE_TRIES {
                 return;
             }
         }
