@@ -1,6 +1,6 @@
 //! Random operations and random trouble against an oracle that keeps count by itself.
 //!
-//! `POSTHASTE_SPOOL_SEEDS` sets how many seeds run (500, or 100 in a debug build), `POSTHASTE_SPOOL_SEED` runs one, and tells what it does.
+//! `POSTHASTE_SPOOL_SEEDS` sets how many seeds run (500, or 200 in a debug build), `POSTHASTE_SPOOL_SEED` runs one, and tells what it does.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ fn random_operations_and_random_trouble_keep_the_promises() {
     }
     let first = env("POSTHASTE_SPOOL_FIRST_SEED", 0);
     let mut failed = Vec::new();
-    for seed in first..first + env("POSTHASTE_SPOOL_SEEDS", if cfg!(debug_assertions) { 100 } else { 500 }) {
+    for seed in first..first + env("POSTHASTE_SPOOL_SEEDS", if cfg!(debug_assertions) { 200 } else { 500 }) {
         if std::panic::catch_unwind(|| run(seed, false)).is_err() {
             println!("failed: run again with POSTHASTE_SPOOL_SEED={seed}");
             failed.push(seed);
