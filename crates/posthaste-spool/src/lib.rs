@@ -33,7 +33,8 @@
 //! - Every record that was stored and is missing is counted once ([`Counters::lost_records`]), wherever it was, and in
 //!   every tool the same. Damage costs the records it hit, and no others. What cannot be read just now is not lost: it is
 //!   told apart, and tried again. A spool opens whatever its files hold.
-//! - A failed write or sync is never tried again in the same place, nor is anything ever synced in place after a crash.
+//! - A failed write or sync is never tried again in the same place, and what a crash left is never just synced: a sync may
+//!   have forgotten what there was to write.
 //! - Space comes back by itself, from the only segment too.
 //! - No call waits for the disk, but [`SpoolReceipt::wait`], [`Spool::close`] for as long as it was given, and reads.
 //! - One process owns a spool at a time, by a lock on the folder itself, and reaches no other folder than the one that it
@@ -122,17 +123,20 @@
 //! # Recovery
 //!
 //! Opening reads the names and headers of all segments, the cursor, and the last segment; nothing else, whatever the
-//! backlog. A segment's records end where its successor's begin, so what a segment that failed may hold beyond that is
-//! passed over.
+//! backlog, but the one before it where its beginning is torn, for the metadata. A segment's records end where its
+//! successor's begin, so what a segment that failed may hold beyond that is passed over.
 //!
 //! How far the log was stored is known from the cursor, from the last segment's first record, and from the frames of the last
-//! segment. What is missing below that is lost. From there on, whole batches are taken: they wait to be stored
-//! again in a new segment, under their numbers. The rest is a write that did not finish; of one that did not, neither
-//! metadata nor records that came with metadata count. A new segment is also begun where anything at all lies behind the
-//! end that the cursor knows.
+//! segment. What is missing below that is lost. From there on, whole batches are taken: before anything is built on them they
+//! are written over with the very same bytes, and synced, which needs no room and leaves nothing in between. The rest
+//! is a write that did not finish; of one that did not, neither metadata nor records that came with metadata count, and
+//! the cursor says so on disk before anything else is written. Nor is anything built on a name that may not be on disk yet. A
+//! new segment is begun where a frame, or anything that was damaged, lies behind the last one that counts. Bytes without a
+//! sound head are what a segment held before it was used again, or the beginning of a write: they are written over.
 //!
 //! A cursor of another spool, or one that knows of records behind the log's end, is not used: everything that is there comes
-//! again. Numbers never go back below what the cursor knows.
+//! again, and records that have their dead letters, too. Numbers never go back below what the cursor knows. A segment whose
+//! header says that it is another is still this one if it holds frames that belong here.
 //!
 //! # Limits
 //!

@@ -436,7 +436,7 @@ impl Core {
         let mut state = self.log.state.lock();
         let many = state.acks_unwritten >= self.log.options.cursor_acks_max;
         // The first one starts the time in which it has to be written down.
-        let is_first = state.acks_unwritten > 0 && !state.acks_timed && !state.led;
+        let is_first = state.acks_unwritten > 0 && !state.acks_timed;
         if many || is_first || state.reclaimable().is_some() {
             self.wake(&mut state);
         }

@@ -14,8 +14,10 @@ use super::{
 };
 use crate::filesystem::SpoolFile;
 
-/// What is read at once.
+/// What is read at once, by whoever goes on and on.
 const CHUNK_BYTES: usize = 256 << 10;
+/// What is read first: whoever follows the writer record by record needs no more.
+const FIRST_CHUNK_BYTES: usize = 16 << 10;
 /// What is given up where a read fails.
 const PAGE_BYTES: usize = 4_096;
 /// The same, as a distance in a file.
@@ -259,6 +261,8 @@ fn is_zero(bytes: &[u8]) -> bool {
 struct Window {
     bytes: Vec<u8>,
     start: u64,
+    /// What was read at once the last time.
+    chunk: usize,
     /// Pages that could not be read, and are zeros here.
     bad: Vec<Range<u64>>,
 }
@@ -277,7 +281,8 @@ impl Window {
     fn load(&mut self, file: &dyn SpoolFile, at: u64, length: usize) {
         self.start = at - at % PAGE_LENGTH;
         let wanted = usize::try_from(at - self.start).unwrap_or(0) + length;
-        self.bytes.resize(wanted.max(CHUNK_BYTES), 0);
+        self.chunk = (2 * self.chunk).clamp(FIRST_CHUNK_BYTES, CHUNK_BYTES);
+        self.bytes.resize(wanted.max(self.chunk), 0);
         match file.read_at(&mut self.bytes, self.start) {
             Ok(read) => self.bytes.truncate(read),
             Err(_) => self.load_by_page(file),
@@ -325,5 +330,6 @@ impl Window {
     fn forget(&mut self) {
         self.bytes.clear();
         self.bad.clear();
+        self.chunk = 0;
     }
 }

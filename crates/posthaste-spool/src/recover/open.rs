@@ -26,7 +26,8 @@ use crate::{
     options::SpoolOptions,
     receipt::Completion,
     write::{
-        house::{CursorFile, House},
+        cursor_file::CursorFile,
+        house::House,
         pending::{Entry, Pending, Visibility},
         plan::Plan,
         stock::{self, DAMAGED_DIR, Spare, Stock},

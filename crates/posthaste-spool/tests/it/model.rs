@@ -1,6 +1,6 @@
 //! Random operations and random trouble against an oracle that keeps count by itself.
 //!
-//! `POSTHASTE_SPOOL_SEEDS` sets how many seeds run (500, or 100 in a debug build), `POSTHASTE_SPOOL_SEED` runs one, and tells what it does.
+//! `POSTHASTE_SPOOL_SEEDS` sets how many seeds run (500, or 200 in a debug build), `POSTHASTE_SPOOL_SEED` runs one, and tells what it does.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -20,7 +20,7 @@ fn random_operations_and_random_trouble_keep_the_promises() {
     }
     let first = env("POSTHASTE_SPOOL_FIRST_SEED", 0);
     let mut failed = Vec::new();
-    for seed in first..first + env("POSTHASTE_SPOOL_SEEDS", if cfg!(debug_assertions) { 100 } else { 500 }) {
+    for seed in first..first + env("POSTHASTE_SPOOL_SEEDS", if cfg!(debug_assertions) { 200 } else { 500 }) {
         if std::panic::catch_unwind(|| run(seed, false)).is_err() {
             println!("failed: run again with POSTHASTE_SPOOL_SEED={seed}");
             failed.push(seed);
@@ -58,7 +58,7 @@ pub(crate) struct World {
     pub(crate) letters_asked: BTreeSet<u64>,
 }
 
-fn id_of(record: &[u8]) -> String {
+pub(crate) fn id_of(record: &[u8]) -> String {
     String::from_utf8_lossy(record).split(' ').nth(1).expect("an id").to_owned()
 }
 
@@ -319,25 +319,6 @@ impl World {
         assert_eq!(self.oracle.untold(), 0);
     }
 
-    pub(crate) fn letter(&mut self) {
-        let open = self.oracle.unacked();
-        let Some(sequence) = self.rng.choice(open).filter(|sequence| self.letters_asked.insert(*sequence))
-        else {
-            return;
-        };
-        self.tell(format_args!("letter about {sequence}"));
-        let letter =
-            format!("letter {sequence} {}", String::from_utf8_lossy(&self.oracle.entries[&sequence].bytes));
-        let told = Arc::clone(&self.letter_told);
-        let then = move |stored: Result<_, _>| {
-            if stored.is_ok() {
-                told.lock().push(sequence);
-            }
-        };
-        let _ = self.spool().dead().add(Some(sequence), letter.as_bytes(), then);
-        self.turn(0);
-    }
-
     pub(crate) fn reopen(&mut self) {
         self.tell("reopen");
         self.faulty.heal();
@@ -377,23 +358,6 @@ impl World {
             let id = id_of(&record.bytes);
             assert!(self.oracle.is_hurt || !letters.contains(&id), "{id} has its letter and comes again");
         }
-    }
-
-    /// The records that the letters are about. Each has one at most.
-    fn letters(&self) -> BTreeSet<String> {
-        let letters = self.spool().dead().list(0, usize::MAX, usize::MAX).expect("readable");
-        let mut ids = BTreeSet::new();
-        for letter in letters.records {
-            let text = String::from_utf8_lossy(&letter.bytes).into_owned();
-            let id = text.split(' ').nth(3).expect("an id").to_owned();
-            // Where the cursor is not believed, what has its letter comes again.
-            assert!(ids.insert(id.clone()) || self.oracle.is_hurt, "the letter about {id} is there twice");
-        }
-        for id in &self.oracle.letters {
-            // A page that went elsewhere may have been one of theirs.
-            assert!(self.oracle.is_hurt || ids.contains(id), "the letter about {id} was stored and is gone");
-        }
-        ids
     }
 
     /// Everything is delivered, and room comes back.

@@ -1,6 +1,6 @@
-//! The trouble that the model is in: failing calls, lies, full disks, hands from outside, crashes.
+//! The trouble that the model is in: failing calls, lies, full disks, hands from outside, crashes; and dead letters.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use posthaste_spool::{Fault, Operation, Spool};
 
@@ -141,5 +141,41 @@ impl World {
         }
         self.log = None;
         self.faulty.heal();
+    }
+
+    pub(crate) fn letter(&mut self) {
+        let open = self.oracle.unacked();
+        let Some(sequence) = self.rng.choice(open).filter(|sequence| self.letters_asked.insert(*sequence))
+        else {
+            return;
+        };
+        self.tell(format_args!("letter about {sequence}"));
+        let letter =
+            format!("letter {sequence} {}", String::from_utf8_lossy(&self.oracle.entries[&sequence].bytes));
+        let told = Arc::clone(&self.letter_told);
+        let then = move |stored: Result<_, _>| {
+            if stored.is_ok() {
+                told.lock().push(sequence);
+            }
+        };
+        let _ = self.spool().dead().add(Some(sequence), letter.as_bytes(), then);
+        self.turn(0);
+    }
+
+    /// The records that the letters are about. Each has one at most.
+    pub(crate) fn letters(&self) -> BTreeSet<String> {
+        let letters = self.spool().dead().list(0, usize::MAX, usize::MAX).expect("readable");
+        let mut ids = BTreeSet::new();
+        for letter in letters.records {
+            let text = String::from_utf8_lossy(&letter.bytes).into_owned();
+            let id = text.split(' ').nth(3).expect("an id").to_owned();
+            // Where the cursor is not believed, what has its letter comes again.
+            assert!(ids.insert(id.clone()) || self.oracle.is_hurt, "the letter about {id} is there twice");
+        }
+        for id in &self.oracle.letters {
+            // A page that went elsewhere may have been one of theirs.
+            assert!(self.oracle.is_hurt || ids.contains(id), "the letter about {id} was stored and is gone");
+        }
+        ids
     }
 }
