@@ -214,7 +214,8 @@ impl Child<'_> {
         let started = SystemClock.elapsed();
         let (run, seed) = (self.args.run, self.args.seed);
         // One that the upstream refuses for good would never arrive.
-        let id = (self.args.until + 1..).find(|id| !dice::is_bad(seed, *id)).expect("most are good");
+        let id =
+            (self.args.until + 1..).take(10_000).find(|id| !dice::is_bad(seed, *id)).expect("most are good");
         let (event, digest) = payload::event(&self.config, self.args.seed, id);
         if let Some(receipt) = self.offer(&event, id, digest, &mut Rng::with_seed(self.args.seed)) {
             self.tell_of(id, receipt);

@@ -19,6 +19,9 @@ use crate::{
     log::{Log, Segment},
 };
 
+/// How often a check starts over because the spool has got an owner.
+const LOOKS_MAX: usize = 5;
+
 /// Something that is wrong with a spool.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{} at {offset}: {kind}", file.display())]
@@ -102,6 +105,18 @@ pub struct Check {
 impl Inspection {
     /// Reads everything and lists what is wrong. `progress` is told how many bytes have been read, of how many.
     pub fn check(&mut self, mut progress: impl FnMut(u64, u64)) -> Result<Check, DiskError> {
+        let mut check = self.check_once(&mut progress)?;
+        // An owner that came meanwhile has put things elsewhere.
+        for _ in 0..LOOKS_MAX {
+            if !self.look_anew() {
+                break;
+            }
+            check = self.check_once(&mut progress)?;
+        }
+        Ok(check)
+    }
+
+    fn check_once(&mut self, progress: &mut dyn FnMut(u64, u64)) -> Result<Check, DiskError> {
         let mut problems = self.files_in_bad_shape();
         let segments = self.log.bounded_segments();
         let total: u64 = segments.iter().map(|(segment, _)| segment.bytes).sum();

@@ -11,7 +11,8 @@ use parking_lot::Mutex;
 use crate::{
     dead::{self, DEAD_DIR},
     error::{DiskError, OpenError, ReadError},
-    filesystem::{Filesystem, Folder, FolderMode, RealFilesystem},
+    filesystem::{Filesystem, Folder, FolderMode, OpenMode, RealFilesystem},
+    format::cursor::{self, Cursor},
     log::{Log, Role, Stats},
     options::SpoolOptions,
     read::{Read, Reader, Record},
@@ -85,6 +86,7 @@ fn inspect_in(folder: Arc<dyn Folder>, dir: &Path) -> Result<Inspection, OpenErr
     let (is_owned, survey) = loop {
         let is_owned = folder.is_locked().unwrap_or(false);
         match Survey::take(&*folder, dir) {
+            Ok(survey) if !is_owned && has_changed(&*folder, &survey) && tries < SURVEYS_MAX => tries += 1,
             Err(OpenError::Disk(error)) if error.kind() == io::ErrorKind::NotFound && tries < SURVEYS_MAX => {
                 tries += 1;
             }
@@ -115,7 +117,22 @@ fn inspect_in(folder: Arc<dyn Folder>, dir: &Path) -> Result<Inspection, OpenErr
     Ok(inspection)
 }
 
+/// Whether somebody has owned the spool since it was surveyed.
+fn has_changed(folder: &dyn Folder, survey: &Survey) -> bool {
+    let newest = || Cursor::read(&*folder.open(cursor::NAME, OpenMode::Read).ok()?).newest;
+    folder.is_locked().unwrap_or(false) || newest().map(|cursor| cursor.generation) != survey.generation
+}
+
 impl Inspection {
+    /// Looks anew, if what nobody owned has got an owner meanwhile. False: there is no need to.
+    pub(crate) fn look_anew(&mut self) -> bool {
+        if self.is_owned || !has_changed(&*self.log.folder, &self.survey) {
+            return false;
+        }
+        let anew = inspect_in(Arc::clone(&self.log.folder), &self.log.dir);
+        anew.map(|anew| *self = Self { is_dead: self.is_dead, ..anew }).is_ok()
+    }
+
     /// The numbers.
     pub fn status(&self) -> Status {
         let damaged = self.log.folder.open_folder(DAMAGED_DIR, FolderMode::Existing);

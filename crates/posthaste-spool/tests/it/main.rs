@@ -7,6 +7,7 @@ mod basics;
 mod child;
 mod crash_points;
 mod damage;
+mod fixtures;
 mod house;
 mod kill;
 mod model;

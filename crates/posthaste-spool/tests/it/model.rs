@@ -274,10 +274,20 @@ impl World {
             && !self.faulty.crashed()
         {
             self.tell_look(&look);
-            self.oracle.look(&look);
-            if look.unreadable.is_empty() {
-                assert_eq!(self.spool().len(), self.oracle.visible(), "the number of records");
+            if !look.unreadable.is_empty() {
+                // Whether what cannot be read was lost before is told once it can be.
+                return self.settle_down();
             }
+            self.oracle.look(&look);
+            assert_eq!(self.spool().len(), self.oracle.visible(), "the number of records");
+        }
+    }
+
+    /// What cannot be read is neither read nor lost.
+    pub(crate) fn check_unreadable(&mut self) {
+        if let Some(look) = self.look() {
+            self.tell_look(&look);
+            self.oracle.look(&look);
         }
     }
 

@@ -58,7 +58,7 @@ impl World {
         let from = self.rng.u64(..16_384);
         self.tell(format_args!("reads of {from} fail"));
         self.faulty.fail_reads("seg-", from..from + self.rng.u64(1..5_000));
-        self.check();
+        self.check_unreadable();
         self.faulty.heal();
     }
 

@@ -311,6 +311,52 @@ fn visitors(delivered: &[LogEvent]) -> Vec<String> {
     batches.flat_map(|batch| batch.visitors).map(|visitor| visitor.visitor_id).collect()
 }
 
+/// What makes room is buried once each, and no more of it than a segment holds; the rest stays to be delivered.
+#[test]
+fn a_full_spool_displaces_the_oldest_segment_and_buries_each_event_once() {
+    let (_disk, queue) = faulty();
+    let buried = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let told = Arc::clone(&buried);
+    let upstream =
+        ScriptedDispatcher::by(|_| Err(posthaste::dispatch::DispatchError::Connect("refused".into())));
+    let processor = BatchEventProcessor::builder()
+        .event_dispatcher(upstream)
+        .queue(queue)
+        .in_flight(1)
+        .batch_size(1)
+        .when_full(WhenFull::DropOldest)
+        .drop_deadline(Duration::ZERO)
+        .on_dead_letter(move |letter| {
+            told.lock().unwrap().push((letter.item.uuid().to_string(), letter.reason))
+        })
+        .build()
+        .unwrap();
+    let note = Map::from_iter([("note".to_owned(), json!("n".repeat(20)))]);
+    let mut taken = Vec::new();
+    // While nothing gets through, little is under way: the newer segments hold none of it.
+    while buried.lock().unwrap().len() < 500 {
+        let event = conversion(&larkspur(), "v", &note);
+        let uuid = event.uuid().to_string();
+        match processor.process_event(event) {
+            Ok(receipt) => {
+                receipt.forget();
+                taken.push(uuid);
+            }
+            Err(refused) => {
+                assert!(refused.reason.is_full(), "{}", refused.reason);
+                std::thread::yield_now();
+            }
+        }
+    }
+    let report = processor.close(Duration::from_millis(500)).wait();
+    let buried = buried.lock().unwrap().clone();
+    let unique: std::collections::HashSet<_> = buried.iter().map(|(uuid, _)| uuid).collect();
+    assert_eq!(unique.len(), buried.len(), "each is buried once");
+    assert_eq!(report.ledger.accepted, taken.len() as u64);
+    assert_eq!(report.dead_lettered, buried.len() as u64);
+    assert_eq!(report.left + report.dead_lettered, taken.len() as u64);
+}
+
 #[test]
 fn a_full_spool_says_so_and_a_caller_can_wait_for_room() {
     let (_disk, queue) = faulty();

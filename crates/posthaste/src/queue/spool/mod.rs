@@ -69,8 +69,9 @@ struct Work<T> {
     lost: u64,
     /// Records that could not be read: tried again when nothing else is left.
     again: VecDeque<Range<u64>>,
-    /// Records that make room for newer ones, and are to be buried; they are not leased.
-    displaced: VecDeque<Range<u64>>,
+    /// Records that make room for newer ones: they are buried, not leased for delivery. Kept until leasing has passed them,
+    /// with the number of the first that has not been handed out to be buried.
+    displaced: VecDeque<(Range<u64>, u64)>,
     /// Unreadable records whose letters the disk would not take: tried again when nothing else is left.
     not_aside: Vec<u64>,
 }
@@ -189,11 +190,12 @@ impl<T: SpoolItem> Inner<T> {
             let stored = self.spool.stored();
             work.skip_displaced();
             work.fresh.forget(stored, work.next);
-            let from_disk_until = work.fresh.first().unwrap_or(u64::MAX).min(stored);
+            let bound = work.bound();
+            let from_disk_until = work.fresh.first().unwrap_or(u64::MAX).min(stored).min(bound);
             let taken = if work.next < from_disk_until {
                 self.read_on(work, left, from_disk_until, take)
             } else {
-                work.take_fresh(left, |sequence| self.spool.is_settled(sequence), take)
+                work.take_fresh(left, bound, |sequence| self.spool.is_settled(sequence), take)
             };
             match taken {
                 Some(taken) => left -= taken,
@@ -307,14 +309,31 @@ impl<T: SpoolItem> Inner<T> {
 impl<T> Work<T> {
     /// What makes room for newer ones is not for those who deliver.
     fn skip_displaced(&mut self) {
-        let ends = self.displaced.iter().filter(|range| range.contains(&self.next)).map(|range| range.end);
-        self.next = ends.max().unwrap_or(self.next);
+        for (range, _) in &self.displaced {
+            if range.contains(&self.next) {
+                self.next = range.end;
+            }
+        }
+        while self
+            .displaced
+            .front()
+            .is_some_and(|(range, handed)| *handed >= range.end && range.end <= self.next)
+        {
+            self.displaced.pop_front();
+        }
+    }
+
+    /// Where leasing has to stop for now: before what makes room for newer ones.
+    fn bound(&self) -> u64 {
+        let starts = self.displaced.iter().map(|(range, _)| range.start).filter(|start| *start > self.next);
+        starts.min().unwrap_or(u64::MAX)
     }
 
     /// `None`: there is nothing more.
     fn take_fresh(
         &mut self,
         count: usize,
+        bound: u64,
         is_settled: impl Fn(u64) -> bool,
         take: &mut dyn FnMut(u64, T),
     ) -> Option<usize>
@@ -322,7 +341,7 @@ impl<T> Work<T> {
         T: Clone,
     {
         let mut taken = 0;
-        for (sequence, item) in self.fresh.from(self.next).take(count) {
+        for (sequence, item) in self.fresh.from(self.next).take_while(|(at, _)| *at < bound).take(count) {
             self.next = sequence + 1;
             if !is_settled(sequence) {
                 take(sequence, item.clone());
@@ -349,14 +368,15 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
             return Displacing::refused(refused.0, refusal(&refused.1));
         };
         let mut work = inner.work.lock();
-        let from = work.displaced.back().map_or(work.next, |range| range.end.max(work.next));
+        let from = work.displaced.back().map_or(work.next, |(range, _)| range.end.max(work.next));
         let bytes = item.to_record().len() + RECORD_ROOM;
         let oldest = inner.spool.oldest_to_displace(from, bytes).filter(|_| error.is_full());
         let Some(oldest) = oldest.filter(|_| inner.dead_letters.has_room_for(&inner.spool)) else {
             return Displacing::refused(refused.0, refusal(&refused.1));
         };
         inner.spool.promise(&oldest);
-        work.displaced.push_back(oldest);
+        let first = oldest.start;
+        work.displaced.push_back((oldest, first));
         drop(work);
         match inner.add(refused.0) {
             Ok(receipt) => Displacing::taken(receipt),
@@ -367,22 +387,19 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
     fn displaced(&self, count: usize) -> Vec<Leased<T>> {
         let mut work = self.0.work.lock();
         let mut leased = Vec::new();
-        while let Some(range) = work.displaced.front().cloned()
-            && leased.len() < count
+        while leased.len() < count
+            && let Some(at) = work.displaced.iter().position(|(range, handed)| *handed < range.end)
+            && let Some((range, handed)) = work.displaced.get(at).cloned()
         {
-            let Ok(read) = self.0.spool.read(range.start, count - leased.len(), READ_BYTES_MAX) else {
-                break;
-            };
+            let Ok(read) = self.0.spool.read(handed, count - leased.len(), READ_BYTES_MAX) else { break };
             for record in read.records.iter().filter(|record| record.sequence < range.end) {
                 let recovered = record.sequence < self.0.new_from;
                 let mut take = |id, item| leased.push(Leased { id, item, recovered });
                 self.0.decode(&mut work, record, &mut take);
             }
-            let next = read.next.clamp(range.start, range.end);
-            if next == range.end || next == range.start {
-                work.displaced.pop_front();
-            } else if let Some(range) = work.displaced.front_mut() {
-                range.start = next;
+            let next = if read.next > handed { read.next.min(range.end) } else { range.end };
+            if let Some((_, handed)) = work.displaced.get_mut(at) {
+                *handed = next;
             }
         }
         leased
