@@ -15,6 +15,7 @@ mod help;
 mod losses;
 mod reject;
 mod resume;
+mod room;
 mod send;
 mod spool;
 mod stop;
