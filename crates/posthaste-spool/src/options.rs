@@ -44,6 +44,7 @@ pub struct SpoolOptions {
     pub(crate) damaged_bytes_max: u64,
     pub(crate) dead_bytes_max: u64,
     pub(crate) retry_interval: Duration,
+    room_ahead_max: u64,
 }
 
 const SEGMENT_BYTES: u64 = 16 << 20;
@@ -65,6 +66,7 @@ impl Default for SpoolOptions {
             damaged_bytes_max: 64 << 20,
             dead_bytes_max: 1 << 30,
             retry_interval: Duration::from_millis(250),
+            room_ahead_max: u64::MAX,
         }
     }
 }
@@ -166,7 +168,7 @@ impl SpoolOptions {
     /// Room on disk to be there before anybody asks for it: for as much as may wait in memory, or a good part of a small
     /// spool.
     pub(crate) fn room_ahead(&self) -> u64 {
-        (self.pending_length() as u64).min(self.size_bytes_max / 4)
+        (self.pending_length() as u64).min(self.size_bytes_max / 4).min(self.room_ahead_max)
     }
 
     /// What is left of a segment for one batch.
@@ -185,6 +187,8 @@ impl SpoolOptions {
             size_bytes_max: self.dead_bytes_max.max(2 * segment_bytes),
             pending_bytes_max: Some(self.pending_length().max(record_bytes_max)),
             spare_segments_max: 1,
+            // Few events die: one segment is enough, and it is another's disk too.
+            room_ahead_max: segment_bytes / 2,
             ..self.clone()
         }
     }
