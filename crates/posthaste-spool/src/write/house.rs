@@ -116,6 +116,9 @@ impl House {
         let mut left = commits_max;
         while left > 0 && self.commit(now) {
             left -= 1;
+            if self.is_low() {
+                self.make_room(now);
+            }
         }
         self.write_down(now);
         self.reclaim(now);
