@@ -30,6 +30,8 @@ pub(crate) const FILE_BYTES: usize = SLOTS * SLOT_BYTES;
 const MAGIC: [u8; 8] = *b"PHCURSR\x02";
 /// What the unreleased layout began its slots with.
 const OLD_MAGIC: [u8; 8] = *b"PHCURSR\x01";
+/// How often a slot is read that cannot be.
+const READS_MAX: usize = 3;
 const RANGES_START: usize = 112;
 const CRC_START: usize = PAGE_BYTES - 4;
 const NO_META: u32 = u32::MAX;
@@ -177,14 +179,16 @@ impl Cursor {
         let mut found = FoundCursor::default();
         for slot in 0..SLOTS {
             let mut bytes = vec![0; SLOT_BYTES];
-            let read = file.read_at(&mut bytes, (slot * SLOT_BYTES) as u64);
-            bytes.truncate(*read.as_ref().unwrap_or(&0));
+            // An older slot says less, so none is passed over for a failure that passes.
+            let mut tries = (0..READS_MAX).map(|_| file.read_at(&mut bytes, (slot * SLOT_BYTES) as u64));
+            let read = tries.find_map(Result::ok);
+            bytes.truncate(read.unwrap_or(0));
             found.is_old |= bytes.starts_with(&OLD_MAGIC);
             match Self::decode(&bytes) {
                 Some(cursor) => found.take(cursor, slot),
                 None if slot == UNSYNCED => {}
                 None => {
-                    found.damaged += usize::from(read.is_err() || bytes.iter().any(|byte| *byte != 0));
+                    found.damaged += usize::from(read.is_none() || bytes.iter().any(|byte| *byte != 0));
                 }
             }
         }

@@ -270,14 +270,16 @@ impl World {
 
     pub(crate) fn check(&mut self) {
         self.tell("check");
-        if let Some(look) = self.look()
-            && !self.faulty.crashed()
+        let look = self.look();
+        if self.faulty.crashed() {
+            return;
+        }
+        let Some(look) = look.filter(|look| look.unreadable.is_empty()) else {
+            // Whether what cannot be read was lost before is told once it can be.
+            return self.settle_down();
+        };
         {
             self.tell_look(&look);
-            if !look.unreadable.is_empty() {
-                // Whether what cannot be read was lost before is told once it can be.
-                return self.settle_down();
-            }
             self.oracle.look(&look);
             assert_eq!(self.spool().len(), self.oracle.visible(), "the number of records");
         }

@@ -49,6 +49,8 @@ struct Offer {
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
     pub(crate) entries: BTreeMap<u64, Entry>,
+    /// Everything that was ever taken.
+    taken: BTreeMap<u64, Vec<Bytes>>,
     offers: Vec<Offer>,
     pub(crate) told: Told,
     meta: Option<Bytes>,
@@ -85,6 +87,7 @@ impl Oracle {
             let hidden = batch.meta.is_some();
             let entry =
                 Entry { bytes: bytes.clone(), told: false, is_known: false, acked: Acked::No, hidden };
+            self.taken.entry(sequence).or_default().push(bytes.clone());
             let before = self.entries.insert(sequence, entry);
             assert!(before.is_none(), "number {sequence} was given out twice: {before:?}");
         }
@@ -229,6 +232,9 @@ impl Oracle {
     /// In a new life.
     pub(crate) fn look_after_crash(&mut self, look: &Look) {
         self.listen(true);
+        if self.is_hurt {
+            self.take_back(look);
+        }
         let found = self.check_found(look);
         let (known, new) = self.missing(&found, look);
         let is_gone = |sequence: &u64| !look.held.contains_key(sequence);
@@ -265,6 +271,21 @@ impl Oracle {
             // Acknowledged before it was stored, it may never have got there, and its number is free again.
             is_found || entry.acked != Acked::No && look.held.contains_key(sequence)
         });
+    }
+
+    /// What covered a record may not have reached the disk, nor the cursor that calls it lost: then it is there again.
+    fn take_back(&mut self, look: &Look) {
+        for record in &look.found {
+            let was_taken = self.taken.get(&record.sequence).is_some_and(|all| all.contains(&record.bytes));
+            let is_known =
+                self.entries.get(&record.sequence).is_some_and(|entry| entry.bytes == record.bytes);
+            if was_taken && !is_known {
+                let bytes = record.bytes.clone();
+                let entry = Entry { bytes, told: true, is_known: false, acked: Acked::No, hidden: false };
+                self.entries.insert(record.sequence, entry);
+                self.lost.0 = 0;
+            }
+        }
     }
 
     /// What nobody was told of is there as a whole or not at all.
