@@ -126,12 +126,12 @@ impl Spool {
         Ok(SpoolReceipt::new(answer, Some(lead)))
     }
 
-    /// The same, with the number that the first record has already.
+    /// The same, with the number that the first record has already. Whoever waits for this receipt leaves the writing to the
+    /// spool's thread: the record may be acknowledged while the disk stalls, and then the wait is over.
     pub fn add_numbered(&self, batch: Batch) -> Result<(u64, SpoolReceipt), AddError> {
         let (sender, answer) = oneshot::channel();
         let first = self.core.add(batch, Visibility::AtOnce, Completion::Receipt(sender))?;
-        let lead = Arc::clone(&self.core) as Arc<dyn Lead>;
-        Ok((first, SpoolReceipt::new(answer, Some(lead))))
+        Ok((first, SpoolReceipt::new(answer, None)))
     }
 
     /// The same, with something to be called on the writing thread once it is known what has become of it. Returns the

@@ -108,7 +108,8 @@ impl SmallDisk {
         }
         let said = String::from_utf8_lossy(&mounted.stderr).into_owned();
         assert!(!rustix::process::geteuid().is_root() || said.contains("permission denied"), "{said}");
-        let _ = writeln!(std::io::stderr(), "not tested: this user may not mount a small disk ({})", said.trim());
+        let _ =
+            writeln!(std::io::stderr(), "not tested: this user may not mount a small disk ({})", said.trim());
         None
     }
 

@@ -266,6 +266,26 @@ fn an_event_that_the_disk_would_not_take_is_delivered_all_the_same() {
     assert_eq!(delivered, taken);
 }
 
+/// A disk that stalls from the very start keeps no event from an API that works.
+#[test]
+fn a_disk_that_never_answers_holds_up_no_delivery() {
+    for operation in [Operation::Sync, Operation::Write] {
+        let (disk, queue) = faulty();
+        disk.stall(operation);
+        let upstream = ScriptedDispatcher::new([]);
+        let processor = processor_of_singles(queue, &upstream);
+        let receipts: Vec<_> = (0..20)
+            .map(|n| processor.process_event(impression(&larkspur(), &format!("v{n}"))).unwrap())
+            .collect();
+        for receipt in receipts {
+            receipt.wait().unwrap();
+        }
+        let report = processor.close(Duration::from_millis(100)).wait();
+        assert_eq!((report.delivered, report.dead_lettered, report.left), (20, 0, 0), "{operation:?}");
+        disk.unstall();
+    }
+}
+
 /// Where the process ends before the disk has them, events that were not delivered either are dead letters.
 #[test]
 fn what_neither_the_disk_nor_the_api_has_at_the_end_is_a_dead_letter() {

@@ -207,8 +207,8 @@ impl<T: SpoolItem> Inner<T> {
         }
     }
 
-    /// Reads on from where the last lease ended. What cannot be decoded is set aside among the dead letters. `None`: there
-    /// is nothing more.
+    /// Reads on from where the last lease ended. What cannot be decoded is set aside among the dead letters. `None`: it
+    /// cannot be read now.
     fn read_on(
         &self,
         work: &mut Work<T>,
@@ -231,8 +231,9 @@ impl<T: SpoolItem> Inner<T> {
             work.next = record.sequence + 1;
             taken += self.decode(work, &record, take);
         }
-        work.next = work.next.max(read.next.min(until));
-        (!is_at_end).then_some(taken)
+        // Where nothing is left to read, everything before what is in memory has come to an end.
+        work.next = if is_at_end { until } else { work.next.max(read.next.min(until)) };
+        Some(taken)
     }
 
     fn decode(&self, work: &mut Work<T>, record: &Record, take: &mut dyn FnMut(u64, T)) -> usize {
