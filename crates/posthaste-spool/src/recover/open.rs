@@ -209,8 +209,12 @@ impl Opened {
         let stock = Stock::new(Arc::clone(&log), spares, next_number);
         // Also beyond those of a cursor that is not believed: it is not to be found again.
         let generation = survey.generation.unwrap_or(0);
-        let writer = Writer::new(log, stock, recovered);
+        let is_short = survey.is_short();
+        let mut writer = Writer::new(log, stock, recovered);
         writer.replan();
+        if is_short && let Err(error) = writer.begin() {
+            tracing::warn!(%error, "could not begin a new segment behind what is lost");
+        }
         let mut house = House::new(writer, CursorFile::new(generation), letters, hungry);
         if let Err(error) = house.write_cursor() {
             tracing::warn!(%error, "could not write the spool's cursor");

@@ -193,6 +193,13 @@ impl Survey {
 
     /// A cursor that knows more than the log has is of another time.
     fn weigh_cursor(&mut self) {
+        if self.cursor.is_none()
+            && self.damaged_slots == 0
+            && self.disbelief.is_none()
+            && !self.segments.is_empty()
+        {
+            self.disbelief = Some("it is not there");
+        }
         let Some(cursor) = &self.cursor else { return };
         if cursor.acks.low() > cursor.next || cursor.end > cursor.next {
             self.disbelief = Some("it contradicts itself");
@@ -207,6 +214,12 @@ impl Survey {
         if is_behind && cursor.acks.low() > self.tail.last {
             self.disbelief = Some("it knows of records behind the log's end");
         }
+    }
+
+    /// Whether the log ends before what is known to have been stored.
+    pub(crate) fn is_short(&self) -> bool {
+        let end = self.cursor.as_ref().map_or(0, |cursor| cursor.end);
+        !self.segments.is_empty() && self.tail.last < end && self.tail.pending.is_empty()
     }
 
     /// The first number that may be unsettled.
@@ -243,6 +256,11 @@ impl Survey {
             front = 0..0;
         }
         [front, back].into_iter().filter(|range| !range.is_empty()).collect()
+    }
+
+    /// The newest metadata of whole batches that are not known to be on disk.
+    pub(crate) fn pending_meta(&self) -> Option<Bytes> {
+        self.tail.pending.iter().rev().find_map(|(_, batch, _)| batch.meta.clone())
     }
 
     pub(crate) fn meta(&self) -> Option<Bytes> {

@@ -145,7 +145,8 @@ impl Inspection {
         let owner = self.survey.cursor.as_ref().map(|cursor| cursor.owner);
         Status {
             stats,
-            meta: self.survey.meta(),
+            // What waits to be stored again will be.
+            meta: self.survey.pending_meta().filter(|_| !self.is_owned).or_else(|| self.survey.meta()),
             owner: owner.filter(|owner| self.is_owned && *owner != 0),
             is_owned: self.is_owned,
             settled_unsynced: now.saturating_sub(synced),

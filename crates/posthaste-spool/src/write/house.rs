@@ -152,14 +152,15 @@ impl House {
         match &committed {
             Ok(true) => {
                 self.write_again.worked();
-                self.note();
                 let waker = {
                     let mut state = self.log.state.lock();
                     state.blocked = None;
                     state.waker.clone()
                 };
+                // Before the disk is asked for anything more: it may stall.
                 completed.call();
                 waker.inspect(std::task::Waker::wake_by_ref);
+                self.note();
             }
             Ok(false) => {}
             Err(error) => {

@@ -196,6 +196,12 @@ impl Writer {
         Ok(())
     }
 
+    /// Begins a segment, unless one is at hand: where the log ends before what is known to have been stored, the next look
+    /// at it finds that in the segment's name.
+    pub(crate) fn begin(&mut self) -> Result<(), WriteError> {
+        if self.active.is_none() { self.find_place(0) } else { Ok(()) }
+    }
+
     /// Sees to it that there is a segment with room for a batch of this size.
     fn find_place(&mut self, bytes: u64) -> Result<(), WriteError> {
         if self.active.as_ref().is_some_and(|active| bytes <= active.rest()) {

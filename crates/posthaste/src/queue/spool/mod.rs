@@ -17,7 +17,10 @@ use std::{
     fmt,
     ops::Range,
     path::Path,
-    sync::{Arc, OnceLock, Weak},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
     task::{Wake, Waker},
     time::Duration,
 };
@@ -54,14 +57,25 @@ struct Inner<T> {
     new_from: u64,
     /// Records that were lost before the queue was there.
     lost_at_start: u64,
-    work: Mutex<Work<T>>,
+    /// Never held while the disk is asked for anything: whoever adds, or gives up, waits for nobody.
+    intake: Mutex<Intake<T>>,
+    /// Held while records are read back: by those who lease, and by nobody who adds.
+    work: Mutex<Work>,
+    /// A copy of the work's `next`.
+    leased_to: AtomicU64,
     watcher: OnceLock<Arc<dyn QueueWatcher>>,
     dead_letters: Arc<DiskDeadLetters<T>>,
 }
 
-struct Work<T> {
+struct Intake<T> {
     closed: bool,
     fresh: Fresh<T>,
+    /// Records that make room for newer ones: they are buried, not leased for delivery. Kept until leasing has passed them,
+    /// with the number of the first that has not been handed out to be buried.
+    displaced: VecDeque<(Range<u64>, u64)>,
+}
+
+struct Work {
     /// The first sequence number that has not been leased.
     next: u64,
     context: Option<Arc<Context>>,
@@ -69,9 +83,6 @@ struct Work<T> {
     lost: u64,
     /// Records that could not be read: tried again when nothing else is left.
     again: VecDeque<Range<u64>>,
-    /// Records that make room for newer ones: they are buried, not leased for delivery. Kept until leasing has passed them,
-    /// with the number of the first that has not been handed out to be buried.
-    displaced: VecDeque<(Range<u64>, u64)>,
     /// Unreadable records whose letters the disk would not take: tried again when nothing else is left.
     not_aside: Vec<u64>,
 }
@@ -92,16 +103,15 @@ impl<T: SpoolItem> SpoolQueue<T> {
             lost_at_start: lost,
             dead_letters: Arc::new(DiskDeadLetters::new(spool.dead().clone())),
             spool,
+            intake: Mutex::new(Intake { closed: false, fresh: Fresh::default(), displaced: VecDeque::new() }),
             work: Mutex::new(Work {
-                closed: false,
-                fresh: Fresh::default(),
-                next: 0,
+                next: stats.first_sequence,
                 context: None,
                 lost,
                 again: VecDeque::new(),
-                displaced: VecDeque::new(),
                 not_aside: Vec::new(),
             }),
+            leased_to: AtomicU64::new(stats.first_sequence),
             watcher: OnceLock::new(),
         }));
         let changes = Changes(Arc::downgrade(&queue.0));
@@ -131,8 +141,8 @@ impl<T: SpoolItem> SpoolQueue<T> {
         };
         let events = items.iter().map(SpoolItem::events).sum();
         let count = items.len() as u64;
-        let mut work = inner.work.lock();
-        if work.closed {
+        let mut intake = inner.intake.lock();
+        if intake.closed {
             return Err(Refused { item: items, reason: Refusal::Closed });
         }
         let (told, stored) = tokio::sync::oneshot::channel();
@@ -146,7 +156,7 @@ impl<T: SpoolItem> SpoolQueue<T> {
         match inner.spool.add_then(batch, then) {
             Err(refused) => Err(Refused { item: items, reason: refusal(&refused.reason) }),
             Ok(first) => {
-                work.fresh.push_hidden(first, items);
+                intake.fresh.push_hidden(first, items);
                 Ok(Receipt::pending(async move { stored.await.unwrap_or(Err(Refusal::Closed)) }))
             }
         }
@@ -158,17 +168,16 @@ impl<T: SpoolItem> Inner<T> {
     fn add(&self, item: T) -> Result<Receipt, (T, posthaste_spool::Refusal)> {
         let batch = Batch::record(item.to_record());
         let bytes = batch.records.first().map_or(0, bytes::Bytes::len);
-        let mut work = self.work.lock();
-        if work.closed {
+        let mut intake = self.intake.lock();
+        if intake.closed {
             return Err((item, posthaste_spool::Refusal::Closed));
         }
         match self.spool.add_numbered(batch) {
             Err(refused) => Err((item, refused.reason)),
             Ok((sequence, receipt)) => {
-                work.fresh.push(sequence, item, bytes);
-                if work.fresh.is_large() {
-                    let next = work.next;
-                    work.fresh.forget(self.spool.stored(), next);
+                intake.fresh.push(sequence, item, bytes);
+                if intake.fresh.is_large() {
+                    intake.fresh.forget(self.spool.stored(), self.leased_to.load(SeqCst));
                 }
                 Ok(Receipt::of_spool(receipt))
             }
@@ -177,26 +186,30 @@ impl<T: SpoolItem> Inner<T> {
 
     /// Items that were stored with metadata are in the queue from here on.
     fn reveal(&self, sequences: Range<u64>, events: usize) {
-        self.work.lock().fresh.reveal(sequences);
+        self.intake.lock().fresh.reveal(sequences);
         if let Some(watcher) = self.watcher.get() {
             watcher.added(events);
         }
     }
 
     /// Hands items on, oldest first, until it has had `count` of them or there are no more.
-    fn lease(&self, work: &mut Work<T>, count: usize, take: &mut dyn FnMut(u64, T)) {
+    fn lease(&self, work: &mut Work, count: usize, take: &mut dyn FnMut(u64, T)) {
         let mut left = count;
         while left > 0 {
             let stored = self.spool.stored();
-            work.skip_displaced();
-            work.fresh.forget(stored, work.next);
-            let bound = work.bound();
-            let from_disk_until = work.fresh.first().unwrap_or(u64::MAX).min(stored).min(bound);
+            let from_disk_until = {
+                let mut intake = self.intake.lock();
+                intake.skip_displaced(&mut work.next);
+                intake.fresh.forget(stored, work.next);
+                let bound = intake.bound(work.next);
+                intake.fresh.first().unwrap_or(u64::MAX).min(stored).min(bound)
+            };
             let taken = if work.next < from_disk_until {
                 self.read_on(work, left, from_disk_until, take)
             } else {
-                work.take_fresh(left, bound, |sequence| self.spool.is_settled(sequence), take)
+                self.take_fresh(work, left, take)
             };
+            self.leased_to.store(work.next, SeqCst);
             match taken {
                 Some(taken) => left -= taken,
                 None => break,
@@ -207,11 +220,26 @@ impl<T: SpoolItem> Inner<T> {
         }
     }
 
+    /// `None`: there is nothing more.
+    fn take_fresh(&self, work: &mut Work, count: usize, take: &mut dyn FnMut(u64, T)) -> Option<usize> {
+        let intake = self.intake.lock();
+        let bound = intake.bound(work.next);
+        let mut taken = 0;
+        for (sequence, item) in intake.fresh.from(work.next).take_while(|(at, _)| *at < bound).take(count) {
+            work.next = sequence + 1;
+            if !self.spool.is_settled(sequence) {
+                take(sequence, item.clone());
+                taken += 1;
+            }
+        }
+        (taken > 0).then_some(taken)
+    }
+
     /// Reads on from where the last lease ended. What cannot be decoded is set aside among the dead letters. `None`: it
     /// cannot be read now.
     fn read_on(
         &self,
-        work: &mut Work<T>,
+        work: &mut Work,
         count: usize,
         until: u64,
         take: &mut dyn FnMut(u64, T),
@@ -219,8 +247,11 @@ impl<T: SpoolItem> Inner<T> {
         let read = match self.spool.read(work.next, count, READ_BYTES_MAX) {
             Ok(read) => read,
             Err(error) => {
-                tracing::error!(%error, "cannot read the spool; its events wait");
-                return None;
+                tracing::error!(%error, "cannot read the spool; the events that are only there wait");
+                // What is in memory need not wait with them.
+                work.again.push_back(work.next..until);
+                work.next = until;
+                return Some(0);
             }
         };
         self.count_lost(work);
@@ -236,7 +267,7 @@ impl<T: SpoolItem> Inner<T> {
         Some(taken)
     }
 
-    fn decode(&self, work: &mut Work<T>, record: &Record, take: &mut dyn FnMut(u64, T)) -> usize {
+    fn decode(&self, work: &mut Work, record: &Record, take: &mut dyn FnMut(u64, T)) -> usize {
         match T::from_record(&record.bytes, &mut work.context) {
             Ok(item) => {
                 take(record.sequence, item);
@@ -252,7 +283,7 @@ impl<T: SpoolItem> Inner<T> {
     }
 
     /// Tries once more what could not be read, and what the disk would not take among the dead letters.
-    fn try_again(&self, work: &mut Work<T>, count: usize, take: &mut dyn FnMut(u64, T)) {
+    fn try_again(&self, work: &mut Work, count: usize, take: &mut dyn FnMut(u64, T)) {
         for range in std::mem::take(&mut work.again) {
             let Ok(read) = self.spool.read(range.start, count, READ_BYTES_MAX) else {
                 work.again.push_back(range);
@@ -283,7 +314,7 @@ impl<T: SpoolItem> Inner<T> {
     }
 
     /// The spool counts what is lost; the ledger has to know.
-    fn count_lost(&self, work: &mut Work<T>) {
+    fn count_lost(&self, work: &mut Work) {
         let lost = self.spool.stats().counters.lost_records;
         let new = lost.saturating_sub(work.lost);
         work.lost = lost;
@@ -307,49 +338,35 @@ impl<T: SpoolItem> Inner<T> {
     }
 }
 
-impl<T> Work<T> {
+impl<T> Intake<T> {
     /// What makes room for newer ones is not for those who deliver.
-    fn skip_displaced(&mut self) {
+    fn skip_displaced(&mut self, next: &mut u64) {
         for (range, _) in &self.displaced {
-            if range.contains(&self.next) {
-                self.next = range.end;
+            if range.contains(next) {
+                *next = range.end;
             }
         }
-        while self
-            .displaced
-            .front()
-            .is_some_and(|(range, handed)| *handed >= range.end && range.end <= self.next)
+        while self.displaced.front().is_some_and(|(range, handed)| *handed >= range.end && range.end <= *next)
         {
             self.displaced.pop_front();
         }
     }
 
-    /// Where leasing has to stop for now: before what makes room for newer ones.
-    fn bound(&self) -> u64 {
-        let starts = self.displaced.iter().map(|(range, _)| range.start).filter(|start| *start > self.next);
-        starts.min().unwrap_or(u64::MAX)
+    /// Records that are to be buried and have not been handed out, with the number of the first of them.
+    fn next_displaced(&self) -> Option<(Range<u64>, u64)> {
+        self.displaced.iter().find(|(range, handed)| *handed < range.end).cloned()
     }
 
-    /// `None`: there is nothing more.
-    fn take_fresh(
-        &mut self,
-        count: usize,
-        bound: u64,
-        is_settled: impl Fn(u64) -> bool,
-        take: &mut dyn FnMut(u64, T),
-    ) -> Option<usize>
-    where
-        T: Clone,
-    {
-        let mut taken = 0;
-        for (sequence, item) in self.fresh.from(self.next).take_while(|(at, _)| *at < bound).take(count) {
-            self.next = sequence + 1;
-            if !is_settled(sequence) {
-                take(sequence, item.clone());
-                taken += 1;
-            }
+    fn handed(&mut self, of: &Range<u64>, next: u64) {
+        if let Some((_, handed)) = self.displaced.iter_mut().find(|(range, _)| range == of) {
+            *handed = next;
         }
-        (taken > 0).then_some(taken)
+    }
+
+    /// Where leasing has to stop for now: before what makes room for newer ones.
+    fn bound(&self, next: u64) -> u64 {
+        let starts = self.displaced.iter().map(|(range, _)| range.start).filter(|start| *start > next);
+        starts.min().unwrap_or(u64::MAX)
     }
 }
 
@@ -368,8 +385,9 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
         let (item, posthaste_spool::Refusal::Blocked(error)) = &refused else {
             return Displacing::refused(refused.0, refusal(&refused.1));
         };
-        let mut work = inner.work.lock();
-        let from = work.displaced.back().map_or(work.next, |(range, _)| range.end.max(work.next));
+        let mut intake = inner.intake.lock();
+        let leased_to = inner.leased_to.load(SeqCst);
+        let from = intake.displaced.back().map_or(leased_to, |(range, _)| range.end.max(leased_to));
         let bytes = item.to_record().len() + RECORD_ROOM;
         let oldest = inner.spool.oldest_to_displace(from, bytes).filter(|_| error.is_full());
         let Some(oldest) = oldest.filter(|_| inner.dead_letters.has_room_for(&inner.spool)) else {
@@ -377,8 +395,8 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
         };
         inner.spool.promise(&oldest);
         let first = oldest.start;
-        work.displaced.push_back((oldest, first));
-        drop(work);
+        intake.displaced.push_back((oldest, first));
+        drop(intake);
         match inner.add(refused.0) {
             Ok(receipt) => Displacing::taken(receipt),
             Err((item, reason)) => Displacing::refused(item, refusal(&reason)),
@@ -386,12 +404,11 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
     }
 
     fn displaced(&self, count: usize) -> Vec<Leased<T>> {
-        let mut work = self.0.work.lock();
         let mut leased = Vec::new();
-        while leased.len() < count
-            && let Some(at) = work.displaced.iter().position(|(range, handed)| *handed < range.end)
-            && let Some((range, handed)) = work.displaced.get(at).cloned()
-        {
+        while leased.len() < count {
+            let next = self.0.intake.lock().next_displaced();
+            let Some((range, handed)) = next else { break };
+            let mut work = self.0.work.lock();
             let Ok(read) = self.0.spool.read(handed, count - leased.len(), READ_BYTES_MAX) else { break };
             for record in read.records.iter().filter(|record| record.sequence < range.end) {
                 let recovered = record.sequence < self.0.new_from;
@@ -399,16 +416,13 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
                 self.0.decode(&mut work, record, &mut take);
             }
             let next = if read.next > handed { read.next.min(range.end) } else { range.end };
-            if let Some((_, handed)) = work.displaced.get_mut(at) {
-                *handed = next;
-            }
+            self.0.intake.lock().handed(&range, next);
         }
         leased
     }
 
     fn get(&self, count: usize) -> Vec<T> {
-        let work = self.0.work.lock();
-        let until = work.fresh.first().unwrap_or(u64::MAX);
+        let until = self.0.intake.lock().fresh.first().unwrap_or(u64::MAX);
         let (mut items, mut from, mut context) = (Vec::new(), 0, None);
         while items.len() < count && from < until {
             let read = self.0.spool.read(from, count - items.len(), READ_BYTES_MAX).unwrap_or_default();
@@ -420,7 +434,8 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
             items.extend(records.filter_map(|record| T::from_record(&record.bytes, &mut context).ok()));
         }
         let missing = count - items.len();
-        let fresh = work.fresh.from(0).filter(|(sequence, _)| !self.0.spool.is_settled(*sequence));
+        let intake = self.0.intake.lock();
+        let fresh = intake.fresh.from(0).filter(|(sequence, _)| !self.0.spool.is_settled(*sequence));
         items.extend(fresh.take(missing).map(|(_, item)| item.clone()));
         items
     }
@@ -458,13 +473,17 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
     }
 
     fn release(&self) {
-        let mut work = self.0.work.lock();
-        work.next = 0;
-        work.displaced.clear();
+        // Nobody leases any longer; whoever still reads finds out by itself.
+        self.0.intake.lock().displaced.clear();
+        let first = self.0.spool.stats().first_sequence;
+        if let Some(mut work) = self.0.work.try_lock() {
+            work.next = first;
+            self.0.leased_to.store(first, SeqCst);
+        }
     }
 
     fn close(&self) {
-        self.0.work.lock().closed = true;
+        self.0.intake.lock().closed = true;
         self.0.spool.refuse();
     }
 
@@ -491,7 +510,7 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
 
     fn give_up(&self) -> Vec<T> {
         let given_up = self.0.spool.give_up();
-        self.0.work.lock().fresh.take(&given_up)
+        self.0.intake.lock().fresh.take(&given_up)
     }
 
     fn lost(&self) -> usize {
