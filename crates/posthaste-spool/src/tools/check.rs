@@ -8,7 +8,7 @@ use std::{io, ops::Range, path::PathBuf};
 
 use thiserror::Error;
 
-use super::Inspection;
+use super::{Inspection, inspect::LOOKS_MAX};
 use crate::{
     error::{At, DiskError},
     filesystem::OpenMode,
@@ -18,9 +18,6 @@ use crate::{
     },
     log::{Log, Segment},
 };
-
-/// How often a check starts over because the spool has got an owner.
-const LOOKS_MAX: usize = 5;
 
 /// Something that is wrong with a spool.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

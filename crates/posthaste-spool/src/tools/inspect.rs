@@ -22,6 +22,8 @@ use crate::{
 
 /// How often a survey starts over because the owner recycled a file under it.
 const SURVEYS_MAX: usize = 20;
+/// How often everything is looked at anew because the spool has got another owner meanwhile.
+pub(super) const LOOKS_MAX: usize = 5;
 /// What an iteration reads at once.
 const READ_RECORDS: usize = 1_024;
 const READ_BYTES: usize = 1 << 20;
@@ -78,7 +80,12 @@ pub fn inspect_with(filesystem: Arc<dyn Filesystem>, dir: impl AsRef<Path>) -> R
         _ => DiskError::new("open", dir, error).into(),
     })?;
     let inspection = inspect_in(folder, dir)?;
-    if inspection.survey.is_empty() { Err(not_one("it is empty")) } else { Ok(inspection) }
+    // One that has an owner is being made.
+    if inspection.survey.is_empty() && !inspection.is_owned {
+        Err(not_one("it is empty"))
+    } else {
+        Ok(inspection)
+    }
 }
 
 fn inspect_in(folder: Arc<dyn Folder>, dir: &Path) -> Result<Inspection, OpenError> {
@@ -123,10 +130,24 @@ fn has_changed(folder: &dyn Folder, survey: &Survey) -> bool {
     folder.is_locked().unwrap_or(false) || newest().map(|cursor| cursor.generation) != survey.generation
 }
 
+/// Whether who owned the spool when it was surveyed owns it no more.
+fn has_another_owner(folder: &dyn Folder, survey: &Survey) -> bool {
+    let owner = |cursor: &Cursor| cursor.owner;
+    let newest = || Cursor::read(&*folder.open(cursor::NAME, OpenMode::Read).ok()?).newest;
+    !folder.is_locked().unwrap_or(true) || newest().as_ref().map(owner) != survey.cursor.as_ref().map(owner)
+}
+
 impl Inspection {
-    /// Looks anew, if what nobody owned has got an owner meanwhile. False: there is no need to.
+    /// Looks anew, if the spool has got an owner meanwhile, or another one, who has put things elsewhere. False: there is no
+    /// need to.
     pub(crate) fn look_anew(&mut self) -> bool {
-        if self.is_owned || !has_changed(&*self.log.folder, &self.survey) {
+        let folder = &*self.log.folder;
+        let is_needed = if self.is_owned {
+            has_another_owner(folder, &self.survey)
+        } else {
+            has_changed(folder, &self.survey)
+        };
+        if !is_needed {
             return false;
         }
         let anew = inspect_in(Arc::clone(&self.log.folder), &self.log.dir);
@@ -165,7 +186,23 @@ impl Inspection {
     /// Unacknowledged records from `from` on, oldest first, as many as both limits allow, but one at least if there
     /// is one.
     pub fn read(&mut self, from: u64, records_max: usize, bytes_max: usize) -> Result<Read, ReadError> {
+        let lost = self.log.stats().counters.lost_records;
         let mut read = self.reader.read(&self.log, from, records_max, bytes_max)?;
+        for _ in 0..LOOKS_MAX {
+            if self.log.stats().counters.lost_records == lost || !self.look_anew() {
+                break;
+            }
+            // What is lost before is counted anew, too.
+            let mut at = 0;
+            while at < from {
+                let passed = self.reader.read(&self.log, at, READ_RECORDS, READ_BYTES)?;
+                if passed.next <= at {
+                    break;
+                }
+                at = passed.next;
+            }
+            read = self.reader.read(&self.log, from, records_max, bytes_max)?;
+        }
         if self.is_dead {
             read.records.iter_mut().for_each(dead::unwrap);
         }
