@@ -347,7 +347,7 @@ fn a_full_spool_displaces_the_oldest_segment_and_buries_each_event_once() {
         .when_full(WhenFull::DropOldest)
         .drop_deadline(Duration::ZERO)
         .on_dead_letter(move |letter| {
-            told.lock().unwrap().push((letter.item.uuid().to_string(), letter.reason))
+            told.lock().unwrap().push((letter.item.uuid().to_string(), letter.reason));
         })
         .build()
         .unwrap();

@@ -205,7 +205,7 @@ impl<T: SpoolItem> Inner<T> {
                 intake.fresh.first().unwrap_or(u64::MAX).min(stored).min(bound)
             };
             let taken = if work.next < from_disk_until {
-                self.read_on(work, left, from_disk_until, take)
+                Some(self.read_on(work, left, from_disk_until, take))
             } else {
                 self.take_fresh(work, left, take)
             };
@@ -235,15 +235,9 @@ impl<T: SpoolItem> Inner<T> {
         (taken > 0).then_some(taken)
     }
 
-    /// Reads on from where the last lease ended. What cannot be decoded is set aside among the dead letters. `None`: it
-    /// cannot be read now.
-    fn read_on(
-        &self,
-        work: &mut Work,
-        count: usize,
-        until: u64,
-        take: &mut dyn FnMut(u64, T),
-    ) -> Option<usize> {
+    /// Reads on from where the last lease ended. What cannot be decoded is set aside among the dead letters;
+    /// what cannot be read now is tried again later. Returns how many it handed on.
+    fn read_on(&self, work: &mut Work, count: usize, until: u64, take: &mut dyn FnMut(u64, T)) -> usize {
         let read = match self.spool.read(work.next, count, READ_BYTES_MAX) {
             Ok(read) => read,
             Err(error) => {
@@ -251,7 +245,7 @@ impl<T: SpoolItem> Inner<T> {
                 // What is in memory need not wait with them.
                 work.again.push_back(work.next..until);
                 work.next = until;
-                return Some(0);
+                return 0;
             }
         };
         self.count_lost(work);
@@ -264,7 +258,7 @@ impl<T: SpoolItem> Inner<T> {
         }
         // Where nothing is left to read, everything before what is in memory has come to an end.
         work.next = if is_at_end { until } else { work.next.max(read.next.min(until)) };
-        Some(taken)
+        taken
     }
 
     fn decode(&self, work: &mut Work, record: &Record, take: &mut dyn FnMut(u64, T)) -> usize {
