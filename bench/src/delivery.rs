@@ -34,7 +34,7 @@ pub(crate) fn measure(
     let maker = Maker::new();
     let watch = Stopwatch::start();
     for n in 0..events {
-        processor.process_event(maker.make(n)).map_err(std::io::Error::other)?;
+        processor.process_event(maker.make(n)).map_err(std::io::Error::other)?.forget();
     }
     let report = processor.close(Duration::from_secs(600)).wait();
     let (wall, cpu) = (watch.wall(), watch.cpu());

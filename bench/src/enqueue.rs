@@ -97,7 +97,7 @@ fn fill(processor: &BatchEventProcessor, maker: &Maker, events: usize, threads: 
         for _ in 0..threads {
             scope.spawn(|| {
                 for n in 0..events / threads {
-                    processor.process_event(maker.make(n)).expect("the queue has room");
+                    processor.process_event(maker.make(n)).expect("the queue has room").forget();
                 }
             });
         }

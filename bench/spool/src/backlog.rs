@@ -47,7 +47,7 @@ fn write(dir: &Path, bytes: u64) -> Result<u64, Box<dyn Error>> {
         spool.add_batch(records.clone(), None)?.wait()?;
         written += BATCH as u64;
     }
-    spool.close()?;
+    spool.close(std::time::Duration::from_secs(60))?;
     Ok(written)
 }
 
@@ -66,10 +66,10 @@ pub(crate) fn open(dir: &Path) -> Result<(), Box<dyn Error>> {
 fn drain(spool: &Spool) -> Result<u64, Box<dyn Error>> {
     let (mut next, mut drained) = (0, 0);
     loop {
-        let records = spool.read(next, BATCH, 4 << 20)?;
-        let Some(last) = records.last() else { return Ok(drained) };
-        next = last.sequence + 1;
-        drained += records.len() as u64;
+        let read = spool.read(next, BATCH, 4 << 20)?;
+        let Some(last) = read.records.last() else { return Ok(drained) };
+        next = read.next;
+        drained += read.records.len() as u64;
         spool.ack_up_to(last.sequence);
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     output::{Audience, Output},
     send::{self, SendArgs},
     spool::{self, SpoolArgs},
+    torture::{self, ChildArgs, TortureArgs},
     validate::{self, ValidateArgs},
 };
 
@@ -32,6 +33,7 @@ use crate::{
   posthaste send --spool DIR --datafile datafile.json events.jsonl  the same, and safe from kills and power cuts
   posthaste spool status DIR                                        what waits there
   posthaste collect --datafile datafile.json                        an Event API for this machine
+  posthaste torture --dir DIR                                       kill it, and count what is lost
 
 Environment:
   POSTHASTE_LOG  how much to log on stderr: error, warn (default), info, debug, trace
@@ -52,6 +54,9 @@ pub(crate) enum Command {
     Spool(SpoolArgs),
     Collect(CollectArgs),
     Validate(ValidateArgs),
+    Torture(TortureArgs),
+    #[command(hide = true)]
+    TortureChild(ChildArgs),
     Completions(CompletionsArgs),
 }
 
@@ -64,6 +69,8 @@ impl Command {
             Self::Spool(args) => spool::run(args),
             Self::Collect(args) => collect::run(args),
             Self::Validate(args) => validate::run(args),
+            Self::Torture(args) => torture::run(args),
+            Self::TortureChild(args) => torture::run_child(args),
             Self::Completions(args) => Ok(completions::run(args)),
         };
         ended.unwrap_or_else(|failure| {

@@ -38,10 +38,11 @@ pub(crate) enum Failure {
     Write { path: PathBuf, source: io::Error },
     #[error("failed to read datafile {path:?}: {source}; download it again, or `posthaste validate` it")]
     Datafile { path: PathBuf, source: posthaste::DatafileError },
-    #[error("failed to open the spool {dir:?}: {source}")]
-    Spool { dir: PathBuf, source: posthaste_spool::OpenError },
+    /// Each of these names the folder, and says what to do.
+    #[error("{0}")]
+    Spool(#[from] posthaste_spool::OpenError),
     #[error("failed to read the spool: {0}")]
-    Records(posthaste_spool::ReadError),
+    Records(#[from] posthaste_spool::ReadError),
     #[error("failed to store in the spool: {0}")]
     Store(posthaste_spool::WriteError),
     #[error("failed to store in the spool: {0}")]

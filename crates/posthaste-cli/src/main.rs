@@ -11,6 +11,7 @@ mod output;
 mod send;
 mod signals;
 mod spool;
+mod torture;
 mod validate;
 
 use clap::Parser;

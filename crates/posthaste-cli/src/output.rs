@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use indicatif::{ProgressBar, ProgressFinish};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde::Serialize;
 
 use crate::exit::{Exit, Failure};
@@ -168,6 +168,38 @@ pub(crate) fn working(on: &'static str) -> ProgressBar {
     let bar = ProgressBar::new_spinner().with_message(on).with_finish(ProgressFinish::AndClear);
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+/// Shows how much of something is done, at a terminal, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Percentage(ProgressBar);
+
+impl Percentage {
+    pub(crate) fn of(what: &'static str) -> Self {
+        if !stderr_is_lively() {
+            return Self(ProgressBar::hidden());
+        }
+        let style = ProgressStyle::with_template("{msg} {percent}%").expect("the template is well formed");
+        let bar = ProgressBar::new(1).with_style(style).with_message(what);
+        Self(bar.with_finish(ProgressFinish::AndClear))
+    }
+
+    /// So much is done, of so much.
+    pub(crate) fn set(&self, done: u64, total: u64) {
+        self.0.set_length(total.max(1));
+        self.0.set_position(done);
+    }
+}
+
+/// What could not be had of a spool, in words: `5 lost, 2 unreadable`. Plain numbers, which programs look for. `None`:
+/// everything was there.
+pub(crate) fn losses(lost: u64, unreadable: u64) -> Option<String> {
+    match (lost, unreadable) {
+        (0, 0) => None,
+        (lost, 0) => Some(format!("{lost} lost")),
+        (0, unreadable) => Some(format!("{unreadable} unreadable")),
+        (lost, unreadable) => Some(format!("{lost} lost, {unreadable} unreadable")),
+    }
 }
 
 /// A number with a comma between thousands.

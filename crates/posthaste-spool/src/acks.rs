@@ -24,13 +24,44 @@ impl Acks {
     }
 
     /// How many are settled above the first that is not.
-    pub(crate) fn above_count(&self) -> u64 {
+    #[cfg(test)]
+    fn above_count(&self) -> u64 {
         self.above_count
     }
 
     /// The settled ranges above `low`, oldest first.
     pub(crate) fn ranges(&self) -> impl Iterator<Item = Range<u64>> {
         self.above.iter().map(|(start, end)| *start..*end)
+    }
+
+    /// How many ranges there are above `low`.
+    pub(crate) fn ranges_count(&self) -> usize {
+        self.above.len()
+    }
+
+    /// How many of these are not settled.
+    pub(crate) fn unsettled_in(&self, range: Range<u64>) -> u64 {
+        self.clone_around(&range).settle(range)
+    }
+
+    /// How many below this number are not settled, as long as nothing is settled from there on.
+    pub(crate) fn unsettled_below(&self, end: u64) -> u64 {
+        end.saturating_sub(self.low).saturating_sub(self.above_count)
+    }
+
+    /// Whether all of these are settled.
+    pub(crate) fn covers(&self, range: Range<u64>) -> bool {
+        if range.end <= self.low.max(range.start) {
+            return true;
+        }
+        let start = range.start.max(self.low);
+        self.above.range(..=start).next_back().is_some_and(|(_, end)| range.end <= *end)
+    }
+
+    /// What is settled in and beside a range, and nothing else.
+    fn clone_around(&self, range: &Range<u64>) -> Self {
+        let above = self.touching(range.start.max(self.low), range.end.max(self.low));
+        Self { low: self.low, above: above.into_iter().collect(), above_count: self.above_count }
     }
 
     pub(crate) fn contains(&self, sequence: u64) -> bool {

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 
-use crate::{error::Refusal, frame, options::SpoolOptions};
+use crate::{error::Refusal, format::frame, options::SpoolOptions};
 
 /// Most bytes of metadata that a batch can carry.
 pub const META_BYTES_MAX: usize = 4_000;
 
-/// Records written all or nothing, with the caller's metadata if it changes with them.
+/// Records stored all or nothing, with the caller's metadata if it changes with them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Batch {
     /// The records, in order.
@@ -22,44 +22,35 @@ impl Batch {
         Self { records: vec![record.into()], meta: None }
     }
 
-    /// Whether it needs the frames that hold a batch together. One record alone is whole by its checksum.
-    pub(crate) fn is_framed(&self) -> bool {
-        self.meta.is_some() || self.records.len() != 1
+    /// Frames that it is written as.
+    pub(crate) fn frames(&self) -> usize {
+        self.records.len() + usize::from(self.meta.is_some())
     }
 
     /// Bytes it takes up in a segment.
     pub(crate) fn disk_bytes(&self) -> usize {
         let records: usize = self.records.iter().map(|record| frame::size(record.len())).sum();
-        let meta = self.meta.as_ref().map_or(0, Bytes::len);
-        records + if self.is_framed() { 2 * frame::size(meta) } else { 0 }
-    }
-
-    /// What is too large, and how large it may be.
-    pub(crate) fn excess(&self, options: &SpoolOptions) -> Option<(usize, usize)> {
-        match self.check(options) {
-            Err(
-                Refusal::RecordTooLarge { bytes, bytes_max }
-                | Refusal::MetaTooLarge { bytes, bytes_max }
-                | Refusal::BatchTooLarge { bytes, bytes_max },
-            ) => Some((bytes, bytes_max)),
-            _ => None,
-        }
+        records + self.meta.as_ref().map_or(0, |meta| frame::size(meta.len()))
     }
 
     /// Checks every bound, before anything is taken.
     pub(crate) fn check(&self, options: &SpoolOptions) -> Result<(), Refusal> {
         let longest = self.records.iter().map(Bytes::len).max().unwrap_or(0);
         let meta = self.meta.as_ref().map_or(0, Bytes::len);
-        if longest > options.record_bytes_max {
-            return Err(Refusal::RecordTooLarge { bytes: longest, bytes_max: options.record_bytes_max });
+        let bounds = [
+            ("a record", longest, options.record_length()),
+            ("metadata", meta, META_BYTES_MAX),
+            ("a batch", self.disk_bytes(), options.batch_disk_bytes_max()),
+        ];
+        for (what, bytes, bytes_max) in bounds {
+            if bytes > bytes_max {
+                return Err(Refusal::TooLarge { what, bytes, bytes_max });
+            }
         }
-        if meta > META_BYTES_MAX {
-            return Err(Refusal::MetaTooLarge { bytes: meta, bytes_max: META_BYTES_MAX });
+        if self.records.iter().any(Bytes::is_empty) || self.frames() == 0 {
+            Err(Refusal::Empty)
+        } else {
+            Ok(())
         }
-        let (bytes, bytes_max) = (self.disk_bytes(), options.batch_disk_bytes_max());
-        if bytes > bytes_max {
-            return Err(Refusal::BatchTooLarge { bytes, bytes_max });
-        }
-        Ok(())
     }
 }

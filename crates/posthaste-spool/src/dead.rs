@@ -1,41 +1,56 @@
 //! Records that were given up, kept until somebody looks: a second spool in the folder `dead`.
 //!
-//! Rare and precious, so everything here is synchronous and durable when it returns, removals included. Nothing is
-//! made on disk before the first dead letter.
+//! It has a segment from the start, so that a full disk can be drained. A letter carries the number of its record: where a
+//! crash comes between the letter and the record's acknowledgement, the next start settles the record, and the letter is
+//! stored once.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::sync::{Arc, atomic::AtomicBool};
 
 use bytes::Bytes;
-use parking_lot::{MappedMutexGuard, Mutex, MutexGuard};
+use parking_lot::Mutex;
 use thiserror::Error;
 
 use crate::{
     batch::Batch,
     error::{DiskError, OpenError, ReadError, Refusal, WriteError},
-    filesystem::Filesystem,
+    filesystem::FolderMode,
+    format::u64_at,
     log::Log,
-    options::SpoolOptions,
-    reader::Record,
+    read::{Read, Record},
+    receipt::Completion,
+    recover::{self, Opened},
+    spool::{Core, Writing},
+    write::pending::Visibility,
 };
 
 /// The folder, within the spool's.
 pub const DEAD_DIR: &str = "dead";
 
-/// The dead letters beside a spool.
+/// The number of a letter that is not about a whole record.
+const NO_RECORD: u64 = u64::MAX;
+/// Bytes of that number, in front of each letter.
+const RECORD_BYTES: usize = 8;
+/// Letters read at once when a spool opens.
+const READ_BYTES: usize = 1 << 20;
+
+/// The dead letters beside a spool. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct DeadLetters(Arc<Inner>);
+
 #[derive(Debug)]
-pub struct DeadLetters {
-    filesystem: Arc<dyn Filesystem>,
-    dir: PathBuf,
-    options: SpoolOptions,
-    log: Mutex<Option<Log>>,
+struct Inner {
+    /// The spool that they are beside.
+    main: Arc<Log>,
+    writing: Writing,
+    /// Set to have the spool give up room that it keeps for later.
+    hungry: Arc<AtomicBool>,
+    /// `None`: the folder could not be opened; tried again when it is needed.
+    core: Mutex<Option<Arc<Core>>>,
 }
 
-/// Why dead letters could not be kept, read or removed.
+/// Why dead letters could not be kept or read.
 #[derive(Debug, Clone, Error)]
+#[non_exhaustive]
 pub enum DeadError {
     /// Their folder did not open.
     #[error("could not open the dead letters: {0}")]
@@ -43,57 +58,71 @@ pub enum DeadError {
     /// The letter was refused.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The letter could not be written.
-    #[error(transparent)]
-    Write(#[from] WriteError),
     /// They could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The removal could not be written down; it may come undone after a restart.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
 }
 
 impl DeadLetters {
-    pub(crate) fn new(filesystem: Arc<dyn Filesystem>, dir: &Path, options: &SpoolOptions) -> Self {
-        Self { filesystem, dir: dir.join(DEAD_DIR), options: options.for_dead(), log: Mutex::new(None) }
-    }
-
-    /// Keeps a letter and returns its number. It may be a little longer than the spool's longest record.
-    pub fn add(&self, letter: impl Into<Bytes>) -> Result<u64, DeadError> {
-        let batch = Batch::record(letter);
-        batch.check(&self.options)?;
-        let mut log = self.open()?;
-        Ok(log.write(&[batch]).pop().unwrap_or(Err(WriteError::Closed))?)
-    }
-
-    /// Letters from the number `from` on, oldest first, as many as both limits allow. They stay.
-    pub fn list(&self, from: u64, records_max: usize, bytes_max: usize) -> Result<Vec<Record>, DeadError> {
-        match self.open_if_there()? {
-            Some(mut log) => Ok(log.read(from, records_max, bytes_max)?),
-            None => Ok(Vec::new()),
+    pub(crate) fn new(main: &Arc<Log>, writing: Writing, hungry: Arc<AtomicBool>) -> Self {
+        let dead = Self(Arc::new(Inner { main: Arc::clone(main), writing, hungry, core: Mutex::new(None) }));
+        if let Err(error) = dead.open() {
+            tracing::error!(dir = %main.dir.display(), %error, "dead letters cannot be kept; the events that they are about will wait");
         }
+        dead
     }
 
-    /// Removes letters by number and says how many there were.
+    /// Hands over a letter about the record `of`, if it is about the whole of one, and calls `then` on the writing thread
+    /// once it is stored. A letter may be a little longer than the spool's longest record. A refusal takes nothing.
+    pub fn add(
+        &self,
+        of: Option<u64>,
+        letter: &[u8],
+        then: impl FnOnce(Result<u64, WriteError>) + Send + 'static,
+    ) -> Result<(), DeadError> {
+        let record = [&of.unwrap_or(NO_RECORD).to_le_bytes(), letter].concat();
+        let core = self.open()?;
+        // So that no cursor is written between the letter's number and the note that its record waits for it.
+        let mut main = self.0.main.state.lock();
+        let added = core.add(Batch::record(record), Visibility::AtOnce, Completion::Call(Box::new(then)));
+        let number = added.map_err(|refused| refused.reason)?;
+        if let Some(of) = of {
+            main.letters.insert(of, number);
+        }
+        Ok(())
+    }
+
+    /// Whether letters of so many bytes together are likely to find room.
+    pub fn has_room_for(&self, bytes: u64) -> bool {
+        self.open().is_ok_and(|core| core.log.has_room_for(bytes))
+    }
+
+    /// Letters that are on disk from the number `from` on, oldest first, as many as both limits allow. They stay.
+    pub fn list(&self, from: u64, records_max: usize, bytes_max: usize) -> Result<Read, DeadError> {
+        let mut read = self.open()?.read(from, records_max, bytes_max)?;
+        read.records.iter_mut().for_each(unwrap);
+        Ok(read)
+    }
+
+    /// Removes letters by number and says how many there were. That is written down like acknowledgements are.
     pub fn remove(&self, sequences: &[u64]) -> Result<u64, DeadError> {
-        let Some(mut log) = self.open_if_there()? else { return Ok(0) };
-        let removed = log.ack(sequences);
-        log.sync()?;
+        let core = self.open()?;
+        let removed = core.log.ack(sequences.iter().map(|sequence| *sequence..sequence.saturating_add(1)));
+        core.wake_if_due();
         Ok(removed)
     }
 
     /// Removes all letters and says how many there were.
     pub fn purge(&self) -> Result<u64, DeadError> {
-        let Some(mut log) = self.open_if_there()? else { return Ok(0) };
-        let removed = log.ack_up_to(u64::MAX - 1);
-        log.sync()?;
+        let core = self.open()?;
+        let removed = core.log.ack(std::iter::once(0..u64::MAX));
+        core.wake_if_due();
         Ok(removed)
     }
 
     /// How many letters there are.
     pub fn len(&self) -> Result<u64, DeadError> {
-        Ok(self.open_if_there()?.map_or(0, |log| log.stats().records))
+        Ok(self.open()?.log.state.lock().unsettled())
     }
 
     /// Whether there are none.
@@ -101,20 +130,77 @@ impl DeadLetters {
         Ok(self.len()? == 0)
     }
 
-    fn open(&self) -> Result<MappedMutexGuard<'_, Log>, OpenError> {
-        let mut slot = self.log.lock();
-        let log = match slot.take() {
-            Some(log) => log,
-            None => Log::open_with(Arc::clone(&self.filesystem), &self.dir, self.options.clone())?,
-        };
-        Ok(MutexGuard::map(slot, |slot| slot.insert(log)))
+    fn open(&self) -> Result<Arc<Core>, OpenError> {
+        let mut slot = self.0.core.lock();
+        if let Some(core) = &*slot {
+            return Ok(Arc::clone(core));
+        }
+        let main = &self.0.main;
+        let dir = main.path(DEAD_DIR);
+        let folder = main.folder.open_folder(DEAD_DIR, FolderMode::Create);
+        let folder = folder.map_err(|error| DiskError::new("open", &dir, error))?;
+        let opened = recover::open_in(folder, &dir, main.options.for_dead())?;
+        let house = opened.into_house(None, Arc::default()).beside(Arc::clone(&self.0.hungry));
+        let core = Core::start(house, self.0.writing)
+            .map_err(|error| DiskError::new("start the writer of", &dir, error))?;
+        Ok(Arc::clone(slot.insert(core)))
     }
 
-    fn open_if_there(&self) -> Result<Option<MappedMutexGuard<'_, Log>>, DeadError> {
-        match self.filesystem.list(&self.dir) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(DiskError::new("list", &self.dir, error).into()),
-            Ok(_) => Ok(Some(self.open()?)),
+    fn opened(&self) -> Option<Arc<Core>> {
+        self.0.core.lock().clone()
+    }
+
+    pub(crate) fn log(&self) -> Option<Arc<Log>> {
+        self.opened().map(|core| Arc::clone(&core.log))
+    }
+
+    /// Settles the records that have their letters already. Letters that the cursor knew of have been dealt with.
+    pub(crate) fn settle_known(&self, opened: &Opened) {
+        let Some(core) = self.opened() else { return };
+        // Without a cursor nobody knows whether the letters are about these records, so everything comes again.
+        let cursor = opened.survey.cursor.as_ref().filter(|_| opened.survey.disbelief.is_none());
+        let Some(mut from) = cursor.map(|cursor| cursor.letters) else { return };
+        loop {
+            let read = core.read(from, usize::MAX, READ_BYTES).unwrap_or_else(|_| {
+                let everything = from..u64::MAX;
+                Read { unreadable: vec![everything], ..Read::default() }
+            });
+            let records = read.records.iter().filter_map(|letter| u64_at(&letter.bytes, 0));
+            self.0.main.ack(records.filter(|of| *of != NO_RECORD).map(|of| of..of + 1));
+            if let Some(unreadable) = read.unreadable.first() {
+                // The next start tries again.
+                let mut main = self.0.main.state.lock();
+                main.letters_unknown = main.letters_unknown.min(unreadable.start);
+            }
+            if read.records.is_empty() {
+                return;
+            }
+            from = read.next;
         }
     }
+
+    /// Does what there is to do, where no thread does.
+    #[cfg(feature = "test-util")]
+    pub(crate) fn turn(&self, now: std::time::Duration) -> std::time::Duration {
+        self.opened().map_or(std::time::Duration::MAX, |core| core.turn(now))
+    }
+
+    pub(crate) fn close(&self, within: std::time::Duration) -> Result<(), WriteError> {
+        let Some(core) = self.opened() else { return Ok(()) };
+        core.end();
+        core.wait_ended(within)
+    }
+
+    /// Stops waiting for the disk. The records of letters that it has not got stay.
+    pub(crate) fn give_up(&self) {
+        if let Some(core) = self.opened() {
+            core.give_up();
+        }
+    }
+}
+
+/// A letter without the number in front of it.
+pub(crate) fn unwrap(record: &mut Record) {
+    record.bytes =
+        if record.bytes.len() < RECORD_BYTES { Bytes::new() } else { record.bytes.slice(RECORD_BYTES..) };
 }

@@ -33,9 +33,10 @@ impl DiskError {
         self.source.kind()
     }
 
-    /// Whether the disk, or the owner's share of it, is full.
+    /// Whether the disk, or the owner's share of it, is full, or a file as long as this process may make it.
     pub fn is_full(&self) -> bool {
-        matches!(self.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        matches!(self.kind(), StorageFull | QuotaExceeded | FileTooLarge)
     }
 }
 
@@ -52,34 +53,88 @@ impl<T> At<T> for io::Result<T> {
 
 /// Why a spool did not open. Damage is never a reason.
 #[derive(Debug, Clone, Error)]
+#[non_exhaustive]
 pub enum OpenError {
     /// The options contradict each other; change them.
     #[error("the options cannot be used: {0}")]
     Options(String),
     /// Another process, or another handle in this one, has the spool; end it first, or use [`inspect`](crate::inspect).
-    #[error("{} is in use by process {}", path.display(), owner.map_or("unknown".into(), |pid| pid.to_string()))]
+    #[error("{} is in use by {}", path.display(), Owner(*owner))]
     Locked {
         /// The spool's folder.
         path: PathBuf,
-        /// The owner's process id, if its lock file tells it.
+        /// The owner's process id, as far as its cursor tells.
         owner: Option<u32>,
     },
     /// A newer posthaste wrote this spool; open it with that one.
-    #[error("{} has format version {found}, this version reads up to {}", path.display(), crate::FORMAT_VERSION)]
+    #[error(
+        "{} has format version {found}, and this version reads {}; use the posthaste that wrote it",
+        path.display(),
+        crate::FORMAT_VERSION
+    )]
     Version {
         /// The file.
         path: PathBuf,
         /// Its format version.
         found: u16,
     },
+    /// The folder has the layout of a version that was never released; it is left as it is.
+    #[error(
+        "{} has the layout of a version that was never released, and is left as it is; drain it with that version, \
+         or move it away",
+        path.display()
+    )]
+    OldLayout {
+        /// The spool's folder.
+        path: PathBuf,
+    },
+    /// The folder holds something else.
+    #[error("{} is no spool: {reason}; check the path", path.display())]
+    NotASpool {
+        /// The folder.
+        path: PathBuf,
+        /// What is there instead.
+        reason: String,
+    },
+    /// This user may not.
+    #[error("no permission to {} {}: give this user the folder, or run as its owner", source.action, source.path.display())]
+    Permission {
+        /// What was tried.
+        source: DiskError,
+    },
     /// The disk refused.
     #[error(transparent)]
-    Disk(#[from] DiskError),
+    Disk(DiskError),
 }
 
-/// Why records could not be made durable. They may still be found after a restart: a failed write leaves it open
+impl From<DiskError> for OpenError {
+    fn from(source: DiskError) -> Self {
+        match source.kind() {
+            io::ErrorKind::PermissionDenied => Self::Permission { source },
+            _ => Self::Disk(source),
+        }
+    }
+}
+
+/// The owner in words.
+struct Owner(Option<u32>);
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(owner) if owner == std::process::id() => f.write_str(
+                "this very process: another handle has it, or one that was dropped still waits for its disk",
+            ),
+            Some(owner) => write!(f, "process {owner}; end it first"),
+            None => f.write_str("another process; end it first"),
+        }
+    }
+}
+
+/// Why records are not known to be stored. They may still be found after a restart: a failed write leaves it open
 /// what reached the disk.
 #[derive(Debug, Clone, Error)]
+#[non_exhaustive]
 pub enum WriteError {
     /// The spool is as large as it may be. Acknowledge records; space comes back segment by segment.
     #[error("the spool is at its limit of {bytes_max} bytes")]
@@ -87,26 +142,15 @@ pub enum WriteError {
         /// The limit.
         bytes_max: u64,
     },
-    /// The segment was deleted while in use.
-    #[error("{} was deleted while in use", path.display())]
-    Deleted {
-        /// The file.
+    /// The spool's folder was moved or deleted: what was taken is finished there, nothing new is taken.
+    #[error("{} no longer leads to the spool that was opened there; open it where it is now", path.display())]
+    Moved {
+        /// Where it was.
         path: PathBuf,
     },
-    /// The folder was deleted, and another process has made it anew and owns it.
-    #[error("{} was deleted and now belongs to another process", path.display())]
-    LostLock {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// The record or batch can never fit; see [`SpoolOptions`](crate::SpoolOptions).
-    #[error("{bytes} bytes are more than the {bytes_max} that fit")]
-    TooLarge {
-        /// What was offered.
-        bytes: usize,
-        /// What fits.
-        bytes_max: usize,
-    },
+    /// The process gave up waiting for its disk, which may still store it.
+    #[error("given up before the disk had it; the disk may still store it")]
+    GivenUp,
     /// The spool was closed first.
     #[error("the spool is closed")]
     Closed,
@@ -126,13 +170,13 @@ impl WriteError {
     }
 }
 
-/// Why records could not be read. Damage is never a reason: damaged records are skipped, set aside and counted.
+/// Why records could not be read. Damage is never a reason: damaged records are skipped and counted.
 #[derive(Debug, Clone, Error)]
 #[error(transparent)]
 pub struct ReadError(#[from] pub DiskError);
 
 /// A refused `add`, with what was offered.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AddError {
     /// What was not taken.
     pub batch: Batch,
@@ -144,6 +188,14 @@ impl AddError {
     /// The refused record, if it was a single one, or the first.
     pub fn into_record(self) -> Bytes {
         self.batch.records.into_iter().next().unwrap_or_default()
+    }
+}
+
+/// Without what was offered, which may be megabytes.
+impl fmt::Debug for AddError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let records = self.batch.records.len();
+        f.debug_struct("AddError").field("records", &records).field("reason", &self.reason).finish()
     }
 }
 
@@ -161,37 +213,30 @@ impl std::error::Error for AddError {
 
 /// Why `add` refused.
 #[derive(Debug, Clone, Error)]
+#[non_exhaustive]
 pub enum Refusal {
-    /// A record is longer than `record_bytes_max`; it will never be taken.
-    #[error("a record of {bytes} bytes is longer than the {bytes_max} allowed")]
-    RecordTooLarge {
+    /// It will never fit: a record, metadata, or a batch as a whole. Split it, or raise the limit that is named.
+    #[error("{what} of {bytes} bytes is longer than the {bytes_max} allowed")]
+    TooLarge {
+        /// "a record", "metadata" or "a batch".
+        what: &'static str,
         /// Its length.
         bytes: usize,
         /// The limit.
         bytes_max: usize,
     },
-    /// The metadata is longer than [`META_BYTES_MAX`](crate::META_BYTES_MAX).
-    #[error("metadata of {bytes} bytes is longer than the {bytes_max} allowed")]
-    MetaTooLarge {
-        /// Its length.
-        bytes: usize,
-        /// The limit.
-        bytes_max: usize,
-    },
-    /// The batch as a whole does not fit into a segment; split it, or allow larger segments.
-    #[error("a batch of {bytes} bytes is more than the {bytes_max} that fit into a segment")]
-    BatchTooLarge {
-        /// Its size in the segment.
-        bytes: usize,
-        /// What fits.
-        bytes_max: usize,
-    },
+    /// A record without a byte says nothing.
+    #[error("a record is empty")]
+    Empty,
     /// Too much is waiting to be written (`pending_bytes_max`); wait for receipts.
     #[error("{bytes_max} bytes are waiting to be written")]
     PendingFull {
         /// The limit.
         bytes_max: usize,
     },
+    /// There is no room on disk for it yet; the spool is making some.
+    #[error("room on disk is being made")]
+    NoRoomYet,
     /// Nothing can be written at the moment, for this reason. Adds work again once the cause is gone.
     #[error("nothing can be written now: {0}")]
     Blocked(#[source] WriteError),
@@ -204,7 +249,7 @@ impl Refusal {
     /// Whether this passes by itself or through acknowledgements: worth another try later.
     pub fn is_full(&self) -> bool {
         match self {
-            Self::PendingFull { .. } => true,
+            Self::PendingFull { .. } | Self::NoRoomYet => true,
             Self::Blocked(error) => error.is_full(),
             _ => false,
         }

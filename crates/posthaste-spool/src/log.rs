@@ -1,36 +1,164 @@
-//! The synchronous core: one spool, no threads.
+//! What is known of one spool: its folder, its segments, what is settled, what waits to be written. Owner and observers
+//! have one each; only an owner has somebody who writes.
 //!
-//! [`Spool`](crate::Spool) is this with a thread that writes. On its own it serves where commits are few and
-//! waiting for the disk is fine, and where every step has to be reproducible.
+//! The lock on [`State`] is held for bookkeeping only, never across disk access.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::VecDeque, ops::Range, path::PathBuf, sync::Arc, task::Waker};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use crate::{
-    batch::Batch,
-    error::{DiskError, OpenError, ReadError, WriteError},
-    filesystem::{Filesystem, RealFilesystem},
-    options::SpoolOptions,
-    reader::{Reader, Record},
-    recovery,
-    shared::{Counters, Shared},
-    writer::Writer,
+    acks::Acks,
+    error::{At, DiskError, WriteError},
+    filesystem::{Folder, OpenMode, SpoolFile},
+    format::{
+        cursor::{self, Cursor},
+        frame::Home,
+        segment,
+    },
+    options::{Durability, SpoolOptions},
+    write::{
+        pending::{Completed, Pending},
+        plan::Plan,
+    },
 };
 
-/// A spool without a thread: every call does its work before it returns.
+/// A spool's folder, options and state.
 #[derive(Debug)]
-pub struct Log {
-    pub(crate) shared: Arc<Shared>,
-    pub(crate) writer: Writer,
-    pub(crate) reader: Reader,
+pub(crate) struct Log {
+    pub(crate) folder: Arc<dyn Folder>,
+    /// Where the folder was when it was opened: for messages, and to see whether it still is.
+    pub(crate) dir: PathBuf,
+    /// The spool's random id.
+    pub(crate) id: u64,
+    pub(crate) options: SpoolOptions,
+    pub(crate) role: Role,
+    pub(crate) state: Mutex<State>,
+}
+
+/// Whose look at a spool this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Nobody else writes there.
+    Owner,
+    /// Somebody may, and recycle what is being read.
+    Observer,
+}
+
+/// What is known of the records.
+#[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing, and all of them are true at times")]
+pub(crate) struct State {
+    /// Oldest first; the last one is being written, or was.
+    pub(crate) segments: VecDeque<Segment>,
+    pub(crate) spare_bytes: u64,
+    /// The next number to give out.
+    pub(crate) next: u64,
+    /// Every record below this is on disk, settled, or lost. The others are pending.
+    pub(crate) stored: u64,
+    pub(crate) pending: Pending,
+    pub(crate) plan: Plan,
+    /// The largest batch that found no room, since some was made.
+    pub(crate) wanted: u64,
+    /// Why nothing can be written, until it can.
+    pub(crate) blocked: Option<WriteError>,
+    /// Why there is no more room, until there is.
+    pub(crate) no_room: Option<WriteError>,
+    /// As of `stored`.
+    pub(crate) meta: Option<Bytes>,
+    pub(crate) acks: Acks,
+    /// Acknowledgements since the cursor was written.
+    pub(crate) acks_unwritten: u64,
+    /// Records below these are in segments that went although older ones stay; see [`State::holes`].
+    pub(crate) holes: Vec<u64>,
+    /// Dead letters whose records are not settled yet: record to letter.
+    pub(crate) letters: std::collections::BTreeMap<u64, u64>,
+    /// Letters from this one on could not be read when the spool was opened: their records may not be settled.
+    pub(crate) letters_unknown: u64,
+    /// Nothing more is taken.
+    pub(crate) closed: bool,
+    /// Whoever writes is to end once everything is written.
+    pub(crate) ending: bool,
+    /// Nobody waits any longer for what has not been stored.
+    pub(crate) given_up: bool,
+    /// The path leads to another folder than the one that is open.
+    pub(crate) moved: bool,
+    /// To be told once everything taken so far is stored and the cursor written.
+    pub(crate) syncs: Vec<oneshot::Sender<Result<u64, WriteError>>>,
+    /// The thread that writes is asleep.
+    pub(crate) idle: bool,
+    /// Somebody who waited has written lately, so that the thread need not be woken for every record.
+    pub(crate) led: bool,
+    /// How often somebody has.
+    pub(crate) leads: u64,
+    /// Something has come up since the thread's last turn began.
+    pub(crate) work_since_turn: bool,
+    /// The time runs in which acknowledgements have to be written down.
+    pub(crate) acks_timed: bool,
+    pub(crate) ended: bool,
+    pub(crate) counters: Counters,
+    /// To be woken when something has been stored, or room made.
+    pub(crate) waker: Option<Waker>,
+}
+
+/// A segment in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Segment {
+    pub(crate) number: u64,
+    pub(crate) first: u64,
+    /// Length of the file.
+    pub(crate) bytes: u64,
+    /// A write or sync of it failed: never written again, and deleted rather than reused.
+    pub(crate) is_suspect: bool,
+    /// Records in it were lost: it is moved aside rather than reused.
+    pub(crate) is_damaged: bool,
+    /// A sync of what was written without one failed: nobody can promise any more that it survives a power cut.
+    pub(crate) is_unsyncable: bool,
+}
+
+impl Segment {
+    pub(crate) fn new(number: u64, first: u64, bytes: u64) -> Self {
+        Self { number, first, bytes, is_suspect: false, is_damaged: false, is_unsyncable: false }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        segment::name(self.number, self.first)
+    }
+}
+
+/// What has happened to a spool.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Records that were stored and are lost, ever: each is counted once, wherever it was.
+    pub lost_records: u64,
+    /// How many of those an earlier process had counted.
+    pub lost_before: u64,
+    /// Records of a write that did not finish, found and passed over when the spool was opened. Nobody was told that
+    /// they were stored.
+    pub unfinished_records: u64,
+    /// Places in the log that were damaged.
+    pub damaged_places: u64,
+    /// Slots of the cursor that were damaged; others served.
+    pub damaged_slots: u64,
+    /// Segments sealed after a failed write or sync.
+    pub suspect_segments: u64,
+    /// Times that the cursor could not be written.
+    pub cursor_failures: u64,
+    /// Syncs of a segment: commits.
+    pub commits: u64,
+    /// Segments that were put to use again.
+    pub recycled_segments: u64,
 }
 
 /// How a spool stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stats {
-    /// Committed records that are neither acknowledged nor known to be lost.
+    /// Records that are neither acknowledged nor known to be lost.
     pub records: u64,
+    /// Of those, records that are not on disk yet.
+    pub pending_records: u64,
     /// Bytes of all segment files, spare ones included.
     pub disk_bytes: u64,
     /// Segments in use.
@@ -39,110 +167,182 @@ pub struct Stats {
     pub first_sequence: u64,
     /// The number of the next record.
     pub next_sequence: u64,
-    /// What has happened since the spool was opened.
+    /// What has happened.
     pub counters: Counters,
+    /// Why nothing can be written at the moment, if so.
+    pub trouble: Option<String>,
 }
 
 impl Log {
-    /// Opens the spool in a folder, made if it is not there.
-    pub fn open(dir: impl AsRef<Path>, options: SpoolOptions) -> Result<Self, OpenError> {
-        Self::open_with(Arc::new(RealFilesystem), dir, options)
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
     }
 
-    /// Opens a spool on the given filesystem.
-    pub fn open_with(
-        filesystem: Arc<dyn Filesystem>,
-        dir: impl AsRef<Path>,
-        options: SpoolOptions,
-    ) -> Result<Self, OpenError> {
-        let writer = recovery::open(filesystem, dir.as_ref(), options)?;
-        let shared = Arc::clone(&writer.shared);
-        Ok(Self { reader: Reader::new(Arc::clone(&shared)), shared, writer })
+    pub(crate) fn home(&self, number: u64) -> Home {
+        Home::new(self.id, number)
     }
 
-    /// Writes batches, sharing syncs among them, and answers for each with the number of its first record; the
-    /// others follow without gaps.
-    pub fn write(&mut self, batches: &[Batch]) -> Vec<Result<u64, WriteError>> {
-        self.writer.write(batches)
+    pub(crate) fn open(&self, name: &str, mode: OpenMode) -> Result<Box<dyn SpoolFile>, DiskError> {
+        let action = if mode == OpenMode::Create { "create" } else { "open" };
+        self.folder.open(name, mode).at(action, &self.path(name))
     }
 
-    /// Writes one record.
-    pub fn add(&mut self, record: impl Into<Bytes>) -> Result<u64, WriteError> {
-        self.write(&[Batch::record(record)]).pop().unwrap_or(Err(WriteError::Closed))
+    /// Whether records have to survive a power cut.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.options.durability == Durability::Disk
     }
 
-    /// Unacknowledged records from `from` on, oldest first, as many as both limits allow, but one at least if there
-    /// is one. They stay.
-    pub fn read(
-        &mut self,
-        from: u64,
-        records_max: usize,
-        bytes_max: usize,
-    ) -> Result<Vec<Record>, ReadError> {
-        self.reader.read(from, records_max, bytes_max)
+    /// Syncs a file, where records have to survive a power cut.
+    pub(crate) fn sync_file(&self, file: &dyn SpoolFile, name: &str) -> Result<(), DiskError> {
+        if self.is_synced() { file.sync().at("sync", &self.path(name)) } else { Ok(()) }
     }
 
-    /// Acknowledges records, in any order, and says how many of them were not before. Once everything in a segment
-    /// is acknowledged, its space comes back; now and then, the cursor is written.
-    pub fn ack(&mut self, sequences: &[u64]) -> u64 {
-        let new = self.shared.ack(sequences.iter().map(|sequence| *sequence..sequence.saturating_add(1)));
-        self.after_ack();
+    /// Syncs the folder, where records have to survive a power cut.
+    pub(crate) fn sync_folder(&self) -> Result<(), DiskError> {
+        if self.is_synced() { self.folder.sync().at("sync", &self.dir) } else { Ok(()) }
+    }
+
+    /// Settles records and says how many of them were not before. What was never given out cannot be acknowledged.
+    pub(crate) fn ack(&self, ranges: impl IntoIterator<Item = Range<u64>>) -> u64 {
+        let mut completed = Completed::default();
+        let mut new = 0;
+        {
+            let mut state = self.state.lock();
+            let state = &mut *state;
+            for range in ranges {
+                let range = range.start..range.end.min(state.next);
+                new += state.acks.settle(range.clone());
+                if range.end > state.stored {
+                    state.pending.acknowledged(&range, &state.acks, &mut completed);
+                }
+                if !state.letters.is_empty() {
+                    state.letters.retain(|record, _| !range.contains(record));
+                }
+            }
+            state.acks_unwritten += new;
+        }
+        completed.call();
         new
     }
 
-    /// Acknowledges everything up to and including this record.
-    pub fn ack_up_to(&mut self, sequence: u64) -> u64 {
-        let new = self.shared.ack(std::iter::once(0..sequence.saturating_add(1)));
-        self.after_ack();
-        new
+    /// Whether so many bytes more are likely to find room: they have it, or nothing has said that there is none.
+    pub(crate) fn has_room_for(&self, bytes: u64) -> bool {
+        let state = self.state.lock();
+        let left = self.options.size_bytes_max.saturating_sub(state.disk_bytes());
+        bytes <= state.plan.room() || (state.no_room.is_none() && bytes <= left)
     }
 
-    fn after_ack(&mut self) {
-        let options = &self.shared.options;
-        if self.shared.state.lock().acks_unwritten >= options.cursor_acks_max {
-            // Counted there; what is not written down comes again after a crash.
-            let _ = self.writer.write_cursor();
+    /// Settles records that are lost, and counts those that nobody had counted before.
+    pub(crate) fn lose(&self, segment: u64, missing: &Range<u64>, places: usize) {
+        if self.role == Role::Observer {
+            self.look_again();
         }
-        if self.shared.state.lock().is_reclaimable() {
-            self.writer.reclaim();
-        }
-    }
-
-    /// Makes everything survive a power cut, acknowledgements included, whatever the durability.
-    pub fn sync(&mut self) -> Result<(), DiskError> {
-        self.writer.sync()
-    }
-
-    /// The metadata of the last batch that had some.
-    pub fn meta(&self) -> Option<Bytes> {
-        self.shared.state.lock().meta.clone()
-    }
-
-    /// How the spool stands.
-    pub fn stats(&self) -> Stats {
-        self.shared.stats()
-    }
-}
-
-impl Shared {
-    /// Settles committed records. What was never given out cannot be acknowledged.
-    pub(crate) fn ack(&self, ranges: impl IntoIterator<Item = std::ops::Range<u64>>) -> u64 {
         let mut state = self.state.lock();
-        let next = state.next;
-        let new = ranges.into_iter().map(|range| state.acks.settle(range.start..range.end.min(next))).sum();
+        let new = state.acks.settle(missing.clone());
         state.acks_unwritten += new;
-        new
+        state.counters.lost_records += new;
+        if new > 0 {
+            state.counters.damaged_places += places as u64;
+            let segment = state.segments.iter_mut().find(|known| known.number == segment);
+            if let Some(segment) = segment {
+                segment.is_damaged = true;
+            }
+            drop(state);
+            // Those who only look say it in their own words.
+            if self.role == Role::Observer {
+                return;
+            }
+            tracing::error!(
+                dir = %self.dir.display(), first = missing.start, last = missing.end - 1, new,
+                "records of the spool are lost"
+            );
+        }
+    }
+
+    /// Learns what an owner has settled meanwhile. It writes that down before it recycles a segment, so what is missing
+    /// because of that is settled by now.
+    pub(crate) fn look_again(&self) {
+        /// The owner may be writing a slot just now.
+        const TRIES: usize = 3;
+        for _ in 0..TRIES {
+            let Ok(file) = self.folder.open(cursor::NAME, OpenMode::Read) else { continue };
+            let found = Cursor::read(&*file).newest.filter(|cursor| cursor.spool == self.id);
+            let Some(cursor) = found else { continue };
+            let mut state = self.state.lock();
+            state.acks.settle(0..cursor.acks.low());
+            for range in cursor.acks.ranges() {
+                state.acks.settle(range);
+            }
+        }
     }
 
     pub(crate) fn stats(&self) -> Stats {
         let state = self.state.lock();
+        let trouble = state.blocked.as_ref().or(state.no_room.as_ref().filter(|_| state.wanted > 0));
         Stats {
             records: state.unsettled(),
+            pending_records: state.acks.unsettled_in(state.stored..state.next),
             disk_bytes: state.disk_bytes(),
             segments: state.segments.len(),
             first_sequence: state.acks.low(),
             next_sequence: state.next,
             counters: state.counters,
+            trouble: trouble.map(ToString::to_string),
         }
     }
 }
+
+impl State {
+    /// Index of the segment that holds this record, which is stored.
+    pub(crate) fn segment_of(&self, sequence: u64) -> Option<usize> {
+        self.segments.partition_point(|segment| segment.first <= sequence).checked_sub(1)
+    }
+
+    /// The number at which the segment of this index stops to count.
+    pub(crate) fn bound(&self, index: usize) -> u64 {
+        self.segments.get(index + 1).map_or(self.stored, |next| next.first)
+    }
+
+    /// Records that are in the queue: neither settled nor still to appear in it.
+    pub(crate) fn unsettled(&self) -> u64 {
+        self.acks.unsettled_below(self.next).saturating_sub(self.pending.hidden())
+    }
+
+    /// Bytes of all segment files.
+    pub(crate) fn disk_bytes(&self) -> u64 {
+        self.spare_bytes + self.segments.iter().map(|segment| segment.bytes).sum::<u64>()
+    }
+
+    /// The oldest segment of which everything is settled, if it can go: all but the one being written can. Behind older
+    /// ones that stay, only so many as the cursor can remember.
+    pub(crate) fn reclaimable(&self) -> Option<usize> {
+        let last = self.segments.len().checked_sub(1)?;
+        let is_settled = |index: &usize| {
+            self.segments
+                .get(*index)
+                .is_some_and(|segment| self.acks.covers(segment.first..self.bound(*index)))
+        };
+        let index = (0..last).find(is_settled)?;
+        (index == 0 || self.holes.len() < HOLES_MAX).then_some(index)
+    }
+
+    /// Takes a segment out of use. A record of it is remembered for as long as older segments stay: the range around it
+    /// tells that its numbers are not missing.
+    pub(crate) fn take_segment(&mut self, index: usize) -> Option<Segment> {
+        let segment = self.segments.remove(index)?;
+        if index > 0 {
+            self.holes.push(segment.first);
+        }
+        Some(segment)
+    }
+
+    /// A record of each range that must stay in the cursor, older ones being settled with the rest.
+    pub(crate) fn holes(&mut self) -> Vec<u64> {
+        let low = self.acks.low();
+        self.holes.retain(|hole| *hole >= low);
+        self.holes.clone()
+    }
+}
+
+/// Segments that may go although older ones stay, until those have gone too.
+const HOLES_MAX: usize = 64;

@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use crate::{
+    batch::META_BYTES_MAX,
     error::OpenError,
-    frame,
-    segment::{DATA_START, MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES},
+    format::{
+        frame,
+        segment::{MAX_SEGMENT_BYTES, MIN_SEGMENT_BYTES},
+    },
+    write::plan,
 };
 
 /// What a resolved receipt promises.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Durability {
-    /// Nothing: the record has a number and will be written when its turn comes.
-    Memory,
     /// The record survives a killed process, not a power cut: it is with the operating system.
     Os,
     /// The record survives a power cut: it is on the disk.
@@ -31,32 +33,40 @@ pub enum Durability {
 #[must_use]
 pub struct SpoolOptions {
     pub(crate) durability: Durability,
-    pub(crate) segment_bytes: u64,
+    segment_bytes: Option<u64>,
     pub(crate) size_bytes_max: u64,
-    pub(crate) record_bytes_max: usize,
-    pub(crate) pending_bytes_max: usize,
+    record_bytes_max: Option<usize>,
+    pending_bytes_max: Option<usize>,
     pub(crate) commit_bytes_max: usize,
     pub(crate) spare_segments_max: usize,
     pub(crate) cursor_acks_max: u64,
+    pub(crate) cursor_interval: Duration,
     pub(crate) damaged_bytes_max: u64,
     pub(crate) dead_bytes_max: u64,
     pub(crate) retry_interval: Duration,
+    room_ahead_max: u64,
 }
+
+const SEGMENT_BYTES: u64 = 16 << 20;
+const RECORD_BYTES_MAX: usize = 4 << 20;
+const PENDING_BYTES_MAX: usize = 32 << 20;
 
 impl Default for SpoolOptions {
     fn default() -> Self {
         Self {
             durability: Durability::Disk,
-            segment_bytes: 16 << 20,
+            segment_bytes: None,
             size_bytes_max: 10 << 30,
-            record_bytes_max: 4 << 20,
-            pending_bytes_max: 32 << 20,
+            record_bytes_max: None,
+            pending_bytes_max: None,
             commit_bytes_max: 1 << 20,
             spare_segments_max: 4,
             cursor_acks_max: 4_096,
+            cursor_interval: Duration::from_secs(1),
             damaged_bytes_max: 64 << 20,
             dead_bytes_max: 1 << 30,
             retry_interval: Duration::from_millis(250),
+            room_ahead_max: u64::MAX,
         }
     }
 }
@@ -68,10 +78,11 @@ impl SpoolOptions {
         self
     }
 
-    /// Size of a segment file. Default 16 MiB: a restart reads one segment, space comes back by the segment, and
-    /// the few syncs that a new one costs are spread over a hundred commits or more.
+    /// Size of a segment file, at most. Default 16 MiB, or a quarter of a small spool: a restart reads one segment,
+    /// space comes back by the segment, and the few syncs that a new one costs are spread over a hundred commits or
+    /// more. Smaller ones are made where there is no more room.
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
-        self.segment_bytes = bytes;
+        self.segment_bytes = Some(bytes);
         self
     }
 
@@ -81,15 +92,15 @@ impl SpoolOptions {
         self
     }
 
-    /// Longest record. Default 4 MiB: an API request is at most 3.5 MB. Has to fit into a segment.
+    /// Longest record. Default 4 MiB (an API request is at most 3.5 MB), or what fits into a segment of a small spool.
     pub fn record_bytes_max(mut self, bytes: usize) -> Self {
-        self.record_bytes_max = bytes;
+        self.record_bytes_max = Some(bytes);
         self
     }
 
-    /// Most bytes that wait in memory to be written. Default 32 MiB: a tenth of a second at full speed.
+    /// Most bytes that wait in memory to be written. Default 32 MiB, a tenth of a second at full speed.
     pub fn pending_bytes_max(mut self, bytes: usize) -> Self {
-        self.pending_bytes_max = bytes;
+        self.pending_bytes_max = Some(bytes);
         self
     }
 
@@ -107,13 +118,20 @@ impl SpoolOptions {
     }
 
     /// Acknowledgements after which the cursor is written. Default 4,096: so many records at most come again
-    /// after a crash.
+    /// after a power cut.
     pub fn cursor_acks_max(mut self, count: u64) -> Self {
         self.cursor_acks_max = count;
         self
     }
 
-    /// Most bytes of damaged records kept for inspection; more are counted only. Default 64 MiB.
+    /// How long after the first acknowledgement that is not written down the cursor is written at the latest.
+    /// Default 1 s.
+    pub fn cursor_interval(mut self, interval: Duration) -> Self {
+        self.cursor_interval = interval;
+        self
+    }
+
+    /// Most bytes of damaged segments kept for inspection. Default 64 MiB.
     pub fn damaged_bytes_max(mut self, bytes: u64) -> Self {
         self.damaged_bytes_max = bytes;
         self
@@ -132,40 +150,76 @@ impl SpoolOptions {
         self
     }
 
-    /// What is left of a segment for one batch, the closing mark of its commit set aside.
+    pub(crate) fn segment_length(&self) -> u64 {
+        let of_size = (self.size_bytes_max / 4).clamp(MIN_SEGMENT_BYTES, SEGMENT_BYTES);
+        self.segment_bytes.unwrap_or(of_size)
+    }
+
+    /// Longest record.
+    pub(crate) fn record_length(&self) -> usize {
+        let fits = self.batch_disk_bytes_max().saturating_sub(frame::HEAD_BYTES + 8);
+        self.record_bytes_max.unwrap_or(RECORD_BYTES_MAX.min(fits))
+    }
+
+    pub(crate) fn pending_length(&self) -> usize {
+        self.pending_bytes_max.unwrap_or(PENDING_BYTES_MAX)
+    }
+
+    /// Room on disk to be there before anybody asks for it: for as much as may wait in memory, or a good part of a small
+    /// spool.
+    pub(crate) fn room_ahead(&self) -> u64 {
+        (self.pending_length() as u64).min(self.size_bytes_max / 4).min(self.room_ahead_max)
+    }
+
+    /// What is left of a segment for one batch.
     pub(crate) fn batch_disk_bytes_max(&self) -> usize {
-        usize::try_from(self.segment_bytes - DATA_START).unwrap_or(usize::MAX) - frame::size(0)
+        usize::try_from(plan::capacity(self.segment_length())).unwrap_or(usize::MAX)
     }
 
     /// The options for the dead letters beside a spool of these options.
     pub(crate) fn for_dead(&self) -> Self {
-        let record_bytes_max = self.record_bytes_max + frame::DEAD_LETTER_EXTRA_BYTES;
-        let needed = DATA_START + (2 * frame::size(0) + frame::size(record_bytes_max)) as u64;
-        let segment_bytes = needed.max(self.segment_bytes.min(1 << 20));
-        let size_bytes_max = self.dead_bytes_max.max(2 * segment_bytes);
-        Self { record_bytes_max, segment_bytes, size_bytes_max, spare_segments_max: 1, ..self.clone() }
+        let record_bytes_max = self.record_length() + DEAD_LETTER_EXTRA_BYTES;
+        let needed = plan_length(record_bytes_max);
+        let segment_bytes = needed.max(self.segment_length().min(1 << 20));
+        Self {
+            record_bytes_max: Some(record_bytes_max),
+            segment_bytes: Some(segment_bytes),
+            size_bytes_max: self.dead_bytes_max.max(2 * segment_bytes),
+            pending_bytes_max: Some(self.pending_length().max(record_bytes_max)),
+            spare_segments_max: 1,
+            // Few events die: one segment is enough, and it is another's disk too.
+            room_ahead_max: segment_bytes / 2,
+            ..self.clone()
+        }
     }
 
     pub(crate) fn check(&self) -> Result<(), OpenError> {
         let refuse = |reason: String| Err(OpenError::Options(reason));
-        if !(MIN_SEGMENT_BYTES..=MAX_SEGMENT_BYTES).contains(&self.segment_bytes) {
-            let bytes = self.segment_bytes;
+        let segment = self.segment_length();
+        if !(MIN_SEGMENT_BYTES..=MAX_SEGMENT_BYTES).contains(&segment) {
             return refuse(format!(
-                "segment_bytes is {bytes}, not {MIN_SEGMENT_BYTES} to {MAX_SEGMENT_BYTES}"
+                "segment_bytes is {segment}, not {MIN_SEGMENT_BYTES} to {MAX_SEGMENT_BYTES}"
             ));
         }
-        if frame::size(self.record_bytes_max) > self.batch_disk_bytes_max() {
-            let (record, segment) = (self.record_bytes_max, self.segment_bytes);
+        let (record, size, pending) = (self.record_length(), self.size_bytes_max, self.pending_length());
+        if frame::size(record) > self.batch_disk_bytes_max() {
             return refuse(format!("a record of {record} bytes does not fit into a segment of {segment}"));
         }
-        if self.size_bytes_max < 2 * self.segment_bytes {
-            let (size, segment) = (self.size_bytes_max, self.segment_bytes);
+        if size < 2 * segment {
             return refuse(format!("size_bytes_max is {size}, at least two segments of {segment}"));
         }
-        if self.pending_bytes_max < self.record_bytes_max {
-            let (pending, record) = (self.pending_bytes_max, self.record_bytes_max);
+        if pending < record {
             return refuse(format!("pending_bytes_max is {pending}, at least one record of {record}"));
         }
         Ok(())
     }
+}
+
+/// What a dead letter may add to the record it holds.
+const DEAD_LETTER_EXTRA_BYTES: usize = 64 << 10;
+
+/// The length of a segment that holds a record of this length.
+fn plan_length(record: usize) -> u64 {
+    let bytes = (frame::size(record) + frame::size(META_BYTES_MAX) + 2 * 4_096) as u64;
+    bytes.next_multiple_of(4_096).max(MIN_SEGMENT_BYTES)
 }

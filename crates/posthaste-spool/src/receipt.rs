@@ -1,101 +1,128 @@
 //! The promise that `add` hands out, and its other end.
 //!
-//! A receipt always resolves: when its other end is dropped without an answer, it says that the spool is closed.
+//! A receipt always resolves: where its other end is dropped without an answer, it says that the spool is closed.
 
 use std::{
+    fmt,
+    future::IntoFuture,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Poll},
 };
-
-use parking_lot::{Condvar, Mutex};
 
 use crate::error::WriteError;
 
-/// Resolves once the records are as durable as the spool's [`Durability`](crate::Durability) says, with the number
-/// of the first of them. Of clones, the last one awaited is woken; the others have the answer when they look. To be awaited in any executor, or waited for on any thread.
-#[derive(Debug, Clone)]
-#[must_use = "until its receipt resolves, nothing is known to be stored"]
+/// What a receipt resolves to: the number of the first of the records.
+pub(crate) type Stored = Result<u64, WriteError>;
+
+/// Somebody who may write at once, instead of waiting for the thread that does.
+pub(crate) trait Lead: Send + Sync {
+    /// Writes what is waiting, unless somebody is doing so.
+    fn lead(&self);
+}
+
+/// Resolves once the records are as durable as the spool's [`Durability`](crate::Durability) says, or acknowledged, with
+/// the number of the first of them. To be awaited in any executor, or waited for on any thread.
+///
+/// It fails only where the process gave up waiting for its disk.
+#[must_use = "until its receipt resolves, nothing is known to be stored; `forget` says that nobody needs to know"]
 pub struct SpoolReceipt {
-    slot: Arc<Slot>,
+    answer: Answer,
+    lead: Option<Arc<dyn Lead>>,
 }
 
-/// The end that resolves a receipt.
-#[derive(Debug)]
-pub(crate) struct Completer {
-    slot: Option<Arc<Slot>>,
-}
-
-#[derive(Debug, Default)]
-struct Slot {
-    answer: Mutex<Answer>,
-    resolved: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Answer {
-    result: Option<Result<u64, WriteError>>,
-    waker: Option<Waker>,
+enum Answer {
+    Sync(oneshot::Receiver<Stored>),
+    Async(oneshot::AsyncReceiver<Stored>),
+    Taken,
 }
 
 impl SpoolReceipt {
-    /// Blocks this thread until the receipt resolves.
-    pub fn wait(&self) -> Result<u64, WriteError> {
-        let mut answer = self.slot.answer.lock();
-        loop {
-            if let Some(result) = &answer.result {
-                return result.clone();
+    pub(crate) fn new(answer: oneshot::Receiver<Stored>, lead: Option<Arc<dyn Lead>>) -> Self {
+        Self { answer: Answer::Sync(answer), lead }
+    }
+
+    /// Blocks this thread until the receipt resolves. Where nobody is writing, this thread does.
+    pub fn wait(self) -> Result<u64, WriteError> {
+        match self.answer {
+            Answer::Sync(answer) => {
+                if let Some(lead) = self.lead.filter(|_| !answer.has_message()) {
+                    lead.lead();
+                }
+                answer.recv().unwrap_or(Err(WriteError::Closed))
             }
-            self.slot.resolved.wait(&mut answer);
+            // Whoever has polled it before waits like everybody else.
+            Answer::Async(answer) => pollster(answer),
+            Answer::Taken => Err(WriteError::Closed),
         }
     }
 
-    /// The answer, if it is there.
-    pub fn try_get(&self) -> Option<Result<u64, WriteError>> {
-        self.slot.answer.lock().result.clone()
+    /// Nobody needs to know: what was taken is stored all the same.
+    pub fn forget(self) {}
+}
+
+/// Waits for a future on this thread.
+fn pollster(mut answer: oneshot::AsyncReceiver<Stored>) -> Stored {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = std::task::Waker::from(Arc::new(Unpark(std::thread::current())));
+    loop {
+        match Pin::new(&mut answer).poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(stored) => return stored.unwrap_or(Err(WriteError::Closed)),
+            Poll::Pending => std::thread::park(),
+        }
     }
 }
 
 impl Future for SpoolReceipt {
     type Output = Result<u64, WriteError>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut answer = self.slot.answer.lock();
-        if let Some(result) = &answer.result {
-            return Poll::Ready(result.clone());
-        }
-        answer.waker = Some(context.waker().clone());
-        Poll::Pending
-    }
-}
-
-/// A receipt and its other end.
-pub(crate) fn receipt() -> (Completer, SpoolReceipt) {
-    let slot = Arc::<Slot>::default();
-    (Completer { slot: Some(Arc::clone(&slot)) }, SpoolReceipt { slot })
-}
-
-impl Completer {
-    pub(crate) fn complete(mut self, result: Result<u64, WriteError>) {
-        self.resolve(result);
-    }
-
-    fn resolve(&mut self, result: Result<u64, WriteError>) {
-        let Some(slot) = self.slot.take() else { return };
-        let waker = {
-            let mut answer = slot.answer.lock();
-            answer.result = Some(result);
-            answer.waker.take()
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut answer = match std::mem::replace(&mut self.answer, Answer::Taken) {
+            Answer::Sync(answer) => answer.into_future(),
+            Answer::Async(answer) => answer,
+            Answer::Taken => return Poll::Ready(Err(WriteError::Closed)),
         };
-        slot.resolved.notify_all();
-        if let Some(waker) = waker {
-            waker.wake();
+        match Pin::new(&mut answer).poll(context) {
+            Poll::Ready(stored) => Poll::Ready(stored.unwrap_or(Err(WriteError::Closed))),
+            Poll::Pending => {
+                self.answer = Answer::Async(answer);
+                Poll::Pending
+            }
         }
     }
 }
 
-impl Drop for Completer {
-    fn drop(&mut self) {
-        self.resolve(Err(WriteError::Closed));
+impl fmt::Debug for SpoolReceipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SpoolReceipt")
+    }
+}
+
+/// Called once, when it is known what has become of a batch.
+pub(crate) enum Completion {
+    Receipt(oneshot::Sender<Stored>),
+    Call(Box<dyn FnOnce(Stored) + Send>),
+    Nobody,
+}
+
+impl Completion {
+    pub(crate) fn complete(self, stored: Stored) {
+        match self {
+            // Nobody may be listening any more.
+            Self::Receipt(sender) => drop(sender.send(stored)),
+            Self::Call(call) => call(stored),
+            Self::Nobody => {}
+        }
+    }
+}
+
+impl fmt::Debug for Completion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Completion")
     }
 }

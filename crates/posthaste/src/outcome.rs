@@ -12,12 +12,12 @@
 use std::{
     collections::VecDeque,
     fmt,
-    sync::atomic::{AtomicI64, AtomicU64, Ordering::SeqCst},
+    sync::atomic::{AtomicU64, Ordering::SeqCst},
 };
 
 use parking_lot::Mutex;
 
-use crate::metrics;
+use crate::{metrics, queue::Receipt};
 
 /// Why an event or a request was not accepted. The caller has it back.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,11 +88,23 @@ pub enum DeadReason {
     Withdrawn,
     /// It is in the queue on disk, but this version cannot read it; it is kept as it is.
     Unreadable,
+    /// It was stored, and the disk has lost it. It is counted, and there is no letter.
+    Lost,
+    /// It was taken, and the process gave up waiting for its disk, at the end. The disk may still store it: then whoever
+    /// opens the queue next delivers it.
+    NotStored,
 }
 
 impl DeadReason {
-    const ALL: [Self; 5] =
-        [Self::Rejected, Self::TooLarge, Self::Displaced, Self::Withdrawn, Self::Unreadable];
+    const ALL: [Self; 7] = [
+        Self::Rejected,
+        Self::TooLarge,
+        Self::Displaced,
+        Self::Withdrawn,
+        Self::Unreadable,
+        Self::Lost,
+        Self::NotStored,
+    ];
 
     /// The reason of this [`name`](Self::name).
     pub fn from_name(name: &str) -> Option<Self> {
@@ -107,6 +119,8 @@ impl DeadReason {
             Self::Displaced => "displaced",
             Self::Withdrawn => "withdrawn",
             Self::Unreadable => "unreadable",
+            Self::Lost => "lost",
+            Self::NotStored => "not_stored",
         }
     }
 }
@@ -171,11 +185,13 @@ impl std::ops::Add for Ledger {
 /// The ledger's counters. What is queued follows from them; tests hold it against what the queue holds.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    /// Below zero for a moment where an event turns out not to be stored before it has been counted.
-    accepted: AtomicI64,
+    /// Never goes down.
+    accepted: AtomicU64,
     refused: AtomicU64,
     /// What became of accepted events. Together under one lock, so that a snapshot never sees half of a change.
     ended: Mutex<Ended>,
+    /// What queues buried on threads of their own, for the delivery thread to publish.
+    unpublished: Mutex<Vec<(u64, DeadReason)>>,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -193,12 +209,7 @@ impl Counters {
 
     /// Counted once an event is in the queue, so that one which is being refused never shows.
     pub(crate) fn accept(&self, events: usize) {
-        self.accepted.fetch_add(signed(events as u64), SeqCst);
-    }
-
-    /// An event that was counted as accepted was not stored after all.
-    pub(crate) fn unaccept(&self, events: usize) {
-        self.accepted.fetch_sub(signed(events as u64), SeqCst);
+        self.accepted.fetch_add(events as u64, SeqCst);
     }
 
     pub(crate) fn refuse(&self, events: usize, refusal: &Refusal) {
@@ -216,19 +227,28 @@ impl Counters {
         ::metrics::counter!(metrics::DEAD_LETTERED, "reason" => reason.name()).increment(events as u64);
     }
 
+    /// The same on a queue's own thread; [`publish`](Self::publish) makes a metric of it.
+    pub(crate) fn bury_elsewhere(&self, events: usize, reason: DeadReason) {
+        self.ended.lock().dead_lettered += events as u64;
+        self.unpublished.lock().push((events as u64, reason));
+    }
+
+    pub(crate) fn publish(&self) {
+        for (events, reason) in std::mem::take(&mut *self.unpublished.lock()) {
+            ::metrics::counter!(metrics::DEAD_LETTERED, "reason" => reason.name()).increment(events);
+        }
+    }
+
     /// An item that an earlier process left, counted as one event so far, has been looked at.
     pub(crate) fn recovered_item_has(&self, events: usize) {
-        match events {
-            0 => self.unaccept(1),
-            events => self.accept(events - 1),
-        }
+        self.accept(events.saturating_sub(1));
     }
 
     /// A dead letter has been taken back into the queue. One that an earlier process left counted as one event.
     pub(crate) fn revive(&self, events: usize) {
         let mut ended = self.ended.lock();
         let known = ended.dead_lettered.min(events as u64);
-        self.accepted.fetch_add(signed(events as u64 - known), SeqCst);
+        self.accepted.fetch_add(events as u64 - known, SeqCst);
         ended.dead_lettered -= known;
         drop(ended);
         ::metrics::counter!(metrics::REPLAYED).increment(events as u64);
@@ -237,8 +257,7 @@ impl Counters {
     pub(crate) fn snapshot(&self) -> Ledger {
         let ended = self.ended.lock();
         // An event may end before whoever offered it has been told that it was accepted.
-        let counted = u64::try_from(self.accepted.load(SeqCst)).unwrap_or(0);
-        let accepted = counted.max(ended.delivered + ended.dead_lettered);
+        let accepted = self.accepted.load(SeqCst).max(ended.delivered + ended.dead_lettered);
         let queued = accepted - ended.delivered - ended.dead_lettered;
         let refused = self.refused.load(SeqCst);
         Ledger { accepted, delivered: ended.delivered, dead_lettered: ended.dead_lettered, queued, refused }
@@ -250,8 +269,9 @@ pub trait DeadLetterStore<T>: fmt::Debug + Send + Sync {
     /// How many are kept.
     fn count(&self) -> usize;
 
-    /// Keeps one more.
-    fn push(&self, letter: DeadLetter<T>);
+    /// Keeps one more. `of` is the queue's id of the item, where the letter is about the whole of it. The receipt resolves
+    /// once the letter is kept; until then, and where it is handed back, its item stays in the queue.
+    fn push(&self, letter: DeadLetter<T>, of: Option<u64>) -> Result<Receipt, NotKept<T>>;
 
     /// The oldest that are kept, as many as may be in memory at once, each with the id that [`remove`](Self::remove) knows
     /// it by.
@@ -261,9 +281,14 @@ pub trait DeadLetterStore<T>: fmt::Debug + Send + Sync {
     fn remove(&self, ids: &[u64]);
 }
 
-/// Counts of events are far below 2^63.
-fn signed(events: u64) -> i64 {
-    i64::try_from(events).unwrap_or(i64::MAX)
+/// A dead letter that could not be kept, handed back with the reason.
+#[derive(Debug, thiserror::Error)]
+#[error("a dead letter could not be kept: {reason}")]
+pub struct NotKept<T> {
+    /// The letter.
+    pub letter: DeadLetter<T>,
+    /// Why not.
+    pub reason: String,
 }
 
 /// How many dead letters are kept in memory, unless told otherwise.
@@ -301,9 +326,9 @@ impl<T: Clone + fmt::Debug + Send + Sync> DeadLetterStore<T> for DeadLetters<T> 
         self.kept.lock().letters.retain(|(id, _)| !ids.contains(id));
     }
 
-    fn push(&self, letter: DeadLetter<T>) {
+    fn push(&self, letter: DeadLetter<T>, _of: Option<u64>) -> Result<Receipt, NotKept<T>> {
         if self.max == 0 {
-            return;
+            return Ok(Receipt::stored());
         }
         let mut kept = self.kept.lock();
         if kept.letters.len() >= self.max {
@@ -313,5 +338,6 @@ impl<T: Clone + fmt::Debug + Send + Sync> DeadLetterStore<T> for DeadLetters<T> 
         kept.last_id += 1;
         let id = kept.last_id;
         kept.letters.push_back((id, letter));
+        Ok(Receipt::stored())
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The project that the demo plays in.
-const DATAFILE: &str = include_str!("larkspur.json");
+pub(crate) const DATAFILE: &str = include_str!("larkspur.json");
 /// More than ten times what the slowest machine should need.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// As many as the collector keeps without forgetting, by far.

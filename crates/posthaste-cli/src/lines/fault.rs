@@ -42,6 +42,8 @@ pub(crate) enum Fault {
     EmptyUuid,
     #[error("a batch without events: there is nothing in it to deliver")]
     NoEvents,
+    #[error("this line was sent before it had its end, and went on; what was added to it is not sent")]
+    WentOn,
     #[error("a dead letter inside a dead letter")]
     Nested,
     #[error(transparent)]

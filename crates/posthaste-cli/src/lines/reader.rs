@@ -16,11 +16,11 @@ pub(crate) enum Size {
 
 /// Lines of a stream, numbered from 1.
 #[derive(Debug)]
-pub(crate) struct LineReader<R> {
-    input: R,
+pub(crate) struct LineReader<R: ?Sized> {
     line: Vec<u8>,
     number: u64,
     bytes_max: usize,
+    input: R,
 }
 
 impl<R: BufRead> LineReader<R> {
@@ -38,6 +38,12 @@ impl<R: BufRead> LineReader<R> {
         &self.input
     }
 
+    pub(crate) fn input_mut(&mut self) -> &mut R {
+        &mut self.input
+    }
+}
+
+impl<R: BufRead + ?Sized> LineReader<R> {
     /// Reads the next line; `None` at the end.
     pub(crate) fn advance(&mut self) -> io::Result<Option<Size>> {
         self.line.clear();
@@ -51,6 +57,11 @@ impl<R: BufRead> LineReader<R> {
         }
         self.number += 1;
         Ok(Some(if self.content().len() > self.bytes_max { Size::TooLong } else { Size::Whole }))
+    }
+
+    /// Counts what was read last as a part of the line before.
+    pub(crate) fn is_same_line(&mut self) {
+        self.number -= 1;
     }
 
     /// The line as it came, its end included.

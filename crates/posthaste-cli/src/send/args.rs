@@ -19,7 +19,7 @@ The input has one JSON object on each line. An event is named by the keys of the
 
 with, if wanted, "attributes": {…}, "timestamp": milliseconds or an RFC 3339 time (default: now), and "uuid" (default: a new one). Give both, and a line that is sent twice counts once. A line with "visitors" is a whole Event API batch, sent as it is, byte for byte; it needs no datafile. A line of a --dead-letters file is sent again.
 
-A bad line is reported and, with --rejects, kept; it does not stop the others. The exit code is 0 only if everything was delivered."#;
+A bad line is reported and, with --rejects, kept; it does not stop the others. The exit code is 0 only if everything was delivered, and nothing that a --spool had stored is lost."#;
 
 /// Send events and batches, and account for every one
 #[derive(Debug, clap::Args)]
@@ -30,6 +30,7 @@ A bad line is reported and, with --rejects, kept; it does not stop the others. T
   posthaste send --endpoint http://127.0.0.1:8080/v1/events batches.jsonl
   posthaste send --datafile datafile.json --max-time 5m --leftover left.jsonl events.jsonl
   posthaste send --spool DIR --datafile datafile.json events.jsonl  again after a kill: it takes up where it ended
+  posthaste send --spool DIR --follow --datafile datafile.json log.jsonl  like `tail -F`
   posthaste send --datafile datafile.json left.jsonl                send what was left")]
 pub(crate) struct SendArgs {
     /// Lines of events and batches; `-` or nothing is standard input
@@ -43,11 +44,30 @@ pub(crate) struct SendArgs {
     ///
     /// How far the input has been read is stored together with its events. So a run that was killed, in whatever way, is
     /// taken up by the same command again: no event is lost, and none is made twice. The input has to be a file; it is
-    /// told by its content, so it may be renamed, and lines may be added to it. A spool that holds the rest of another
-    /// input is refused: `posthaste spool drain DIR` sends it. Of lines that are not taken, the last ones may be told
-    /// and kept again after a kill.
+    /// told by its content (its first 4 KiB, and the 4 KiB before the place), so it may be renamed, and lines may be added
+    /// to it. A spool that holds the rest of another input is refused: `posthaste spool drain DIR` sends it. Of lines that
+    /// are not taken, the last ones may be told and kept again after a kill.
+    ///
+    /// A last line without a line end may still be growing: it is left for the next run, which is said, and no error. Only
+    /// if it is whole JSON, and the file has been unchanged for a second, it is taken.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["leftover", "queue_size"])]
     pub(crate) spool: Option<PathBuf>,
+    /// Go on reading what is added to FILE, as `tail -F` does, until Ctrl-C or SIGTERM; needs --spool
+    ///
+    /// A line is taken once it has its end. A file that is rotated (renamed, and a new one made) is read to its end before
+    /// the new one is begun: as soon as that has lines, and the old one has been unchanged for a second; a last line
+    /// without an end is then taken if it is whole JSON, and else rejected. After a kill, too, rotated files are found, by
+    /// content, in the same folder under names that begin with FILE's, such as FILE.1, as long as they are not compressed.
+    /// If none is found, that is said, and FILE is read from its start.
+    ///
+    /// A file that is truncated, or written anew, is read from its start. What was added to it and cut off before it
+    /// could be read is lost, unless the rotation has left a copy such as FILE.1: prefer renaming to truncating. A file
+    /// must only be truncated to nothing: lines that stay in it are sent again.
+    ///
+    /// What is read is stored and sent at once when no more is there. The exit code is 0 if everything that was read was
+    /// delivered. What is followed is never done: before the spool can take another input, it has to be drained.
+    #[arg(long, requires_all = ["spool", "file"])]
+    pub(crate) follow: bool,
     /// Bytes of the spool on disk, at most; a full spool makes the reader wait
     #[arg(long, value_name = "SIZE", default_value = spool::DEFAULT_SIZE, value_parser = spool::size, requires = "spool")]
     pub(crate) spool_size: u64,

@@ -1,6 +1,6 @@
 //! When a run ends: at the end of the input, at a signal, at `--max-time`.
 
-use std::{io::BufRead, pin::pin, time::Duration};
+use std::{pin::pin, time::Duration};
 
 use tokio::{sync::oneshot, time::Instant};
 
@@ -37,11 +37,7 @@ pub(crate) enum CutOff {
 const FOREVER: Duration = Duration::MAX;
 
 /// Runs until everything has been delivered, or there is a reason to stop.
-pub(crate) fn run<R: BufRead + Send + 'static>(
-    job: &Job<'_>,
-    intake: Intake<R>,
-    metrics: Option<Exporter>,
-) -> Result<Ended, Failure> {
+pub(crate) fn run(job: &Job<'_>, intake: Intake, metrics: Option<Exporter>) -> Result<Ended, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut signals = Signals::catch()?;

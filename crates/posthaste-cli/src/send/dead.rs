@@ -18,14 +18,17 @@ pub(crate) struct DeadLetterOffice {
     keep: Option<Arc<Keep>>,
     output: Arc<Output>,
     letters: AtomicU64,
+    /// Events in the letters.
+    events: AtomicU64,
 }
 
 impl DeadLetterOffice {
     pub(crate) fn new(keep: Option<Arc<Keep>>, output: Arc<Output>) -> Self {
-        Self { keep, output, letters: AtomicU64::new(0) }
+        Self { keep, output, letters: AtomicU64::new(0), events: AtomicU64::new(0) }
     }
 
     pub(crate) fn take_event(&self, letter: &DeadLetter<UserEvent>, config: &ProjectConfig) {
+        self.events.fetch_add(1, Relaxed);
         self.tell(letter, &format!("event {:?}", letter.item.uuid().to_string()));
         if let Some(keep) = &self.keep {
             keep.put(&lines::dead_event_line(letter, config));
@@ -33,6 +36,7 @@ impl DeadLetterOffice {
     }
 
     pub(crate) fn take_batch(&self, letter: &DeadLetter<LogEvent>) {
+        self.events.fetch_add(letter.item.events() as u64, Relaxed);
         let uuid = uuid_of(&letter.item).map(|uuid| format!("event {uuid:?}"));
         self.tell(letter, uuid.as_deref().unwrap_or("an event of a batch"));
         if let Some(keep) = &self.keep {
@@ -43,6 +47,16 @@ impl DeadLetterOffice {
     /// How many dead letters nobody was told of.
     pub(crate) fn untold(&self) -> u64 {
         self.letters.load(Relaxed).saturating_sub(REPORTED_MAX)
+    }
+
+    /// How many events have a letter.
+    pub(crate) fn events(&self) -> u64 {
+        self.events.load(Relaxed)
+    }
+
+    /// Says something else, where letters are told.
+    pub(crate) fn note(&self, line: impl std::fmt::Display) {
+        self.output.note(line);
     }
 
     /// The API's answer is quoted, so that it cannot drive a terminal.

@@ -15,18 +15,15 @@ mod args;
 mod byte_bound;
 mod control;
 mod dead;
+mod input;
 mod intake;
 mod keep;
 mod metrics;
 mod pipeline;
 mod progress;
 mod report;
-mod resume;
-mod source;
-mod tracked;
 
 use std::{
-    io::{self, BufRead},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -35,27 +32,23 @@ use indicatif::ProgressBar;
 use posthaste::{Clock, LogEvent, OptionsError, ProjectConfig, SpoolQueue, SystemClock};
 
 pub(crate) use args::{DeliveryArgs, SendArgs};
-pub(crate) use tracked::Place;
+pub(crate) use input::Place;
 
 use self::{
     dead::DeadLetterOffice,
+    input::{Input, Source},
     intake::{Intake, Progress},
     keep::Keep,
     pipeline::{InMemory, Limits, Pipeline, Spooled},
     report::Report,
-    source::Source,
-    tracked::Tracked,
 };
 use crate::{
     args as common,
     exit::{Exit, Failure},
-    lines::{EventMaker, LineReader},
+    lines::EventMaker,
     output::{self, Audience, Output, counted},
     spool::Position,
 };
-
-/// What lines are read from.
-type Input = Tracked<Box<dyn BufRead + Send>>;
 
 /// What a run works with.
 struct Job<'a> {
@@ -71,6 +64,8 @@ struct Job<'a> {
     leftover: Option<Arc<Keep>>,
     /// Where what is left stays.
     spool: Option<PathBuf>,
+    /// Until it is told to stop.
+    follows: bool,
 }
 
 pub(crate) fn run(args: &SendArgs) -> Result<Exit, Failure> {
@@ -89,11 +84,10 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Failure> {
                 .map(|spooled| Pipeline::Spool(Box::new(spooled)))
         }
     })?;
-    let job = Job { rejects, leftover, spool: args.spool.clone(), ..job };
+    let job = Job { rejects, leftover, spool: args.spool.clone(), follows: args.follow, ..job };
     source.note.iter().for_each(|note| job.output.note(format_args!("posthaste: {note}")));
     let maker = config.map(|config| EventMaker::new(ProjectConfig::clone(&config)));
-    let lines = LineReader::after(source.start.lines, source.input, args.max_line_bytes);
-    job.run(lines, source.start, maker)
+    job.run(source.input, source.start, maker)
 }
 
 /// Delivers what a spool holds, as `send` would if its input had nothing more.
@@ -109,8 +103,8 @@ pub(crate) fn drain(
     })?;
     let job = Job { spool: Some(dir.to_owned()), ..job };
     let start = start.unwrap_or_else(|| Position::start("", None));
-    let nothing: Input = Tracked::at(start.place(), Box::new(io::empty()));
-    job.run(LineReader::after(start.lines, nothing, 1), start, None)
+    let start = Position { given_up: true, ..start };
+    job.run(Source::nothing(&start), start, None)
 }
 
 impl<'a> Job<'a> {
@@ -137,18 +131,16 @@ impl<'a> Job<'a> {
             office,
             leftover: None,
             spool: None,
+            follows: false,
         })
     }
 
-    fn run(
-        mut self,
-        lines: LineReader<Input>,
-        start: Position,
-        maker: Option<EventMaker>,
-    ) -> Result<Exit, Failure> {
+    fn run(mut self, input: Input, start: Position, maker: Option<EventMaker>) -> Result<Exit, Failure> {
         let intake = Intake {
-            place: lines.input().place(),
-            lines,
+            input,
+            line: start.lines,
+            earlier_lines: start.earlier_lines,
+            is_stored: false,
             start,
             maker,
             pipeline: Arc::clone(&self.pipeline),
@@ -215,7 +207,7 @@ impl Job<'_> {
                 self.output.tell_aside(format_args!("next time, {advice}"));
             }
         }
-        if let (Some(dir), true) = (&self.spool, report.total.dead_lettered > 0) {
+        if let (Some(dir), true) = (&self.spool, report.total.letters > 0) {
             let dir = dir.display();
             self.output.tell_aside(format_args!("`posthaste spool dead {dir}` lists the dead letters"));
         }

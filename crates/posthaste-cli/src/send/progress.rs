@@ -26,6 +26,7 @@ pub(crate) async fn watch(job: &Job<'_>) -> Infallible {
     let is_for_people = job.output.audience() == Audience::People;
     let mut every = tokio::time::interval(if job.bar.is_hidden() { LINE_EVERY } else { BAR_EVERY });
     every.tick().await;
+    let mut told = String::new();
     loop {
         every.tick().await;
         let ledger = job.pipeline.books().total;
@@ -39,7 +40,12 @@ pub(crate) async fn watch(job: &Job<'_>) -> Infallible {
             job.bar.set_message(text);
         } else if is_for_people {
             let lines = counted(job.progress.lines.load(Relaxed), "line", "lines");
-            job.output.note(format_args!("{lines} read, {text}"));
+            let line = format!("{lines} read, {text}");
+            // Who follows a quiet log has nothing to say.
+            if line != told {
+                job.output.note(&line);
+                told = line;
+            }
         }
     }
 }

@@ -9,9 +9,9 @@ use super::{
     Job,
     control::{CutOff, Ended},
     intake::End,
-    pipeline::Pipeline,
+    pipeline::{self, Pipeline},
 };
-use crate::output::{counted, grouped};
+use crate::output::{counted, grouped, losses};
 
 /// What came of a run, for people and for machines.
 #[derive(Debug, Serialize)]
@@ -21,6 +21,9 @@ pub(crate) struct Report {
     event_lines: u64,
     batch_lines: u64,
     pub(crate) rejected: u64,
+    /// The last line, which has no end and was left for the next run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfinished_line: Option<u64>,
     /// Events of event lines; with a spool, only the total is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<Books>,
@@ -33,7 +36,7 @@ pub(crate) struct Report {
     seconds: f64,
 }
 
-/// `recovered + accepted = delivered + dead_lettered + left`.
+/// `recovered + accepted = delivered + dead_lettered + left`. What is lost is among the dead-lettered.
 #[derive(Debug, Serialize)]
 pub(crate) struct Books {
     /// What an earlier run had left in the spool.
@@ -43,6 +46,15 @@ pub(crate) struct Books {
     delivered: u64,
     pub(crate) dead_lettered: u64,
     pub(crate) left: u64,
+    /// Of the dead-lettered, those that have a letter.
+    #[serde(skip)]
+    pub(crate) letters: u64,
+    /// Records that were stored in the spool and are lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost: Option<u64>,
+    /// Records of the spool that could not be read: by this version, and so dead-lettered, or from the disk, and so left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreadable: Option<u64>,
 }
 
 /// Attributes that no event can carry.
@@ -64,8 +76,9 @@ pub(crate) struct Stopped {
 
 /// What was read by this run.
 struct Read {
-    lines_before: u64,
     lines: u64,
+    /// The first line that was not read, of its file.
+    next_line: u64,
     event_lines: u64,
     batch_lines: u64,
     rejected: u64,
@@ -76,8 +89,8 @@ impl Read {
     fn new(job: &Job<'_>) -> Self {
         match &*job.pipeline {
             Pipeline::Memory(_) => Self {
-                lines_before: 0,
                 lines: job.progress.lines.load(Relaxed),
+                next_line: job.progress.lines.load(Relaxed) + 1,
                 event_lines: job.progress.event_lines.load(Relaxed),
                 batch_lines: job.progress.batch_lines.load(Relaxed),
                 rejected: job.progress.rejected.load(Relaxed),
@@ -85,8 +98,8 @@ impl Read {
             Pipeline::Spool(spooled) => {
                 let (began, stored) = (spooled.began(), spooled.stored());
                 Self {
-                    lines_before: began.lines,
-                    lines: stored.lines - began.lines,
+                    lines: stored.lines_in_all() - began.lines_in_all(),
+                    next_line: stored.lines + 1,
                     event_lines: stored.event_lines - began.event_lines,
                     batch_lines: stored.batch_lines - began.batch_lines,
                     rejected: stored.rejected - began.rejected,
@@ -107,11 +120,17 @@ impl Report {
             event_lines: read.event_lines,
             batch_lines: read.batch_lines,
             rejected: read.rejected,
-            total: Books::new(books.total, books.recovered),
-            events: events.map(|ledger| Books::new(ledger, None)),
-            batches: batches.map(|ledger| Books::new(ledger, None)),
+            total: Books::of_run(&books, job.office.events()),
+            events: events.map(Books::new),
+            batches: batches.map(Books::new),
             attributes_left_out: LeftOut { unknown: dropped.unknown, invalid: dropped.invalid },
-            stopped: Stopped::new(ended, read.lines_before + read.lines + 1),
+            unfinished_line: match ended.reading {
+                Some(End::Unfinished(line)) => Some(line),
+                _ => None,
+            },
+            // Who follows a log is stopped in no other way.
+            stopped: Stopped::new(ended, read.next_line)
+                .filter(|stopped| !(job.follows && stopped.is_asked_for())),
             seconds: took.as_secs_f64(),
         }
     }
@@ -122,6 +141,7 @@ impl Report {
             && self.rejected == 0
             && self.total.dead_lettered == 0
             && self.total.left == 0
+            && self.total.lost.unwrap_or_default() + self.total.unreadable.unwrap_or_default() == 0
             && self.total.accepted + self.total.recovered.unwrap_or_default() == self.total.delivered
     }
 }
@@ -129,7 +149,7 @@ impl Report {
 impl Stopped {
     fn new(ended: &Ended, line: u64) -> Option<Self> {
         let (reason, error) = match (&ended.reading, ended.cut_off) {
-            (Some(End::Input), _) => return None,
+            (Some(End::Input | End::Unfinished(_)), _) => return None,
             (Some(End::NoDatafile), _) => ("no_datafile", None),
             (Some(End::Unreadable(error)), _) => ("unreadable", Some(error.to_string())),
             (Some(End::NotKept), _) => ("not_kept", None),
@@ -138,6 +158,11 @@ impl Stopped {
             (Some(End::Stopped) | None, _) => ("signal", None),
         };
         Some(Self { line, reason, error })
+    }
+
+    /// Nothing went wrong.
+    fn is_asked_for(&self) -> bool {
+        matches!(self.reason, "signal" | "max_time")
     }
 }
 
@@ -174,10 +199,34 @@ impl fmt::Display for Stopped {
 }
 
 impl Books {
-    pub(crate) fn new(ledger: Ledger, recovered: Option<u64>) -> Self {
-        let Ledger { accepted, delivered, dead_lettered, queued, .. } = ledger;
-        let accepted = accepted.saturating_sub(recovered.unwrap_or_default());
-        Self { recovered, accepted, delivered, dead_lettered, left: queued }
+    fn new(ledger: Ledger) -> Self {
+        let Ledger { accepted, delivered, dead_lettered, queued: left, .. } = ledger;
+        let letters = dead_lettered;
+        let (recovered, lost, unreadable) = (None, None, None);
+        Self { recovered, accepted, delivered, dead_lettered, left, letters, lost, unreadable }
+    }
+
+    fn of_run(books: &pipeline::Books, letters: u64) -> Self {
+        let total = Self::new(books.total);
+        let Some(pipeline::SpooledBooks { recovered, lost, unreadable }) = books.spooled else {
+            return total;
+        };
+        Self {
+            recovered: Some(recovered),
+            accepted: total.accepted.saturating_sub(recovered),
+            letters,
+            lost: Some(lost),
+            unreadable: Some(unreadable),
+            ..total
+        }
+    }
+
+    /// What did not go well, in words: `3 dead, 2 lost`. Plain numbers, which programs look for.
+    fn trouble(&self) -> Option<String> {
+        let dead = (self.letters > 0).then(|| format!("{} dead", self.letters));
+        let losses = losses(self.lost.unwrap_or_default(), self.unreadable.unwrap_or_default());
+        let said: Vec<String> = [dead, losses].into_iter().flatten().collect();
+        (!said.is_empty()).then(|| said.join(", "))
     }
 }
 
@@ -195,6 +244,9 @@ impl fmt::Display for Report {
             )?;
         }
         writeln!(f, "ledger     {}", self.total)?;
+        if let Some(trouble) = self.total.trouble() {
+            writeln!(f, "trouble    {trouble}")?;
+        }
         let LeftOut { unknown, invalid } = self.attributes_left_out;
         if unknown + invalid > 0 {
             writeln!(

@@ -11,14 +11,14 @@ use crate::{
     args,
     exit::{Exit, Failure},
     lines,
-    output::{Audience, Lines, Output, counted, grouped},
+    output::Lines,
 };
 
 /// Write what waits as lines that `send` reads, oldest first
 ///
 /// Each line is a request as it would be sent, with uuids and times: sending it again counts once. With --datafile,
 /// events are written by their keys instead. Nothing in the spool is changed: what a process that owns it delivers
-/// meanwhile may be among the lines. Damaged records are left out and counted; the exit code is 1 then.
+/// meanwhile may be among the lines. What is lost, or cannot be read, is counted on stderr, and the exit code is 1 then.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   posthaste spool cat DIR > batches.jsonl
@@ -40,7 +40,7 @@ pub(super) fn run(args: &CatArgs) -> Result<Exit, Failure> {
     let mut lines = Lines::new();
     let mut unreadable = 0;
     for record in found.records() {
-        match look::request(&record.map_err(Failure::Records)?.bytes) {
+        match look::request(&record?.bytes) {
             Err(_) => unreadable += 1,
             Ok(request) => {
                 let written = keys.as_ref().and_then(|keys| keys.event_lines(&request));
@@ -52,16 +52,8 @@ pub(super) fn run(args: &CatArgs) -> Result<Exit, Failure> {
         }
     }
     lines.end()?;
-    let damaged = found.status().stats.counters.damaged_records;
-    if damaged + unreadable == 0 {
-        return Ok(Exit::Fine);
-    }
-    Output::new(Audience::People).note(format_args!(
-        "posthaste: left out {} and {} unreadable",
-        counted(damaged, "damaged record", "damaged records"),
-        grouped(unreadable)
-    ));
-    Ok(Exit::Failed)
+    unreadable += found.status().unreadable_records;
+    Ok(look::told(look::newly_lost(&found), unreadable, "records"))
 }
 
 /// The way back from ids to keys.

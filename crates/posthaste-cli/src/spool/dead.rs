@@ -6,9 +6,8 @@ use posthaste_spool::Spool;
 use serde::Serialize;
 
 use super::{
-    limits,
+    close, limits,
     look::{self, look},
-    opening,
 };
 use crate::{
     exit::{Exit, Failure},
@@ -19,7 +18,8 @@ use crate::{
 /// Write the dead letters, oldest first: what will not be delivered, and why
 ///
 /// One JSON object on each line, as `posthaste send --dead-letters` writes them and `posthaste send` reads them.
-/// `posthaste spool replay` puts them back among what waits, once the reason is gone.
+/// `posthaste spool replay` puts them back among what waits, once the reason is gone. Letters that are lost, or cannot be
+/// read, are counted on stderr, and the exit code is 1 then.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   posthaste spool dead DIR | jq -r .text | sort | uniq -c           the reasons
@@ -49,12 +49,11 @@ pub(super) fn run(args: &DeadArgs) -> Result<Exit, Failure> {
 }
 
 fn list(args: &DeadArgs) -> Result<Exit, Failure> {
-    let dead = look(&args.dir)?.dead().map_err(|source| opening(&args.dir, source))?;
-    let Some(mut dead) = dead else { return Ok(Exit::Fine) };
+    let Some(mut dead) = look(&args.dir)?.dead()? else { return Ok(Exit::Fine) };
     let mut lines = Lines::new();
     let mut unreadable = 0;
     for record in dead.records() {
-        match look::letter(&record.map_err(Failure::Records)?.bytes) {
+        match look::letter(&record?.bytes) {
             Some((letter, _)) => lines.put(&lines::dead_batch_line(&letter))?,
             None => unreadable += 1,
         }
@@ -63,19 +62,15 @@ fn list(args: &DeadArgs) -> Result<Exit, Failure> {
         }
     }
     lines.end()?;
-    let unreadable = unreadable + dead.status().stats.counters.damaged_records;
-    if unreadable == 0 {
-        return Ok(Exit::Fine);
-    }
-    let left_out = counted(unreadable, "letter", "letters");
-    Output::new(Audience::People).note(format_args!("posthaste: left out {left_out} that cannot be read"));
-    Ok(Exit::Failed)
+    unreadable += dead.status().unreadable_records;
+    Ok(look::told(look::newly_lost(&dead), unreadable, "letters"))
 }
 
 fn purge(args: &DeadArgs) -> Result<Exit, Failure> {
     look(&args.dir)?;
-    let spool = Spool::open(&args.dir, limits::any_options()).map_err(|source| opening(&args.dir, source))?;
+    let spool = Spool::open(&args.dir, limits::any_options())?;
     let purged = spool.dead().purge().map_err(Failure::Dead)?;
+    close(&spool)?;
     Output::new(Audience::of(args.json)).result(&Purged { purged });
     Ok(Exit::Fine)
 }

@@ -16,7 +16,8 @@ use crate::{
 /// Deliver what waits in a spool, and account for every event
 ///
 /// What is delivered leaves the spool; the rest of an input that was being read is given up, and another may follow.
-/// The exit code is 0 only if everything was delivered.
+/// The exit code is 0 only if everything was delivered. Records that were stored and are lost are counted, and the exit code
+/// is 1 then.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   posthaste spool drain DIR
@@ -32,7 +33,7 @@ pub(super) struct DrainArgs {
 
 pub(super) fn run(args: &DrainArgs) -> Result<Exit, Failure> {
     let mut found = look(&args.dir)?;
-    let first = found.records().next().transpose().map_err(Failure::Records)?;
+    let first = found.records().next().transpose()?;
     if first.is_some_and(|record| look::holds_an_event(&record.bytes)) {
         let dir = args.dir.display();
         return Err(Failure::Refused(format!(

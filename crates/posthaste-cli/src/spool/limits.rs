@@ -1,16 +1,15 @@
 //! How large a spool may be, and what follows from it.
 
+use bytesize::{ByteSize, KIB, MIB, TIB};
 use posthaste_spool::SpoolOptions;
 
 /// What `--spool-size` is, unless told otherwise.
 pub(crate) const DEFAULT_SIZE: &str = "10GiB";
 
-const KIB: u64 = 1 << 10;
-const MIB: u64 = 1 << 20;
 /// For commands that add little or nothing, whatever the size was before.
-pub(super) const ANY_SIZE: u64 = 1 << 40;
+pub(super) const ANY_SIZE: u64 = TIB;
 /// Smaller ones would hold hardly more than one request.
-const SIZE_MIN: u64 = MIB;
+const SIZE_MIN: ByteSize = ByteSize::mib(1);
 const SEGMENT_BYTES_MAX: u64 = 16 * MIB;
 const RECORD_BYTES_MAX: u64 = 4 * MIB;
 /// What a record has besides the request's body: mostly the address.
@@ -20,36 +19,17 @@ const COMMIT_BYTES_MAX: u64 = 512 * KIB;
 
 /// A number of bytes, such as `512MiB` or `10GB`.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
-    let unit = match text.get(digits.len()..).unwrap_or_default().to_ascii_lowercase().as_str() {
-        "" | "b" => Some(1),
-        "k" | "kib" => Some(KIB),
-        "m" | "mib" => Some(MIB),
-        "g" | "gib" => Some(1 << 30),
-        "t" | "tib" => Some(1 << 40),
-        "kb" => Some(1_000),
-        "mb" => Some(1_000_000),
-        "gb" => Some(1_000_000_000),
-        "tb" => Some(1_000_000_000_000),
-        _ => None,
-    };
-    let number = digits.trim_end().parse::<u64>().ok();
-    let bytes = number.zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
-    match bytes {
-        None => Err("give a size such as 512MiB or 10GiB".to_owned()),
-        Some(bytes) if bytes < SIZE_MIN => Err("a spool has 1MiB at least".to_owned()),
-        Some(bytes) => Ok(bytes),
+    match text.parse() {
+        // What is larger than any number is cut to the largest.
+        Err(_) | Ok(ByteSize(u64::MAX)) => Err("give a size such as 512MiB or 10GiB".to_owned()),
+        Ok(size) if size < SIZE_MIN => Err("a spool has 1MiB at least".to_owned()),
+        Ok(ByteSize(bytes)) => Ok(bytes),
     }
 }
 
-/// The options of a spool of this size: it takes several segments, or no space could come back.
+/// The options of a spool of this size.
 pub(crate) fn options(size: u64) -> SpoolOptions {
-    let segment = segment_bytes(size);
-    let record = RECORD_BYTES_MAX.min(segment / 2 + RECORD_HEAD_BYTES);
-    SpoolOptions::default()
-        .size_bytes_max(size)
-        .segment_bytes(segment)
-        .record_bytes_max(usize::try_from(record).unwrap_or(usize::MAX))
+    SpoolOptions::default().size_bytes_max(size)
 }
 
 /// Options for commands that add little or nothing.
@@ -68,6 +48,7 @@ pub(crate) fn commit_bytes_max(size: u64) -> usize {
     usize::try_from(COMMIT_BYTES_MAX.min(segment_bytes(size) / 8)).unwrap_or(usize::MAX)
 }
 
+/// As the spool has it.
 fn segment_bytes(size: u64) -> u64 {
     SEGMENT_BYTES_MAX.min(size / 4)
 }
@@ -78,23 +59,34 @@ mod tests {
 
     #[test]
     fn sizes_are_read() {
-        for (text, bytes) in
-            [("1048576", MIB), ("512MiB", 512 * MIB), ("10 GiB", 10 << 30), ("2gb", 2_000_000_000)]
-        {
+        for (text, bytes) in [
+            ("1048576", MIB),
+            ("512MiB", 512 * MIB),
+            ("10GiB", 10 << 30),
+            ("10 GiB", 10 << 30),
+            ("10GB", 10_000_000_000),
+            ("2gb", 2_000_000_000),
+            ("1.5GiB", 3 << 29),
+        ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
         }
-        for text in ["", "GiB", "-1GiB", "1.5GiB", "10 bushels", "99999999999TiB", "1KiB", "é"] {
+        for text in ["", "GiB", "-1GiB", "1.5.5GiB", "10 bushels", "99999999999TiB", "1KiB", "é", "nan"] {
             assert!(size(text).is_err(), "{text}");
         }
     }
 
+    /// The largest commit of `send`, with an address as long as one may be.
     #[test]
-    fn every_size_makes_a_spool_that_opens() {
-        for bytes in [SIZE_MIN, 5 * MIB, 64 * MIB, 10 << 30] {
+    fn every_size_makes_a_spool_that_takes_the_largest_commit() {
+        for bytes in [1 << 20, (1 << 20) + 1, 5 << 20, 64 << 20, 10 << 30] {
             let folder = tempfile::tempdir().unwrap();
-            posthaste_spool::Spool::open(folder.path(), options(bytes)).unwrap();
-            let commit = commit_bytes_max(bytes) + request_bytes_max(bytes);
-            assert!(commit as u64 <= segment_bytes(bytes) * 3 / 4);
+            let spool = posthaste_spool::Spool::open(folder.path(), options(bytes)).unwrap();
+            assert_eq!(spool.segment_bytes(), segment_bytes(bytes));
+            let address = usize::try_from(RECORD_HEAD_BYTES).unwrap() - 3;
+            let small = vec![b'x'; 700];
+            let mut records = vec![small.into(); commit_bytes_max(bytes) / (700 + 64)];
+            records.push(vec![b'x'; request_bytes_max(bytes) + address].into());
+            spool.add_batch(records, Some(vec![b'm'; 4_000].into())).unwrap().wait().unwrap();
         }
     }
 }

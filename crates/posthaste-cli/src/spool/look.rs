@@ -8,27 +8,27 @@ use posthaste::{
 };
 use posthaste_spool::{Inspection, inspect};
 
-use super::opening;
-use crate::exit::Failure;
-
-/// Every spool has one.
-const LOCK: &str = "lock";
+use crate::{
+    exit::{Exit, Failure},
+    output::{self, Audience, Output},
+};
 
 /// Looks at the spool in a folder, which has to be one.
 pub(super) fn look(dir: &Path) -> Result<Inspection, Failure> {
-    if !dir.join(LOCK).exists() {
-        return Err(Failure::Refused(format!("there is no spool in {}; check the path", dir.display())));
-    }
-    inspect(dir).map_err(|source| opening(dir, source))
+    Ok(inspect(dir)?)
 }
 
-/// The process that owns the spool now. Asking takes the lock for a moment, shared.
-pub(super) fn owner(dir: &Path, last: Option<u32>) -> Option<u32> {
-    let lock = std::fs::File::open(dir.join(LOCK)).ok()?;
-    match lock.try_lock_shared() {
-        Err(std::fs::TryLockError::WouldBlock) => last,
-        _ => None,
-    }
+/// Tells what could not be written out, and how that ends the command.
+pub(super) fn told(lost: u64, unreadable: u64, what: &str) -> Exit {
+    let Some(losses) = output::losses(lost, unreadable) else { return Exit::Fine };
+    Output::new(Audience::People).note(format_args!("posthaste: not all {what} are there: {losses}"));
+    Exit::Failed
+}
+
+/// Records that this look has found lost, and nobody before.
+pub(super) fn newly_lost(found: &Inspection) -> u64 {
+    let counters = found.status().stats.counters;
+    counters.lost_records - counters.lost_before
 }
 
 /// A record as a request. Of a program that keeps single events, the event alone.

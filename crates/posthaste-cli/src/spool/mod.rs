@@ -14,12 +14,13 @@ mod replay;
 mod status;
 mod verify;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use posthaste::{LogEvent, SpoolQueue};
+use posthaste_spool::Spool;
 
 pub(crate) use self::{
-    limits::{DEFAULT_SIZE, commit_bytes_max, request_bytes_max, size},
+    limits::{DEFAULT_SIZE, commit_bytes_max, options, request_bytes_max, size},
     position::Position,
 };
 use crate::exit::{Exit, Failure};
@@ -33,7 +34,7 @@ use crate::exit::{Exit, Failure};
   posthaste spool status DIR                                        how much waits, and what of
   posthaste spool drain DIR                                         deliver it
   posthaste spool cat DIR > events.jsonl                            write it as lines that `send` reads
-  posthaste spool verify DIR || posthaste spool repair DIR          check every checksum, cover what is damaged
+  posthaste spool verify DIR || posthaste spool repair DIR          check every checksum, settle what is lost
   posthaste spool dead DIR                                          what the API refused, and why
   posthaste spool replay DIR                                        put that back among what waits")]
 pub(crate) struct SpoolArgs {
@@ -49,7 +50,7 @@ enum SpoolCommand {
     Cat(cat::CatArgs),
     /// Check every checksum, and say what is damaged where
     Verify(verify::VerifyArgs),
-    /// Cover what is damaged, so that the rest is read without a hitch
+    /// Settle what is lost, so that the rest is read without a hitch
     Repair(repair::RepairArgs),
     /// Write the dead letters: what will not be delivered, and why
     Dead(dead::DeadArgs),
@@ -73,9 +74,17 @@ pub(crate) fn run(args: &SpoolArgs) -> Result<Exit, Failure> {
 
 /// Opens a spool as a queue of requests.
 pub(crate) fn open_queue(dir: &Path, size: u64) -> Result<SpoolQueue<LogEvent>, Failure> {
-    SpoolQueue::open(dir, limits::options(size)).map_err(|source| opening(dir, source))
+    Ok(SpoolQueue::open(dir, limits::options(size))?)
 }
 
-fn opening(dir: &Path, source: posthaste_spool::OpenError) -> Failure {
-    Failure::Spool { dir: dir.to_owned(), source }
+/// How long a command waits at its end for a disk that takes its time.
+const CLOSE_WITHIN: Duration = Duration::from_secs(30);
+
+/// Writes everything down, or says why not.
+fn close(spool: &Spool) -> Result<(), Failure> {
+    spool.close(CLOSE_WITHIN).map_err(|error| {
+        // Nobody waits once more.
+        spool.give_up();
+        Failure::Store(error)
+    })
 }

@@ -9,8 +9,8 @@ use crate::{output::grouped, send::Place};
 
 /// What the metadata says it is.
 const FORMAT: &str = "posthaste send";
-/// The version that is written, and the newest that is read.
-const VERSION: u32 = 1;
+/// The version that is written, and the only one that is read.
+const VERSION: u32 = 2;
 /// Metadata is at most 4,000 bytes, of which a character may take six; names are for people, and may be cut.
 const NAME_CHARS_MAX: usize = 350;
 const ID_CHARS_MAX: usize = 64;
@@ -19,13 +19,15 @@ const ID_CHARS_MAX: usize = 64;
 pub(crate) struct Position {
     pub(crate) format: String,
     pub(crate) version: u32,
-    /// Where the input was, for people: it is told by the checksum.
+    /// Where the input was, for people: it is told by its content.
     pub(crate) input: String,
-    /// Bytes that were read and dealt with.
-    pub(crate) bytes: u64,
-    /// CRC-32 of those.
-    pub(crate) checksum: u32,
+    /// Behind what was read and dealt with.
+    #[serde(flatten)]
+    pub(crate) place: Place,
+    /// Of the file that the place is in, before it.
     pub(crate) lines: u64,
+    /// Of files that came before that one, where a log is followed. The counts below are of all of them.
+    pub(crate) earlier_lines: u64,
     pub(crate) event_lines: u64,
     pub(crate) batch_lines: u64,
     pub(crate) rejected: u64,
@@ -35,6 +37,8 @@ pub(crate) struct Position {
     pub(crate) project: Option<Project>,
     /// Nothing more is to come: the input was read to its end, or its rest was given up.
     pub(crate) done: bool,
+    /// Its rest was given up.
+    pub(crate) given_up: bool,
 }
 
 /// The project that event lines were looked up in.
@@ -47,7 +51,7 @@ pub(crate) struct Project {
 
 /// Metadata that is no position.
 #[derive(Debug, thiserror::Error)]
-#[error("it holds what another program, or a newer posthaste, has stored")]
+#[error("it holds what another program, or another version of posthaste, has stored")]
 pub(crate) struct Foreign;
 
 impl Position {
@@ -57,9 +61,9 @@ impl Position {
             format: FORMAT.to_owned(),
             version: VERSION,
             input: shortened(input, NAME_CHARS_MAX),
-            bytes: 0,
-            checksum: crc32fast::hash(b""),
+            place: Place::default(),
             lines: 0,
+            earlier_lines: 0,
             event_lines: 0,
             batch_lines: 0,
             rejected: 0,
@@ -70,13 +74,14 @@ impl Position {
                 revision: shortened(config.revision(), ID_CHARS_MAX),
             }),
             done: false,
+            given_up: false,
         }
     }
 
     /// Reads a spool's metadata.
     pub(crate) fn read(meta: &[u8]) -> Result<Self, Foreign> {
         let position: Self = serde_json::from_slice(meta).map_err(|_| Foreign)?;
-        let is_ours = position.format == FORMAT && position.version <= VERSION;
+        let is_ours = position.format == FORMAT && position.version == VERSION;
         is_ours.then_some(position).ok_or(Foreign)
     }
 
@@ -93,9 +98,9 @@ impl Position {
         }
     }
 
-    /// The place in the input behind what was read.
-    pub(crate) fn place(&self) -> Place {
-        Place { bytes: self.bytes, checksum: self.checksum }
+    /// Of all files.
+    pub(crate) fn lines_in_all(&self) -> u64 {
+        self.earlier_lines + self.lines
     }
 
     /// Which input and how far, in words.
@@ -119,16 +124,20 @@ mod tests {
     #[test]
     fn a_position_is_read_back() {
         let mut position = Position::start("events.jsonl", None);
-        (position.bytes, position.lines, position.done) = (7, 1, true);
+        (position.place.bytes, position.lines, position.done) = (7, 1, true);
         assert_eq!(Position::read(&position.to_meta()).unwrap(), position);
     }
 
     #[test]
     fn other_metadata_is_no_position() {
-        let position = Position { version: VERSION + 1, ..Position::start("x", None) };
-        for meta in [&b""[..], b"null", b"{}", b"\xff", &position.to_meta()] {
+        let of_version = |version| Position { version, ..Position::start("x", None) }.to_meta();
+        let (older, newer) = (of_version(VERSION - 1), of_version(VERSION + 1));
+        let first = br#"{"format":"posthaste send","version":1,"input":"x","bytes":0,"checksum":0,"lines":0,
+            "event_lines":0,"batch_lines":0,"rejected":0,"events":0,"project":null,"done":true}"#;
+        for meta in [&b""[..], b"null", b"{}", b"\xff", first, &older, &newer] {
             assert!(Position::read(meta).is_err());
         }
+        assert!(Position::read(&of_version(VERSION)).is_ok());
     }
 
     #[test]

@@ -1,19 +1,20 @@
-//! `posthaste spool repair`: covers what is damaged.
+//! `posthaste spool repair`: settles what is lost.
 
 use std::{fmt, path::PathBuf};
 
 use serde::Serialize;
 
-use super::{limits, look::look, opening};
+use super::{limits, look::look};
 use crate::{
     exit::{Exit, Failure},
-    output::{self, Audience, Output, counted, grouped},
+    output::{self, Audience, Output, Percentage, counted},
 };
 
-/// Cover what is damaged in a spool and its dead letters, for good
+/// Settle what is lost of a spool and its dead letters, for good, and write damaged headers anew
 ///
-/// Damaged bytes are kept in the spool's folder `damaged`, as far as there is room; nothing sound is touched. A repaired
-/// spool passes `posthaste spool verify`. Nothing else needs this: a damaged record is passed over anyway.
+/// What is left of damaged records is kept in the spool's folder `damaged`, as far as there is room; nothing sound is touched.
+/// A repaired spool passes `posthaste spool verify`. Nothing else needs this: a lost record is counted and passed over
+/// anyway. What the disk would not hand out just now is not lost, and stays for another try; the exit code is 1 then.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   posthaste spool repair DIR")]
@@ -28,49 +29,60 @@ pub(super) struct RepairArgs {
 
 #[derive(Debug, Default, Serialize)]
 struct Repaired {
-    /// Damaged pieces that are covered now.
-    covered_pieces: u64,
-    lost_records: u64,
-    /// Pieces of unfinished writes that were cut.
-    cut_pieces: u64,
-    /// Headers and cursor slots that were written anew from their copies.
-    healed: u64,
+    /// Records, and dead letters, that are lost, and that nobody had counted before.
+    lost: u64,
+    /// Counted before.
+    lost_before: u64,
+    damaged_places: u64,
+    /// Records that could not be read just now.
+    unreadable: u64,
+    /// Headers that were written anew.
+    headers: u64,
     /// That wait.
     records: u64,
 }
 
 pub(super) fn run(args: &RepairArgs) -> Result<Exit, Failure> {
-    let has_dead = look(&args.dir)?.dead().map_err(|source| opening(&args.dir, source))?.is_some();
+    let has_dead = look(&args.dir)?.dead()?.is_some();
     let mut repaired = Repaired::default();
-    let mut repair = |dir: &std::path::Path| {
-        let done =
-            posthaste_spool::repair(dir, limits::any_options()).map_err(|source| opening(dir, source))?;
-        repaired.covered_pieces += done.covered_pieces;
-        repaired.lost_records += done.stats.counters.damaged_records;
-        repaired.cut_pieces += done.stats.counters.torn_pieces;
-        repaired.healed += done.stats.counters.healed;
-        Ok::<u64, Failure>(done.stats.records)
-    };
-    let working = output::working("repairing");
-    let records = repair(&args.dir)?;
+    repaired.records = repaired.repair(&args.dir, "repairing")?;
     if has_dead {
-        repair(&args.dir.join(posthaste_spool::DEAD_DIR))?;
+        repaired.repair(&args.dir.join(posthaste_spool::DEAD_DIR), "repairing the dead letters")?;
     }
-    drop(working);
-    repaired.records = records;
     Output::new(Audience::of(args.json)).result(&repaired);
-    Ok(Exit::Fine)
+    Ok(if repaired.unreadable == 0 { Exit::Fine } else { Exit::Failed })
+}
+
+impl Repaired {
+    /// Says how many records wait there.
+    fn repair(&mut self, dir: &std::path::Path, what: &'static str) -> Result<u64, Failure> {
+        let percentage = Percentage::of(what);
+        let done =
+            posthaste_spool::repair(dir, limits::any_options(), |done, total| percentage.set(done, total))?;
+        let counters = done.stats.counters;
+        self.lost += counters.lost_records - counters.lost_before;
+        self.lost_before += counters.lost_before;
+        self.damaged_places += done.damaged_places;
+        self.unreadable += done.unreadable;
+        self.headers += done.headers;
+        Ok(done.stats.records)
+    }
 }
 
 impl fmt::Display for Repaired {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match output::losses(self.lost, self.unreadable) {
+            None => write!(f, "nothing is lost")?,
+            Some(losses) => write!(f, "{losses}")?,
+        }
+        if self.lost_before > 0 {
+            write!(f, " ({} more counted before)", self.lost_before)?;
+        }
         write!(
             f,
-            "covered {}, cut {} unfinished, healed {}; {} lost; {}",
-            counted(self.covered_pieces, "damaged piece", "damaged pieces"),
-            grouped(self.cut_pieces),
-            counted(self.healed, "header or cursor", "headers and cursors"),
-            counted(self.lost_records, "record is", "records are"),
+            "; {}, {} written anew; {}",
+            counted(self.damaged_places, "damaged place", "damaged places"),
+            counted(self.headers, "header", "headers"),
             counted(self.records, "record waits", "records wait")
         )
     }

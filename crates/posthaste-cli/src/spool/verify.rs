@@ -5,16 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use posthaste_spool::{Inspection, ProblemKind};
+use posthaste_spool::{Check, DEAD_DIR, Inspection};
 use serde::Serialize;
 
-use super::{
-    look::{self, look},
-    opening,
-};
+use super::look::look;
 use crate::{
     exit::{Exit, Failure},
-    output::{self, Audience, Output, counted},
+    output::{self, Audience, Output, Percentage, counted},
 };
 
 /// Problems that are listed; the others are counted.
@@ -22,7 +19,8 @@ const LISTED_MAX: usize = 1_000;
 
 /// Check every checksum of a spool and its dead letters, and say what is damaged where
 ///
-/// The exit code is 0 if nothing is, 1 otherwise.
+/// The exit code is 1 if records that were stored are lost, or cannot be read, and nobody has settled that. It is 0 for an
+/// unfinished write, for damage that cost no record, and after `posthaste spool repair`; all of that is told.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   posthaste spool verify DIR
@@ -36,10 +34,18 @@ pub(super) struct VerifyArgs {
     json: bool,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Findings {
+    /// No problem costs records.
     sound: bool,
+    /// That wait.
     records: u64,
+    /// Records, and dead letters, that are lost, ever.
+    lost: u64,
+    /// Of those, what has been settled before.
+    lost_before: u64,
+    /// Records, and dead letters, that could not be read just now.
+    unreadable: u64,
     problems: Vec<Problem>,
     problems_total: usize,
 }
@@ -50,45 +56,51 @@ struct Problem {
     offset: u64,
     /// The record, as far as it is known.
     sequence: Option<u64>,
+    /// Whether it keeps stored records from being delivered.
+    costs_records: bool,
     reason: String,
 }
 
 pub(super) fn run(args: &VerifyArgs) -> Result<Exit, Failure> {
-    let found = look(&args.dir)?;
-    let working = output::working("checking");
-    let mut problems = problems(&args.dir, &found, Path::new(""))?;
-    if let Some(dead) = found.dead().map_err(|source| opening(&args.dir, source))? {
-        problems.extend(self::problems(&args.dir, &dead, Path::new(posthaste_spool::DEAD_DIR))?);
+    let mut found = look(&args.dir)?;
+    let mut findings = Findings { sound: true, ..Findings::default() };
+    findings.add(check(&mut found, "checking")?, Path::new(""));
+    findings.records = found.status().stats.records;
+    if let Some(mut dead) = found.dead()? {
+        findings.add(check(&mut dead, "checking the dead letters")?, Path::new(DEAD_DIR));
     }
-    drop(working);
-    let problems_total = problems.len();
-    problems.truncate(LISTED_MAX);
-    let sound = problems_total == 0;
-    let findings = Findings { sound, records: found.status().stats.records, problems, problems_total };
+    findings.problems_total = findings.problems.len();
+    findings.problems.truncate(LISTED_MAX);
     Output::new(Audience::of(args.json)).result(&findings);
-    Ok(if sound { Exit::Fine } else { Exit::Failed })
+    Ok(if findings.sound { Exit::Fine } else { Exit::Failed })
 }
 
-/// A write that is going on is no problem.
-fn problems(dir: &Path, found: &Inspection, folder: &Path) -> Result<Vec<Problem>, Failure> {
-    let is_owned = look::owner(dir, Some(0)).is_some();
-    let is_one = |problem: &posthaste_spool::Problem| {
-        !(is_owned && matches!(problem.kind, ProblemKind::Unfinished { .. }))
-    };
-    let problems = found.verify().map_err(|error| Failure::Records(error.into()))?;
-    Ok(problems.into_iter().filter(is_one).map(|problem| Problem::new(problem, folder)).collect())
+fn check(found: &mut Inspection, what: &'static str) -> Result<Check, Failure> {
+    let percentage = Percentage::of(what);
+    found.check(|done, total| percentage.set(done, total)).map_err(|error| Failure::Records(error.into()))
+}
+
+impl Findings {
+    fn add(&mut self, check: Check, folder: &Path) {
+        self.lost += check.lost;
+        self.lost_before += check.lost_before;
+        self.unreadable += check.unreadable;
+        self.sound &= !check.problems.iter().any(|problem| problem.kind.costs_records());
+        self.problems.extend(check.problems.into_iter().map(|problem| Problem::new(problem, folder)));
+    }
 }
 
 impl Problem {
     fn new(problem: posthaste_spool::Problem, folder: &Path) -> Self {
-        let posthaste_spool::Problem { file, offset, sequence, kind } = problem;
-        Self { file: folder.join(file), offset, sequence, reason: kind.to_string() }
+        let posthaste_spool::Problem { file, offset, sequence, kind, .. } = problem;
+        let costs_records = kind.costs_records();
+        Self { file: folder.join(file), offset, sequence, costs_records, reason: kind.to_string() }
     }
 }
 
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Problem { file, offset, sequence, reason } in &self.problems {
+        for Problem { file, offset, sequence, reason, .. } in &self.problems {
             let record = sequence.map(|sequence| format!(", record {sequence}")).unwrap_or_default();
             writeln!(f, "{} at {offset}{record}: {reason}", file.display())?;
         }
@@ -96,13 +108,23 @@ impl fmt::Display for Findings {
         if unlisted > 0 {
             writeln!(f, "… and {}", counted(unlisted, "more problem", "more problems"))?;
         }
-        let records = counted(self.records, "record waits", "records wait");
-        match self.problems_total {
-            0 => write!(f, "sound: {records}"),
-            problems => {
-                let problems = counted(problems as u64, "problem", "problems");
-                write!(f, "{problems}: `posthaste spool repair` covers them; {records}")
-            }
+        let problems = counted(self.problems_total as u64, "problem", "problems");
+        match (self.sound, self.problems_total) {
+            (true, 0) => write!(f, "sound")?,
+            (true, _) => write!(f, "sound, but for {problems} that cost no record")?,
+            (false, _) => write!(f, "{problems}")?,
         }
+        if let Some(losses) = output::losses(self.lost, self.unreadable) {
+            write!(f, ": {losses}")?;
+        }
+        match self.lost_before {
+            0 => {}
+            before if before == self.lost => write!(f, ", counted and settled before")?,
+            before => write!(f, ", {before} of them counted before")?,
+        }
+        if !self.sound {
+            write!(f, "; `posthaste spool repair` settles what is lost")?;
+        }
+        write!(f, "; {}", counted(self.records, "record waits", "records wait"))
     }
 }

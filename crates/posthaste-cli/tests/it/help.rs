@@ -12,6 +12,7 @@ fn every_command_teaches_with_examples() {
         ("spool", "posthaste spool status DIR"),
         ("collect", "posthaste collect --datafile datafile.json"),
         ("validate", "posthaste validate datafile.json"),
+        ("torture", "posthaste torture --dir /tmp/torture"),
         ("completions", "posthaste completions bash"),
     ] {
         assert!(ran.stdout.contains(name), "{}", ran.stdout);
@@ -19,9 +20,16 @@ fn every_command_teaches_with_examples() {
         help.ended(0);
         assert!(help.stdout.contains("Examples:") && help.stdout.contains(example), "{}", help.stdout);
     }
-    for option in
-        ["--spool", "--rejects", "--dead-letters", "--leftover", "--max-time", "--drain", "--strict"]
-    {
+    for option in [
+        "--spool",
+        "--follow",
+        "--rejects",
+        "--dead-letters",
+        "--leftover",
+        "--max-time",
+        "--drain",
+        "--strict",
+    ] {
         assert!(run(&["send", "--help"]).stdout.contains(option), "{option}");
     }
 }
@@ -58,11 +66,18 @@ fn wrong_usage_exits_with_2() {
         &["send", "--spool", "dir"],
         &["send", "--spool", "dir", "--spool-size", "10 bushels", "file"],
         &["send", "--spool-size", "1GiB", "file"],
+        &["send", "--follow", "file"],
+        &["send", "--follow", "--spool", "dir"],
+        &["send", "--follow", "--spool", "dir", "-"],
         &["spool"],
         &["spool", "dead", "dir", "--purge"],
         &["send", "--rejects", "same", "--leftover", "./same"],
         &["collect", "--listen", "nowhere"],
         &["demo", "--events", "-1"],
+        &["torture"],
+        &["torture", "--dir", "dir", "--events", "0"],
+        &["torture", "--dir", "dir", "--time", "60"],
+        &["torture", "--dir", "dir", "--kills", "-1"],
         &["validate"],
         &["completions", "tcsh"],
     ] {
@@ -81,6 +96,8 @@ fn a_failure_is_one_line_with_what_where_and_what_to_do() {
         (&["send", "--rejects", "/no/such/folder/file"], "check the folder"),
         (&["validate", "no-such-file"], "failed to read"),
         (&["collect", "--datafile", "no-such-file"], "failed to read"),
+        (&["torture", "--dir", env!("CARGO_MANIFEST_DIR")], "is not empty"),
+        (&["torture", "--dir", "/proc/no/such/folder"], "check the folder"),
     ] {
         let ran = run(args);
         ran.ended(1);

@@ -10,11 +10,15 @@ mod support;
 
 mod collect;
 mod demo;
+mod follow;
 mod help;
+mod losses;
 mod reject;
 mod resume;
+mod room;
 mod send;
 mod spool;
 mod stop;
+mod torture;
 mod transport;
 mod validate;

@@ -1,20 +1,17 @@
 //! What the tests share: small options, and telling names for records.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use fastrand::Rng;
-use posthaste_spool::{Filesystem, Log, Record, SpoolOptions};
+use posthaste_spool::{Batch, Filesystem, Record, Spool, SpoolOptions, Turns, WriteError};
 
 /// Segments so small that a few records fill one.
 pub(crate) fn small() -> SpoolOptions {
     SpoolOptions::default()
-        .segment_bytes(10_240)
+        .segment_bytes(16_384)
         .record_bytes_max(400)
-        .size_bytes_max(20 * 10_240)
+        .size_bytes_max(20 * 16_384)
+        .pending_bytes_max(64 << 10)
         .commit_bytes_max(1_000)
         .spare_segments_max(2)
         .cursor_acks_max(5)
@@ -24,34 +21,50 @@ pub(crate) fn dir() -> PathBuf {
     PathBuf::from("/spool")
 }
 
-pub(crate) fn open(filesystem: &(impl Filesystem + Clone), options: SpoolOptions) -> Log {
-    Log::open_with(Arc::new(filesystem.clone()), dir(), options).expect("a spool opens")
+/// A spool that writes when it is told to, and the time that it is there.
+#[derive(Debug)]
+pub(crate) struct ByHand {
+    pub(crate) spool: Spool,
+    pub(crate) turns: Turns,
+    pub(crate) now: Duration,
 }
 
-/// Everything unacknowledged.
-pub(crate) fn read_all(log: &mut Log) -> Vec<Record> {
-    let mut records: Vec<Record> = Vec::new();
-    loop {
-        let from = records.last().map_or(0, |record| record.sequence + 1);
-        let more = log.read(from, 7, 900).expect("readable");
-        if more.is_empty() {
-            return records;
-        }
-        records.extend(more);
+impl ByHand {
+    pub(crate) fn open(filesystem: &(impl Filesystem + Clone), options: SpoolOptions) -> Self {
+        let (spool, turns) =
+            Spool::open_by_hand(Arc::new(filesystem.clone()), dir(), options).expect("a spool opens");
+        Self { spool, turns, now: Duration::ZERO }
+    }
+
+    /// Lets so much time pass, and the spool do what it does then.
+    pub(crate) fn turn(&mut self, milliseconds: u64) {
+        self.now += Duration::from_millis(milliseconds);
+        self.turns.turn(self.now);
+    }
+
+    /// Stores a batch: the number of its first record.
+    pub(crate) fn store(&mut self, batch: Batch) -> Result<u64, WriteError> {
+        let receipt = self.spool.add_batch(batch.records, batch.meta).expect("taken");
+        self.turn(0);
+        receipt.wait()
+    }
+
+    pub(crate) fn add(&mut self, record: impl Into<Bytes>) -> u64 {
+        self.store(Batch::record(record)).expect("stored")
     }
 }
 
-/// A record that tells which one it is, of random length.
-pub(crate) fn record(id: u64, rng: &mut Rng) -> Bytes {
-    let mut bytes = format!("record {id} ").into_bytes();
-    bytes.resize(bytes.len() + rng.usize(..300), b'x');
-    bytes.into()
-}
-
-/// The id in a record.
-pub(crate) fn id_of(bytes: &[u8]) -> u64 {
-    let text = std::str::from_utf8(bytes).expect("text");
-    text.split(' ').nth(1).expect("an id").parse().expect("a number")
+/// Everything that is on disk and not acknowledged.
+pub(crate) fn read_all(spool: &Spool) -> Vec<Record> {
+    let (mut records, mut from): (Vec<Record>, u64) = (Vec::new(), 0);
+    loop {
+        let read = spool.read(from, 7, 900).expect("readable");
+        if read.records.is_empty() && read.next == from {
+            return records;
+        }
+        from = read.next;
+        records.extend(read.records);
+    }
 }
 
 /// A number from the environment.
@@ -62,8 +75,4 @@ pub(crate) fn env(name: &str, default: u64) -> u64 {
 /// A file of the spool in memory.
 pub(crate) fn path(name: &str) -> PathBuf {
     dir().join(name)
-}
-
-pub(crate) fn name_of(path: &Path) -> String {
-    path.strip_prefix(dir()).expect("in the spool").display().to_string()
 }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     clock::Clock,
     dispatch::Dispatcher,
-    outcome::{DeadLetter, DeadReason, Ledger},
+    outcome::{DeadLetter, DeadLetterStore as _, DeadReason, Ledger},
     queue::{Queue, Receipt, Refused},
 };
 
@@ -84,23 +84,34 @@ impl<T: Item> Delivery<T> {
     }
 
     pub(crate) fn dead_letters(&self) -> Vec<DeadLetter<T>> {
-        self.shared.dead_letters.list().into_iter().map(|(_, letter)| letter).collect()
+        let kept = self.kept_letters().into_iter().chain(self.shared.in_memory.list());
+        kept.map(|(_, letter)| letter).collect()
+    }
+
+    /// Those that have not been put back.
+    fn kept_letters(&self) -> Vec<(u64, DeadLetter<T>)> {
+        let mut letters = self.shared.dead_letters.list();
+        let replayed = self.shared.replayed.lock();
+        letters.retain(|(id, _)| !replayed.ids.contains(id));
+        letters
     }
 
     /// Forgets the dead letters; they stay counted.
     pub(crate) fn purge_dead_letters(&self) -> Vec<DeadLetter<T>> {
         let _taking = self.shared.taking_dead_letters.lock();
-        let (ids, letters): (Vec<u64>, Vec<_>) = self.shared.dead_letters.list().into_iter().unzip();
+        let (ids, letters): (Vec<u64>, Vec<_>) = self.kept_letters().into_iter().unzip();
         self.shared.dead_letters.remove(&ids);
-        letters
+        let (ids, in_memory): (Vec<u64>, Vec<_>) = self.shared.in_memory.list().into_iter().unzip();
+        self.shared.in_memory.remove(&ids);
+        letters.into_iter().chain(in_memory).collect()
     }
 
     /// Puts dead letters back into the queue, oldest first, as far as it takes them. Returns how many events. A letter is
     /// given up only once the queue has its event safely; in between it is in both.
     pub(crate) fn replay_dead_letters(&self) -> usize {
         let _taking = self.shared.taking_dead_letters.lock();
-        let mut added = Vec::new();
-        for (id, letter) in self.shared.dead_letters.list() {
+        let (mut safe, mut replayed) = (Vec::new(), 0);
+        for (id, letter) in self.kept_letters() {
             let events = letter.item.events();
             // From dead to queued in the ledger before the machine can see it.
             self.shared.counters.revive(events);
@@ -108,24 +119,15 @@ impl<T: Item> Delivery<T> {
                 self.shared.counters.bury(events, letter.reason);
                 break;
             };
-            added.push((id, events, receipt));
-        }
-        self.shared.wake.notify_one();
-        self.settle_replayed(added)
-    }
-
-    /// What could not be stored stays a dead letter, and is counted as one again.
-    fn settle_replayed(&self, added: Vec<(u64, usize, Receipt)>) -> usize {
-        let (mut ids, mut replayed) = (Vec::new(), 0);
-        for (id, events, receipt) in added {
-            if receipt.wait().is_ok() {
-                ids.push(id);
-                replayed += events;
+            replayed += events;
+            if receipt.is_stored() {
+                safe.push(id);
             } else {
-                self.shared.counters.recover(0, events);
+                self.shared.replayed.lock().push(id, receipt);
             }
         }
-        self.shared.dead_letters.remove(&ids);
+        self.shared.dead_letters.remove(&safe);
+        self.shared.wake.notify_one();
         replayed
     }
 
@@ -139,17 +141,20 @@ impl<T: Item> Delivery<T> {
         })
     }
 
-    pub(crate) fn close(&self, within: Duration) -> Pending<CloseReport> {
+    pub(crate) fn close(&self, within: Duration) -> Pending<CloseReport<T>> {
         self.shared.queue.close();
         self.shared.room_made();
         let (sender, receiver) = oneshot::channel();
         self.command(within, Answer::Close(sender));
         let shared = Arc::clone(&self.shared);
-        Pending::new(receiver, within, move || CloseReport::new(shared.counters.snapshot(), None))
+        Pending::new(receiver, within, move || {
+            let not_stored = shared.give_up();
+            CloseReport::new(shared.counters.snapshot(), None, not_stored)
+        })
     }
 
     /// A machine that has ended drops the answer's sender, and the fallback answers.
-    fn command(&self, within: Duration, answer: Answer) {
+    fn command(&self, within: Duration, answer: Answer<T>) {
         drop(self.shared.command(Command { within, answer }));
     }
 }

@@ -104,6 +104,6 @@ impl Item for LogEvent {
     }
 
     fn invalid(&self) -> Option<&'static str> {
-        None
+        (LogEvent::events(self) == 0).then_some("the request carries no events")
     }
 }

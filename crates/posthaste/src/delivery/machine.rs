@@ -18,6 +18,7 @@ use tracing::Instrument as _;
 
 use super::{
     breaker::{Breaker, Permission},
+    burial::{Burial, Burying, Replaying},
     groups::Groups,
     item::Item,
     job::{Job, Lease, Part, Waiting},
@@ -29,10 +30,14 @@ use crate::{
     clock::Sleep,
     dispatch::{Answer, DispatchError, Dispatcher},
     notification,
+    outcome::DeadLetter,
 };
 
 /// How long a queue that could not be read is left alone.
 const LEASE_RETRY: Duration = Duration::from_secs(1);
+
+/// How long after the deadline a disk may still say that it has everything: most do at once.
+const DISK_GRACE: Duration = Duration::from_millis(250);
 
 /// One delivery pipeline at work.
 pub(super) struct Machine<T: Item> {
@@ -45,6 +50,13 @@ pub(super) struct Machine<T: Item> {
     pub(super) waiting: BTreeMap<(Duration, u64), Waiting<T>>,
     pub(super) waited: u64,
     pub(super) in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Answered<T>> + Send>>>,
+    /// Dead letters that are being written.
+    pub(super) burying: FuturesUnordered<Burying<T>>,
+    /// Dead letters that could not be kept, and when to try again.
+    pub(super) unburied: Vec<Burial<T>>,
+    pub(super) bury_from: Option<Duration>,
+    /// Dead letters whose events are being written into the queue again.
+    pub(super) replaying: FuturesUnordered<Replaying>,
     pub(super) limiter: Limiter,
     pub(super) breaker: Breaker,
     pub(super) random: fastrand::Rng,
@@ -60,7 +72,7 @@ pub(super) struct Machine<T: Item> {
     /// Nothing is leased before this time: the queue could not be read.
     pub(super) lease_from: Option<Duration>,
     pub(super) next_tick: Duration,
-    pub(super) waiters: Vec<Waiter>,
+    pub(super) waiters: Vec<Waiter<T>>,
     /// The longest deadline of those who asked to close; `None` while nobody has.
     pub(super) closing: Option<Duration>,
     pub(super) timer: Option<(Duration, Sleep)>,
@@ -83,6 +95,10 @@ impl<T: Item> Machine<T> {
             waiting: BTreeMap::new(),
             waited: 0,
             in_flight: FuturesUnordered::new(),
+            burying: FuturesUnordered::new(),
+            unburied: Vec::new(),
+            bury_from: None,
+            replaying: FuturesUnordered::new(),
             limiter: Limiter::new(options.in_flight),
             breaker: Breaker::new(options.breaker_threshold, options.backoff, options.hold_backoff),
             random: options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed),
@@ -108,6 +124,9 @@ impl<T: Item> Machine<T> {
         loop {
             self.take_commands();
             self.take_answers();
+            self.take_burials();
+            self.take_replayed();
+            self.bury_displaced();
             self.tick();
             self.fill();
             self.send_what_may_go();
@@ -192,8 +211,7 @@ impl<T: Item> Machine<T> {
             }
             self.empty_leases = 0;
             for leased in leased {
-                let lease = Lease { sequence: self.next_sequence, id: leased.id };
-                self.count_lease(lease);
+                let lease = self.count_lease(leased.id);
                 if leased.recovered {
                     self.shared.counters.recovered_item_has(leased.item.events());
                 }
@@ -219,7 +237,7 @@ impl<T: Item> Machine<T> {
     fn note_empty_lease(&mut self) {
         /// Turns that somebody may need to finish adding.
         const TURNS: u32 = 1_000;
-        if self.shared.queue.available() <= self.unsettled {
+        if self.shared.queue.size() <= self.unsettled {
             self.empty_leases = 0;
             return;
         }
@@ -246,12 +264,14 @@ impl<T: Item> Machine<T> {
         self.shared.options.window_max().saturating_sub(self.unsettled)
     }
 
-    fn count_lease(&mut self, lease: Lease) {
+    pub(super) fn count_lease(&mut self, id: u64) -> Lease {
+        let lease = Lease { sequence: self.next_sequence, id };
         self.next_sequence += 1;
         self.unsettled += 1;
         for waiter in self.waiters.iter_mut().filter(|waiter| lease.sequence < waiter.target) {
             waiter.open += 1;
         }
+        lease
     }
 
     /// A group becomes a request, or several where it would be too large for one.
@@ -316,33 +336,44 @@ impl<T: Item> Machine<T> {
     fn answer_waiters(&mut self) -> bool {
         let now = self.now();
         let (next, unleased) = (self.next_sequence, self.unleased());
-        let is_done = |waiter: &Waiter| waiter.open == 0 && (next >= waiter.target || unleased == 0);
+        let is_done = |waiter: &Waiter<T>| waiter.open == 0 && (next >= waiter.target || unleased == 0);
         let all_done =
             self.waiters.iter().any(|waiter| matches!(waiter.answer, Report::Close(_)) && is_done(waiter));
         if self.closing.is_some_and(|deadline| all_done || deadline <= now) {
             return true;
         }
-        let over = |waiter: &mut Waiter| waiter.deadline <= now || is_done(waiter);
+        let over = |waiter: &mut Waiter<T>| waiter.deadline <= now || is_done(waiter);
         for waiter in self.waiters.extract_if(.., over).collect::<Vec<_>>() {
             let left = if is_done(&waiter) { 0 } else { waiter.open + waiter.target.saturating_sub(next) };
-            self.answer(waiter.answer, left, None);
+            self.answer(waiter.answer, left, None, &[]);
         }
         false
     }
 
     /// Whoever asked may have stopped listening; then nobody misses the answer.
-    fn answer(&self, answer: Report, left: u64, dispatcher: Option<FlushReport>) {
+    fn answer(
+        &self,
+        answer: Report<T>,
+        left: u64,
+        dispatcher: Option<FlushReport>,
+        not_stored: &[DeadLetter<T>],
+    ) {
         let ledger = self.shared.counters.snapshot();
         match answer {
             Report::Flush(answer) => drop(answer.send(FlushReport { left, ledger })),
-            Report::Close(answer) => drop(answer.send(CloseReport::new(ledger, dispatcher))),
+            Report::Close(answer) => {
+                drop(answer.send(CloseReport::new(ledger, dispatcher, not_stored.to_vec())));
+            }
         }
     }
 
     /// Everything unfinished goes back to the queue, and everybody who waits is told.
     async fn finish(mut self) {
         self.in_flight.clear();
+        let until = self.closing.unwrap_or_default();
+        self.finish_burials(until).await;
         self.shared.queue.release();
+        let not_stored = self.finish_queue(until).await;
         let dispatcher = self.flush_dispatcher().await;
         self.publish(true);
         let pending = {
@@ -353,8 +384,15 @@ impl<T: Item> Machine<T> {
         let left = self.shared.counters.snapshot().queued;
         let waiting = std::mem::take(&mut self.waiters).into_iter().map(|waiter| waiter.answer);
         for answer in waiting.chain(pending.into_iter().map(|command| command.answer)) {
-            self.answer(answer, left, dispatcher);
+            self.answer(answer, left, dispatcher, &not_stored);
         }
+    }
+
+    /// Waits until the queue has everything safely; then nobody waits for it any longer.
+    async fn finish_queue(&mut self, until: Duration) -> Vec<DeadLetter<T>> {
+        let within = until.saturating_sub(self.now()).saturating_add(DISK_GRACE);
+        self.shared.queue.finish(within).await;
+        self.shared.give_up()
     }
 
     /// A dispatcher with a queue of its own gets what is left of the time.

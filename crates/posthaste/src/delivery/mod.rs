@@ -13,6 +13,7 @@
 //! everything unfinished where it was.
 
 mod breaker;
+mod burial;
 mod groups;
 mod handle;
 mod item;

@@ -10,7 +10,11 @@ use std::{
 
 use tokio::sync::oneshot;
 
-use crate::{outcome::Ledger, queue::block_on_within};
+use crate::{
+    event::UserEvent,
+    outcome::{DeadLetter, Ledger},
+    queue::block_on_within,
+};
 
 /// What a flush has achieved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,8 +26,8 @@ pub struct FlushReport {
 }
 
 /// What has become of everything, once nothing more is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CloseReport {
+#[derive(Debug, Clone, PartialEq)]
+pub struct CloseReport<T = UserEvent> {
     /// Events that were delivered, since the start.
     pub delivered: u64,
     /// Events that were dead-lettered, since the start.
@@ -34,6 +38,9 @@ pub struct CloseReport {
     pub ledger: Ledger,
     /// What the dispatcher's own queue had to say, where it has one.
     pub dispatcher: Option<FlushReport>,
+    /// Of the dead letters, those whose events were taken into a queue on disk that the disk never confirmed
+    /// ([`NotStored`](crate::DeadReason::NotStored)).
+    pub not_stored: Vec<DeadLetter<T>>,
 }
 
 impl FlushReport {
@@ -43,10 +50,14 @@ impl FlushReport {
     }
 }
 
-impl CloseReport {
-    pub(super) fn new(ledger: Ledger, dispatcher: Option<FlushReport>) -> Self {
+impl<T> CloseReport<T> {
+    pub(super) fn new(
+        ledger: Ledger,
+        dispatcher: Option<FlushReport>,
+        not_stored: Vec<DeadLetter<T>>,
+    ) -> Self {
         let Ledger { delivered, dead_lettered, queued, .. } = ledger;
-        Self { delivered, dead_lettered, left: queued, ledger, dispatcher }
+        Self { delivered, dead_lettered, left: queued, ledger, dispatcher, not_stored }
     }
 }
 
@@ -54,12 +65,17 @@ impl CloseReport {
 #[must_use = "the report says what is left"]
 pub struct Pending<R> {
     answer: oneshot::Receiver<R>,
-    within: Duration,
+    /// Runs in real time, whatever blocks the delivery thread.
+    give_up: futures_timer::Delay,
+    give_up_after: Duration,
     fallback: Option<Box<dyn FnOnce() -> R + Send>>,
 }
 
-/// How much later than the deadline a blocked caller gives up on a delivery thread that somebody's dispatcher blocks.
-const GRACE: Duration = Duration::from_secs(2);
+/// How much later than the deadline a caller gives up on a delivery thread that somebody's dispatcher or disk blocks.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Timers do not know longer times.
+const FOREVER: Duration = Duration::from_hours(24 * 365);
 
 impl<R> Pending<R> {
     /// `fallback` answers where the delivery thread does not.
@@ -68,14 +84,16 @@ impl<R> Pending<R> {
         within: Duration,
         fallback: impl FnOnce() -> R + Send + 'static,
     ) -> Self {
-        Self { answer, within, fallback: Some(Box::new(fallback)) }
+        let give_up_after = within.saturating_add(GRACE);
+        let give_up = futures_timer::Delay::new(give_up_after.min(FOREVER));
+        Self { answer, give_up, give_up_after, fallback: Some(Box::new(fallback)) }
     }
 
     /// Blocks this thread until the report is there, which is by the deadline. Works in and out of a runtime: delivery
     /// goes on on its own thread.
     pub fn wait(mut self) -> R {
-        let give_up = self.within.saturating_add(GRACE);
-        match block_on_within(&mut self, give_up) {
+        let give_up_after = self.give_up_after;
+        match block_on_within(&mut self, give_up_after) {
             Some(report) => report,
             None => self.fallen_back(),
         }
@@ -91,7 +109,7 @@ impl<R> Future for Pending<R> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<R> {
         match Pin::new(&mut self.answer).poll(context) {
-            Poll::Pending => Poll::Pending,
+            Poll::Pending => Pin::new(&mut self.give_up).poll(context).map(|()| self.fallen_back()),
             Poll::Ready(Ok(report)) => Poll::Ready(report),
             Poll::Ready(Err(_)) => Poll::Ready(self.fallen_back()),
         }
@@ -106,17 +124,17 @@ impl<R> fmt::Debug for Pending<R> {
 
 /// Somebody who waits for a flush or a close.
 #[derive(Debug)]
-pub(super) struct Waiter {
+pub(super) struct Waiter<T> {
     pub(super) deadline: Duration,
     /// Leases of a lower sequence are those that it waits for.
     pub(super) target: u64,
     /// Of those, how many have been taken and have not ended.
     pub(super) open: u64,
-    pub(super) answer: Answer,
+    pub(super) answer: Answer<T>,
 }
 
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum Answer<T> {
     Flush(oneshot::Sender<FlushReport>),
-    Close(oneshot::Sender<CloseReport>),
+    Close(oneshot::Sender<CloseReport<T>>),
 }

@@ -14,23 +14,32 @@ impl<T: Item> Machine<T> {
     pub(super) async fn sleep(&mut self) {
         let wake_at = self.wake_at();
         self.shared.wake_at.store(wake_at, SeqCst);
-        if self.shared.queue.available() >= wake_at {
+        if self.shared.queue.size() >= wake_at {
             self.shared.wake_at.store(AWAKE, SeqCst);
             // Somebody is about to finish adding; lets them, where one thread runs both of us.
             tokio::task::yield_now().await;
             return;
         }
         self.set_timer();
-        let Self { in_flight, shared, timer, .. } = self;
-        let (answered, timer_over) = tokio::select! {
+        let Self { in_flight, burying, replaying, shared, timer, .. } = self;
+        let (mut answered, mut buried, mut replayed, mut timer_over) = (None, None, None, false);
+        tokio::select! {
             biased;
-            Some(answered) = in_flight.next(), if !in_flight.is_empty() => (Some(answered), false),
-            () = shared.wake.notified() => (None, false),
-            () = wait(timer) => (None, true),
-        };
+            Some(next) = in_flight.next(), if !in_flight.is_empty() => answered = Some(next),
+            Some(next) = burying.next(), if !burying.is_empty() => buried = Some(next),
+            Some(next) = replaying.next(), if !replaying.is_empty() => replayed = Some(next),
+            () = shared.wake.notified() => {}
+            () = wait(timer) => timer_over = true,
+        }
+        if let Some((id, stored)) = replayed {
+            self.replayed(id, stored.is_ok());
+        }
         self.shared.wake_at.store(AWAKE, SeqCst);
         if timer_over {
             self.timer = None;
+        }
+        if let Some((burial, kept)) = buried {
+            self.take_burial(burial, kept);
         }
         if let Some(answered) = answered {
             self.settle(answered);
@@ -52,12 +61,13 @@ impl<T: Item> Machine<T> {
     fn set_timer(&mut self) {
         let now = self.now();
         let lease_from = self.lease_from.filter(|from| now < *from);
-        let at = [Some(self.next_tick), self.next_attempt(), self.published.due(), lease_from]
-            .into_iter()
-            .flatten()
-            .chain(self.waiters.iter().map(|waiter| waiter.deadline))
-            .min()
-            .unwrap_or(self.next_tick);
+        let at =
+            [Some(self.next_tick), self.next_attempt(), self.published.due(), lease_from, self.bury_from]
+                .into_iter()
+                .flatten()
+                .chain(self.waiters.iter().map(|waiter| waiter.deadline))
+                .min()
+                .unwrap_or(self.next_tick);
         if self.timer.as_ref().is_none_or(|(set_for, _)| *set_for != at) {
             let sleep = self.shared.clock.sleep(at.saturating_sub(self.now()));
             self.timer = Some((at, sleep));

@@ -166,12 +166,12 @@ impl<T: Item> Machine<T> {
             Ok(response) => (Some(response.status), response.text.clone()),
             Err(error) => (None, error.to_string()),
         };
-        self.shared.bury(part.item, reason, status, text);
-        self.end([part.lease].into_iter());
+        let letter = self.shared.letter(part.item, reason, status, text);
+        self.bury_letter(part.lease, letter);
     }
 
     /// These parts have come to an end; so have their leases, once no other part of them is left.
-    fn end(&mut self, leases: impl Iterator<Item = Lease>) {
+    pub(super) fn end(&mut self, leases: impl Iterator<Item = Lease>) {
         let ended: Vec<u64> =
             leases.filter(|lease| self.is_last_part(*lease)).map(|lease| lease.id).collect();
         self.shared.queue.settle(&ended);

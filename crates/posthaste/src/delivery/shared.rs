@@ -1,6 +1,7 @@
 //! What callers and the machine share: the queue, the counters, the way to wake it, what it is told to do.
 
 use std::{
+    collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc, Weak,
@@ -20,7 +21,7 @@ use super::{
 use crate::{
     clock::Clock,
     outcome::{Counters, DeadLetter, DeadLetterStore, DeadLetters, DeadReason, Refusal},
-    queue::{Queue, QueueWatcher, Receipt, Refused},
+    queue::{Displacing, Queue, QueueWatcher, Receipt, Refused},
 };
 
 pub(super) struct Shared<T> {
@@ -29,33 +30,52 @@ pub(super) struct Shared<T> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Counters,
     pub(super) dead_letters: Arc<dyn DeadLetterStore<T>>,
+    /// What nobody else could keep.
+    pub(super) in_memory: DeadLetters<T>,
     pub(super) wake: Notify,
     /// The queue's size from which the machine wants to be woken; [`AWAKE`] while it does not sleep.
     pub(super) wake_at: AtomicUsize,
-    pub(super) commands: Mutex<Commands>,
+    pub(super) commands: Mutex<Commands<T>>,
     /// The queue has refused an item for want of room, and the machine has not looked since.
     pub(super) has_been_full: AtomicBool,
     /// Held by whoever takes dead letters, so that none is taken twice.
     pub(super) taking_dead_letters: Mutex<()>,
+    /// Dead letters whose events are in the queue again, and not safe in it yet.
+    pub(super) replayed: Mutex<Replayed>,
     room: Room,
+}
+
+/// Dead letters that are in the queue, too.
+#[derive(Debug, Default)]
+pub(super) struct Replayed {
+    pub(super) ids: BTreeSet<u64>,
+    /// For the machine to wait for.
+    pub(super) receipts: Vec<(u64, Receipt)>,
+}
+
+impl Replayed {
+    pub(super) fn push(&mut self, id: u64, receipt: Receipt) {
+        self.ids.insert(id);
+        self.receipts.push((id, receipt));
+    }
 }
 
 /// No size that a queue can reach.
 pub(super) const AWAKE: usize = usize::MAX;
 
 /// What the machine has been told and has not looked at.
-#[derive(Debug, Default)]
-pub(super) struct Commands {
-    pub(super) pending: Vec<Command>,
+#[derive(Debug)]
+pub(super) struct Commands<T> {
+    pub(super) pending: Vec<Command<T>>,
     /// The machine has ended: nobody will look.
     pub(super) ended: bool,
 }
 
 /// To flush, or to flush and end.
 #[derive(Debug)]
-pub(super) struct Command {
+pub(super) struct Command<T> {
     pub(super) within: Duration,
-    pub(super) answer: Answer,
+    pub(super) answer: Answer<T>,
 }
 
 /// Where callers wait for room in a full queue.
@@ -91,18 +111,20 @@ impl<T: Item> Shared<T> {
         let in_memory = || Arc::new(DeadLetters::new(options.dead_letters_max));
         let dead_letters = queue.dead_letters().unwrap_or_else(|| in_memory());
         let counters = Counters::default();
-        counters.recover(queue.size(), dead_letters.count());
+        counters.recover(queue.size(), dead_letters.count() + queue.lost());
         Self {
             dead_letters,
+            in_memory: DeadLetters::new(options.dead_letters_max),
             queue,
             options,
             clock,
             counters,
             wake: Notify::new(),
             wake_at: AtomicUsize::new(AWAKE),
-            commands: Mutex::default(),
+            commands: Mutex::new(Commands { pending: Vec::new(), ended: false }),
             has_been_full: AtomicBool::new(false),
             taking_dead_letters: Mutex::default(),
+            replayed: Mutex::default(),
             room: Room::default(),
         }
     }
@@ -151,18 +173,17 @@ impl<T: Item> Shared<T> {
     }
 
     /// Ends as soon as the item is in, or nothing is left to make room for it.
-    fn add_in_place_of_oldest(&self, mut item: T) -> Result<Receipt, Refused<T>> {
-        loop {
-            let displaced = self.queue.remove(1);
-            let made_room = !displaced.is_empty();
-            for oldest in displaced {
-                self.bury(oldest, DeadReason::Displaced, None, String::new());
-            }
-            match self.try_add(item) {
-                Err(Refused { item: back, reason }) if made_room && reason.is_full() => item = back,
-                other => return other,
-            }
+    fn add_in_place_of_oldest(&self, item: T) -> Result<Receipt, Refused<T>> {
+        let events = item.events();
+        let Displacing { displaced, added } = self.queue.add_displacing(item);
+        for oldest in displaced {
+            self.bury_at_once(oldest, DeadReason::Displaced, "");
         }
+        if added.is_ok() {
+            self.counters.accept(events);
+            self.wake.notify_one();
+        }
+        added
     }
 
     #[expect(clippy::disallowed_methods, reason = "a blocked thread can only wait in real time")]
@@ -196,7 +217,7 @@ impl<T: Item> Shared<T> {
     }
 
     fn wake_if_due(&self) {
-        if self.queue.available() >= self.wake_at.load(SeqCst) {
+        if self.queue.size() >= self.wake_at.load(SeqCst) {
             self.wake_up();
         }
     }
@@ -208,7 +229,7 @@ impl<T: Item> Shared<T> {
     }
 
     /// Hands a command to the machine; gives it back where the machine has ended.
-    pub(super) fn command(&self, command: Command) -> Result<(), Command> {
+    pub(super) fn command(&self, command: Command<T>) -> Result<(), Command<T>> {
         let mut commands = self.commands.lock();
         if commands.ended {
             return Err(command);
@@ -219,18 +240,62 @@ impl<T: Item> Shared<T> {
         Ok(())
     }
 
-    /// An accepted item comes to its end undelivered. A callback that panics harms nobody.
-    pub(super) fn bury(&self, item: T, reason: DeadReason, status: Option<u16>, text: String) {
-        let events = item.events();
-        let letter = DeadLetter { item, reason, status, text, time_ms: self.clock.now_ms() };
+    /// What will be kept of an item that comes to its end undelivered.
+    pub(super) fn letter(
+        &self,
+        item: T,
+        reason: DeadReason,
+        status: Option<u16>,
+        text: String,
+    ) -> DeadLetter<T> {
+        DeadLetter { item, reason, status, text, time_ms: self.clock.now_ms() }
+    }
+
+    /// Tells the program of a dead letter. A callback that panics harms nobody.
+    pub(super) fn tell(&self, letter: &DeadLetter<T>) {
         if let Some(callback) = &self.options.on_dead_letter
-            && catch_unwind(AssertUnwindSafe(|| callback(&letter))).is_err()
+            && catch_unwind(AssertUnwindSafe(|| callback(letter))).is_err()
         {
             tracing::error!("the dead-letter callback panicked");
         }
+    }
+
+    /// An accepted item that is in the queue no more comes to its end undelivered. Where its letter cannot be kept for good,
+    /// it is kept in memory.
+    pub(super) fn bury_at_once(&self, item: T, reason: DeadReason, text: &str) {
+        let letter = self.letter(item, reason, None, text.to_owned());
+        self.tell(&letter);
         // Counted first: whoever finds it may put it back at once.
-        self.counters.bury(events, reason);
-        self.dead_letters.push(letter);
+        self.counters.bury(letter.item.events(), reason);
+        if reason == DeadReason::NotStored {
+            return self.keep_in_memory(letter);
+        }
+        match self.dead_letters.push(letter, None) {
+            // In memory as a rule; nobody waits for the others.
+            Ok(receipt) => receipt.forget(),
+            Err(not_kept) => {
+                tracing::error!(%not_kept, "kept in memory instead");
+                self.keep_in_memory(not_kept.letter);
+            }
+        }
+    }
+
+    fn keep_in_memory(&self, letter: DeadLetter<T>) {
+        self.in_memory.push(letter, None).map(Receipt::forget).expect("memory takes every letter");
+    }
+
+    /// The end has come before the disk had what it was given: these items are in memory only, and nobody will wait for them
+    /// any longer.
+    pub(super) fn give_up(&self) -> Vec<DeadLetter<T>> {
+        let given_up = self.queue.give_up();
+        let text = "the process ended before its disk had the event; the disk may still store it, and whoever opens the \
+                    queue next will deliver it then";
+        let letter = |item: T| {
+            let letter = self.letter(item.clone(), DeadReason::NotStored, None, text.to_owned());
+            self.bury_at_once(item, DeadReason::NotStored, text);
+            letter
+        };
+        given_up.into_iter().map(letter).collect()
     }
 }
 
@@ -244,15 +309,15 @@ impl<T: Item> QueueWatcher for Shared<T> {
         self.counters.accept(events);
     }
 
-    fn not_stored(&self, events: usize) {
-        self.counters.unaccept(events);
-        self.counters.refuse(events, &Refusal::Storage(String::new()));
+    fn lost(&self, items: usize) {
+        self.counters.bury_elsewhere(items, DeadReason::Lost);
         // Whoever flushes need not wait for these any more.
         self.wake.notify_one();
     }
 
     fn unreadable(&self, items: usize) {
-        self.counters.bury(items, DeadReason::Unreadable);
+        self.counters.bury_elsewhere(items, DeadReason::Unreadable);
+        self.wake.notify_one();
     }
 }
 
@@ -276,9 +341,9 @@ impl<T: Item> QueueWatcher for Weak<Shared<T>> {
         }
     }
 
-    fn not_stored(&self, events: usize) {
+    fn lost(&self, items: usize) {
         if let Some(shared) = self.upgrade() {
-            shared.not_stored(events);
+            shared.lost(items);
         }
     }
 

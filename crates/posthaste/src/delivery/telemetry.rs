@@ -39,8 +39,8 @@ impl<T: Item> Machine<T> {
         }
         self.published.at = Some(now);
         self.published.stale = false;
+        self.shared.counters.publish();
         let ledger = self.shared.counters.snapshot();
-        // An accepted event may be handed back after all, which takes it off again.
         let accepted = ledger.accepted.saturating_sub(self.published.accepted);
         self.published.accepted += accepted;
         ::metrics::counter!(metrics::ACCEPTED).increment(accepted);

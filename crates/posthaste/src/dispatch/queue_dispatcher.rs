@@ -62,7 +62,7 @@ impl QueueEventDispatcher {
     }
 
     /// Takes no more requests, and sends what there is until the deadline.
-    pub fn close(&self, deadline: Duration) -> Pending<CloseReport> {
+    pub fn close(&self, deadline: Duration) -> Pending<CloseReport<LogEvent>> {
         self.delivery.close(deadline)
     }
 

@@ -41,7 +41,7 @@ pub trait Processor: std::fmt::Debug + Send + Sync {
 /// let experiment = config.experiment_by_key("checkout_button").expect("in the datafile");
 /// let user = UserContext::new("visitor-1").attribute("plan", "pro");
 /// let event = create_impression_user_event(&config, experiment, experiment.variation_by_key("control"), &user);
-/// processor.process_event(event)?;
+/// processor.process_event(event)?.forget();
 ///
 /// let report = processor.close(Duration::from_secs(10)).wait();
 /// println!("{} delivered, {} left", report.delivered, report.left);

@@ -14,13 +14,15 @@ mod receipt;
 #[cfg(feature = "spool")]
 mod spool;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 pub use bounded::{BoundedQueue, ChanQueue, Channel, Heap, InMemoryQueue, Inbox};
 pub use receipt::Receipt;
 pub(crate) use receipt::block_on_within;
 #[cfg(feature = "spool")]
-pub use spool::{SpoolItem, SpoolQueue, UnreadableRecord, read_dead_letter};
+pub use spool::{
+    Durability, OpenError, SpoolItem, SpoolOptions, SpoolQueue, UnreadableRecord, read_dead_letter,
+};
 
 use crate::outcome::{DeadLetterStore, Refusal};
 
@@ -56,12 +58,49 @@ pub trait Queue<T>: fmt::Debug + Send + Sync {
     /// Ends all leases: the items wait again, in their old order.
     fn release(&self);
 
-    /// Refuses further items. Once this has returned, the queue only shrinks.
+    /// Refuses further items, at once. From here on, the queue only shrinks.
     fn close(&self);
 
-    /// How many of [`size`](Self::size) are as safe as this queue makes them, and so leased already or free to be.
-    fn available(&self) -> usize {
-        self.size()
+    /// Takes an item into a full queue at the cost of the oldest ones that are not leased: the fewest whose going makes
+    /// room for it. Where nothing would make room, nothing goes, and the item comes back.
+    fn add_displacing(&self, item: T) -> Displacing<T> {
+        let mut displaced = Vec::new();
+        let mut item = item;
+        loop {
+            item = match self.add(item) {
+                Ok(receipt) => return Displacing { displaced, added: Ok(receipt) },
+                Err(Refused { item, reason }) if reason.is_full() => item,
+                Err(refused) => return Displacing { displaced, added: Err(refused) },
+            };
+            let oldest = self.remove(1);
+            if oldest.is_empty() {
+                let reason = Refusal::QueueFull { capacity: self.capacity() };
+                return Displacing { displaced, added: Err(Refused { item, reason }) };
+            }
+            displaced.extend(oldest);
+        }
+    }
+
+    /// Items that have made room for newer ones and are still in the queue, leased now: whoever delivers is to bury them.
+    fn displaced(&self, _count: usize) -> Vec<Leased<T>> {
+        Vec::new()
+    }
+
+    /// Resolves once everything that was taken is as safe as this queue makes it, and what was settled is written down; or
+    /// after this time, which is real time wherever a disk is waited for.
+    fn finish(&self, _within: Duration) -> Finish {
+        Box::pin(std::future::ready(()))
+    }
+
+    /// Stops waiting for whatever makes items safe. Returns those that were taken, have not come to an end, and are not
+    /// known to be safe.
+    fn give_up(&self) -> Vec<T> {
+        Vec::new()
+    }
+
+    /// How many items were safe once, and were lost before this was asked for the first time.
+    fn lost(&self) -> usize {
+        0
     }
 
     /// Whom to tell of what happens later than the call that caused it. Called once, before anything is leased.
@@ -81,11 +120,37 @@ pub trait QueueWatcher: Send + Sync {
     /// This many events were added to the queue itself, past its pipeline.
     fn added(&self, events: usize);
 
-    /// This many events were taken, but could not be stored: their receipts say so.
-    fn not_stored(&self, events: usize);
+    /// This many items were safe once, and are lost.
+    fn lost(&self, items: usize);
 
     /// This many stored items cannot be read by this version; the queue has set them aside.
     fn unreadable(&self, items: usize);
+}
+
+/// What [`Queue::finish`] returns.
+pub type Finish = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What has come of [`Queue::add_displacing`].
+#[derive(Debug)]
+#[must_use = "displaced items are nobody's any more"]
+pub struct Displacing<T> {
+    /// What had to go, for the caller to bury.
+    pub displaced: Vec<T>,
+    /// Whether the item is in.
+    pub added: Result<Receipt, Refused<T>>,
+}
+
+#[cfg(feature = "spool")]
+impl<T> Displacing<T> {
+    /// Taken, and nothing is to be buried by the caller.
+    pub(crate) fn taken(receipt: Receipt) -> Self {
+        Self { displaced: Vec::new(), added: Ok(receipt) }
+    }
+
+    /// Not taken, and nothing had to go.
+    pub(crate) fn refused(item: T, reason: Refusal) -> Self {
+        Self { displaced: Vec::new(), added: Err(Refused { item, reason }) }
+    }
 }
 
 /// An item that somebody works on.

@@ -12,14 +12,19 @@ use std::{
 
 use crate::outcome::Refusal;
 
-/// Resolves to `Ok` once the item is as safe as its queue makes it; at once for queues in memory.
+/// Resolves to `Ok` once the item is as safe as its queue makes it, or has been delivered; at once for queues in memory.
+/// It fails only where the process gives up waiting for its disk, at the end: the event is a dead letter then.
 ///
-/// It may be awaited under any runtime, waited for without one, or dropped: dropping it changes nothing for the item.
+/// It may be awaited under any runtime, or waited for without one. [`forget`](Self::forget) says that nobody needs to know:
+/// that changes nothing for the item.
+#[must_use = "the item is taken, and safe once this resolves; `forget` says that nobody needs to know"]
 pub struct Receipt(State);
 
 enum State {
     Stored,
     Pending(Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send>>),
+    #[cfg(feature = "spool")]
+    Spool(posthaste_spool::SpoolReceipt),
 }
 
 impl Receipt {
@@ -33,10 +38,33 @@ impl Receipt {
         Self(State::Pending(Box::pin(stored)))
     }
 
+    /// The item is safe once the spool says so.
+    #[cfg(feature = "spool")]
+    pub(crate) fn of_spool(receipt: posthaste_spool::SpoolReceipt) -> Self {
+        Self(State::Spool(receipt))
+    }
+
+    /// Whether the item is as safe as it will be, without a wait.
+    pub(crate) fn is_stored(&self) -> bool {
+        matches!(self.0, State::Stored)
+    }
+
     /// Blocks this thread until the receipt resolves. Does no harm inside a runtime, except that it blocks.
     pub fn wait(self) -> Result<(), Refusal> {
-        block_on(self)
+        match self.0 {
+            #[cfg(feature = "spool")]
+            State::Spool(receipt) => stored(receipt.wait()),
+            _ => block_on(self),
+        }
     }
+
+    /// The same, for some time (real time). `None`: it takes longer, and may be asked again.
+    pub fn wait_within(&mut self, within: Duration) -> Option<Result<(), Refusal>> {
+        block_on_within(self, within)
+    }
+
+    /// Nobody needs to know when the item is safe.
+    pub fn forget(self) {}
 }
 
 impl Future for Receipt {
@@ -46,8 +74,19 @@ impl Future for Receipt {
         match &mut self.0 {
             State::Stored => Poll::Ready(Ok(())),
             State::Pending(stored) => stored.as_mut().poll(context),
+            #[cfg(feature = "spool")]
+            State::Spool(receipt) => Pin::new(receipt).poll(context).map(stored),
         }
     }
+}
+
+/// What the spool says of a record, for callers.
+#[cfg(feature = "spool")]
+pub(super) fn stored(result: Result<u64, posthaste_spool::WriteError>) -> Result<(), Refusal> {
+    result.map(drop).map_err(|error| match error {
+        posthaste_spool::WriteError::Closed => Refusal::Closed,
+        error => Refusal::Storage(error.to_string()),
+    })
 }
 
 impl fmt::Debug for Receipt {
@@ -55,6 +94,8 @@ impl fmt::Debug for Receipt {
         f.write_str(match self.0 {
             State::Stored => "Receipt(stored)",
             State::Pending(_) => "Receipt(pending)",
+            #[cfg(feature = "spool")]
+            State::Spool(_) => "Receipt(pending)",
         })
     }
 }

@@ -50,7 +50,7 @@ fn filled(dispatcher: impl Dispatcher + 'static) -> (BatchEventProcessor, Vec<Us
         .unwrap();
     let events = impressions(&larkspur(), 25);
     for event in events.clone() {
-        processor.process_event(event).unwrap();
+        processor.process_event(event).unwrap().forget();
     }
     (processor, events)
 }
@@ -136,7 +136,7 @@ async fn two_deadlines_are_each_kept() {
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(driver);
     for event in impressions(&larkspur(), 10) {
-        processor.process_event(event).unwrap();
+        processor.process_event(event).unwrap().forget();
     }
     settle().await;
     let (short, long) = (processor.close(SECOND), processor.close(SECOND * 100));
@@ -153,7 +153,7 @@ fn dropping_flushes() {
     let processor = BatchEventProcessor::builder().event_dispatcher(dispatcher.clone()).build().unwrap();
     let events = impressions(&larkspur(), 25);
     for event in events {
-        processor.process_event(event).unwrap();
+        processor.process_event(event).unwrap().forget();
     }
     drop(processor);
     assert_eq!(dispatcher.events().len(), 25);

@@ -297,7 +297,7 @@ async fn a_queued_batch_of_somebody_else_is_bisected_too() {
         let event = LogEvent::from_body("http://x/v1/events", body.clone()).unwrap();
         let upstream = ScriptedDispatcher::by(refuses_bad_visitors);
         let (dispatcher, _driver) = queue_dispatcher(&upstream);
-        dispatcher.add(event.clone()).unwrap();
+        dispatcher.add(event.clone()).unwrap().forget();
         assert_eq!(upstream.requests().len(), 0);
         let report = dispatcher.close(HOUR).await;
         let events = event.events() as u64;
@@ -330,7 +330,7 @@ async fn one_visitor_with_many_events_is_split_down_to_the_event() {
         Ok(Response::status(if bad { 400 } else { 204 }))
     });
     let (dispatcher, _driver) = queue_dispatcher(&upstream);
-    dispatcher.add(LogEvent::from_body("http://x/", body).unwrap()).unwrap();
+    dispatcher.add(LogEvent::from_body("http://x/", body).unwrap()).unwrap().forget();
     let report = dispatcher.close(HOUR).await;
     assert_eq!((report.delivered, report.dead_lettered, report.left), (3, 1, 0));
     assert_eq!(uuids(&upstream.delivered()), ["u1", "u3", "u4"]);

@@ -183,7 +183,7 @@ fn broken_connections_lose_no_event() {
             .unwrap();
         let events = impressions(&larkspur(), 400);
         for event in events.clone() {
-            processor.process_event(event).unwrap();
+            processor.process_event(event).unwrap().forget();
         }
         let report = processor.close(HOUR).wait();
         assert_eq!((report.delivered, report.left), (400, 0), "round {round}");

@@ -137,13 +137,13 @@ fn the_processor_does_all_that_the_seeds_does() {
     let (seen, requests) = std::sync::mpsc::sync_channel(10);
     let id = processor.on_event_dispatch(move |event: &LogEvent| seen.send(event.events()).unwrap());
     let taker: &dyn Processor = &processor;
-    taker.process_event(impression()).unwrap();
+    taker.process_event(impression()).unwrap().forget();
     processor.process_event(conversion()).unwrap().wait().unwrap();
     assert_eq!((processor.events_count(), processor.get_events(1).len()), (2, 1));
     assert!(processor.flush(SECOND * 60).wait().is_complete());
     assert_eq!(requests.recv().unwrap(), 2);
     processor.remove_on_event_dispatch(id).unwrap();
-    processor.process_event(impression()).unwrap();
+    processor.process_event(impression()).unwrap().forget();
     assert_eq!(processor.remove(1).len(), 1);
     let report = processor.close(SECOND * 60).wait();
     assert_eq!((report.delivered, report.left, dispatcher.events().len()), (2, 0, 2));
@@ -156,7 +156,7 @@ fn queues_do_all_that_the_seeds_do() {
         [Box::new(InMemoryQueue::new(10)), Box::new(ChanQueue::new(10))];
     for queue in queues {
         let event = impression();
-        queue.add(event.clone()).unwrap();
+        queue.add(event.clone()).unwrap().forget();
         assert_eq!((queue.size(), queue.get(5)), (1, vec![event.clone()]));
         assert_eq!((queue.remove(5), queue.size()), (vec![event], 0));
     }

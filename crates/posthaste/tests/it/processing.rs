@@ -46,7 +46,7 @@ fn a_test_owns_the_processors_time() {
         .build()
         .unwrap();
     processor.on_event_dispatch(move |event| seen.send(event.events()).unwrap());
-    processor.process_event(impression(&larkspur(), "v")).unwrap();
+    processor.process_event(impression(&larkspur(), "v")).unwrap().forget();
     clock.advance(SECOND * 29);
     assert_eq!(processor.ledger().queued, 1);
     clock.set_ms(0);
@@ -191,7 +191,7 @@ fn a_caller_waits_for_room_where_that_was_asked_for() {
         .unwrap();
     let events = impressions(&larkspur(), 1_000);
     for event in events.clone() {
-        processor.process_event(event).unwrap();
+        processor.process_event(event).unwrap().forget();
     }
     assert_eq!(processor.close(HOUR).wait().delivered, 1_000);
     assert_eq!(uuids(&dispatcher.events()), uuids_of(&events));
@@ -207,7 +207,7 @@ fn a_caller_waits_for_room_no_longer_than_was_asked_for() {
         .build()
         .unwrap();
     for event in impressions(&larkspur(), 10) {
-        processor.process_event(event).unwrap();
+        processor.process_event(event).unwrap().forget();
     }
     let refused = processor.process_event(impression(&larkspur(), "x")).unwrap_err();
     assert_eq!(refused.reason, Refusal::QueueFull { capacity: 10 });

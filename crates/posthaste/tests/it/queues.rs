@@ -27,12 +27,12 @@ fn an_added_item_is_visible_at_once_and_oldest_come_first() {
 #[test]
 fn a_full_or_closed_queue_returns_the_item() {
     for queue in queues(2) {
-        queue.add(1).unwrap();
-        queue.add(2).unwrap();
+        queue.add(1).unwrap().forget();
+        queue.add(2).unwrap().forget();
         let refused = queue.add(3).unwrap_err();
         assert_eq!((refused.item, refused.reason), (3, Refusal::QueueFull { capacity: 2 }));
         queue.remove(1);
-        queue.add(4).unwrap();
+        queue.add(4).unwrap().forget();
         queue.close();
         let refused = queue.add(5).unwrap_err();
         assert_eq!((refused.item, refused.reason), (5, Refusal::Closed));

@@ -13,10 +13,12 @@ use std::{
 
 use posthaste::{
     Batch, BatchEventProcessor, Clock, CloseReport, Dispatcher, FlushReport, Ledger, LogEvent, Pending,
-    QueueEventDispatcher, SnapshotEvent, SystemClock, UserEvent, Visitor, WhenFull,
+    QueueEventDispatcher, SnapshotEvent, SpoolQueue, SystemClock, UserEvent, Visitor, WhenFull,
     clock::Sleep,
     dispatch::{Answer, DispatchError, DispatchFuture, Response, RetryAfter},
+    queue::SpoolItem,
 };
+use posthaste_spool::{Fault, FaultyFilesystem, MemoryFilesystem, Operation, Spool, SpoolOptions};
 use tokio::task::JoinSet;
 
 use crate::support::{HOUR, conversion, impression, larkspur};
@@ -135,10 +137,11 @@ impl Dispatcher for Upstream {
 
 /// What the schedules need of a pipeline, whichever it is.
 trait Pipeline {
+    type Item;
     /// Offers events that belong together; returns those that were accepted.
     fn offer(&self, events: Vec<UserEvent>) -> Vec<UserEvent>;
     fn flush(&self, deadline: Duration) -> Pending<FlushReport>;
-    fn close(&self, deadline: Duration) -> Pending<CloseReport>;
+    fn close(&self, deadline: Duration) -> Pending<CloseReport<Self::Item>>;
     fn ledger(&self) -> Ledger;
     fn replay(&self);
     /// Uuids in the queue, and in dead letters.
@@ -161,7 +164,9 @@ impl Pipeline for BatchEventProcessor {
         self.flush(deadline)
     }
 
-    fn close(&self, deadline: Duration) -> Pending<CloseReport> {
+    type Item = UserEvent;
+
+    fn close(&self, deadline: Duration) -> Pending<CloseReport<UserEvent>> {
         self.close(deadline)
     }
 
@@ -202,7 +207,9 @@ impl Pipeline for QueueEventDispatcher {
         self.flush(deadline)
     }
 
-    fn close(&self, deadline: Duration) -> Pending<CloseReport> {
+    type Item = LogEvent;
+
+    fn close(&self, deadline: Duration) -> Pending<CloseReport<LogEvent>> {
         self.close(deadline)
     }
 
@@ -229,6 +236,8 @@ impl Pipeline for QueueEventDispatcher {
 /// One schedule: what was accepted, and everything that is asked of it.
 struct Schedule<P> {
     pipeline: P,
+    /// Where the queue is on disk.
+    disk: Option<Disk>,
     _driver: JoinSet<()>,
     upstream: Upstream,
     clock: JumpingClock,
@@ -239,10 +248,7 @@ struct Schedule<P> {
 }
 
 impl<P: Pipeline> Schedule<P> {
-    fn new(
-        seed: u64,
-        build: impl FnOnce(Upstream, JumpingClock, &mut fastrand::Rng) -> (P, posthaste::Driver),
-    ) -> Self {
+    fn new(seed: u64, build: impl FnOnce(Upstream, JumpingClock, &mut fastrand::Rng) -> Built<P>) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let clock = JumpingClock::default();
         let state = State {
@@ -253,11 +259,16 @@ impl<P: Pipeline> Schedule<P> {
             arrived: HashMap::new(),
         };
         let upstream = Upstream(Arc::new(Mutex::new(state)));
-        let (pipeline, driver) = build(upstream.clone(), clock.clone(), &mut random);
         let mut tasks = JoinSet::new();
+        let Built { pipeline, driver, disk } = build(upstream.clone(), clock.clone(), &mut random);
         tasks.spawn(driver);
+        let disk = disk.map(|(disk, turns)| {
+            tasks.spawn(turns);
+            disk
+        });
         Self {
             pipeline,
+            disk,
             _driver: tasks,
             upstream,
             clock,
@@ -285,7 +296,7 @@ impl<P: Pipeline> Schedule<P> {
     }
 
     async fn step(&mut self) {
-        match self.random.u8(0..12) {
+        match self.random.u8(0..if self.disk.is_some() { 16 } else { 12 }) {
             0..=5 => {
                 for _ in 0..self.random.usize(1..20) {
                     let events = self.events();
@@ -296,6 +307,7 @@ impl<P: Pipeline> Schedule<P> {
             8 => tokio::time::sleep(Duration::from_secs(self.random.u64(0..100))).await,
             9 => *self.clock.0.lock().unwrap() += self.random.i64(-100_000_000..100_000_000),
             10 => self.pipeline.replay(),
+            12.. => self.hurt_disk(),
             _ => {
                 let within = Duration::from_millis(self.random.u64(0..20_000));
                 let started = tokio::time::Instant::now();
@@ -309,6 +321,29 @@ impl<P: Pipeline> Schedule<P> {
                     );
                 });
             }
+        }
+    }
+
+    /// The disk fails in some way, or works again.
+    fn hurt_disk(&mut self) {
+        let Some(disk) = &self.disk else { return };
+        let operation =
+            self.random.choice([Operation::Write, Operation::Sync, Operation::Open, Operation::Allocate]);
+        let errno =
+            self.random.choice([Fault::EIO, Fault::ENOSPC, Fault::EDQUOT, Fault::EROFS, Fault::EMFILE]);
+        let (operation, errno) = (operation.unwrap(), errno.unwrap());
+        match self.random.u8(0..6) {
+            0 => disk.fail_next(operation, errno),
+            1 => disk.fail_always(operation, errno),
+            2 => disk.fail_at(disk.operations() + self.random.u64(0..200), errno),
+            3 => disk.set_space(Some(self.random.u64(0..200_000))),
+            _ => disk.heal(),
+        }
+    }
+
+    fn heal_disk(&self) {
+        if let Some(disk) = &self.disk {
+            disk.heal();
         }
     }
 
@@ -355,13 +390,19 @@ impl<P: Pipeline> Schedule<P> {
 
     async fn heal_and_drain(&mut self) {
         self.upstream.0.lock().unwrap().healed = true;
+        self.heal_disk();
         assert!(
             self.pipeline.flush(HOUR * 3).await.is_complete(),
             "not drained: {:?}",
             self.pipeline.ledger()
         );
         let fresh = impression(&larkspur(), "fresh");
-        self.offer(vec![fresh.clone()]);
+        // A spool takes events again once it has noticed that its disk works.
+        let before = self.accepted.len();
+        while self.accepted.len() == before {
+            self.offer(vec![fresh.clone()]);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
         let report = self.pipeline.close(HOUR).await;
         assert_eq!((report.left, self.pipeline.ledger().queued), (0, 0));
         assert!(
@@ -372,6 +413,7 @@ impl<P: Pipeline> Schedule<P> {
     }
 
     fn check(&self) {
+        self.heal_disk();
         let arrived = &self.upstream.0.lock().unwrap().arrived;
         let (queued, dead) = self.pipeline.kept();
         let kept: HashSet<&String> = queued.iter().chain(&dead).collect();
@@ -389,13 +431,81 @@ impl<P: Pipeline> Schedule<P> {
     }
 }
 
+/// A pipeline, what runs it, and the disk that its queue is on, with what runs that.
+struct Built<P> {
+    pipeline: P,
+    driver: posthaste::Driver,
+    disk: Option<(Disk, posthaste::Driver)>,
+}
+
+type Disk = FaultyFilesystem;
+
+/// A queue on a disk in memory, which writes when it is told to.
+fn spool<T: SpoolItem>(random: &mut fastrand::Rng) -> (SpoolQueue<T>, (Disk, posthaste::Driver)) {
+    let disk = FaultyFilesystem::new(MemoryFilesystem::new());
+    let options = SpoolOptions::default()
+        .segment_bytes(16_384)
+        .record_bytes_max(6_000)
+        .size_bytes_max(random.u64(4..20) * 16_384)
+        .pending_bytes_max(random.usize(8_000..100_000))
+        .cursor_acks_max(random.u64(1..50));
+    let (spool, turns) = Spool::open_by_hand(Arc::new(disk.clone()), "/spool", options).unwrap();
+    let pause = Duration::from_millis(random.choice([20, 300, 1_000]).unwrap());
+    let run = Box::pin(async move {
+        loop {
+            turns.turn(SystemClock.elapsed());
+            tokio::time::sleep(pause).await;
+        }
+    });
+    (SpoolQueue::over(spool), (disk, run))
+}
+
+fn spooled_processor(
+    upstream: Upstream,
+    clock: JumpingClock,
+    random: &mut fastrand::Rng,
+) -> Built<BatchEventProcessor> {
+    let (queue, disk) = spool(random);
+    let (pipeline, driver) = BatchEventProcessor::builder()
+        .event_dispatcher(upstream)
+        .clock(clock)
+        .queue(queue)
+        .batch_size(random.usize(1..30))
+        .in_flight(random.usize(1..10))
+        .flush_interval(Duration::from_millis(random.u64(1..60_000)))
+        .when_full(if random.bool() { WhenFull::Reject } else { WhenFull::DropOldest })
+        .seed(random.u64(..))
+        .build_with_driver()
+        .unwrap();
+    Built { pipeline, driver, disk: Some(disk) }
+}
+
+/// Requests of single events may be merged.
+fn spooled_dispatcher(
+    upstream: Upstream,
+    clock: JumpingClock,
+    random: &mut fastrand::Rng,
+) -> Built<QueueEventDispatcher> {
+    let (queue, disk) = spool(random);
+    let (pipeline, driver) = QueueEventDispatcher::builder(upstream)
+        .clock(clock)
+        .queue(queue)
+        .batch_size(random.usize(1..20))
+        .in_flight(random.usize(1..10))
+        .flush_interval(Duration::from_millis(random.u64(1..60_000)))
+        .seed(random.u64(..))
+        .build_with_driver()
+        .unwrap();
+    Built { pipeline, driver, disk: Some(disk) }
+}
+
 fn processor(
     upstream: Upstream,
     clock: JumpingClock,
     random: &mut fastrand::Rng,
-) -> (BatchEventProcessor, posthaste::Driver) {
+) -> Built<BatchEventProcessor> {
     let batch_size = random.usize(1..30);
-    BatchEventProcessor::builder()
+    let (pipeline, driver) = BatchEventProcessor::builder()
         .event_dispatcher(upstream)
         .clock(clock)
         .batch_size(batch_size)
@@ -406,33 +516,39 @@ fn processor(
         .dead_letters_max(usize::MAX)
         .seed(random.u64(..))
         .build_with_driver()
-        .unwrap()
+        .unwrap();
+    Built { pipeline, driver, disk: None }
 }
 
 fn dispatcher(
     upstream: Upstream,
     clock: JumpingClock,
     random: &mut fastrand::Rng,
-) -> (QueueEventDispatcher, posthaste::Driver) {
-    QueueEventDispatcher::builder(upstream)
+) -> Built<QueueEventDispatcher> {
+    let (pipeline, driver) = QueueEventDispatcher::builder(upstream)
         .clock(clock)
         .queue_size(random.usize(1..100))
         .in_flight(random.usize(1..10))
         .dead_letters_max(usize::MAX)
         .seed(random.u64(..))
         .build_with_driver()
-        .unwrap()
+        .unwrap();
+    Built { pipeline, driver, disk: None }
 }
 
 fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
 }
 
+/// Schedules that every run tries; those with a disk take longer.
+const IN_MEMORY: u64 = 1_500;
+const ON_DISK: u64 = 200;
+
 /// Runs the seeds, and names the one that fails.
-fn simulate<F: Future<Output = ()>>(schedule: impl Fn(u64) -> F) {
+fn simulate<F: Future<Output = ()>>(count: u64, schedule: impl Fn(u64) -> F) {
     let seeds = match number("POSTHASTE_SIM_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("POSTHASTE_SIM_SEEDS").unwrap_or(1_500),
+        None => 0..number("POSTHASTE_SIM_SEEDS").unwrap_or(count),
     };
     for seed in seeds {
         let runtime =
@@ -447,10 +563,20 @@ fn simulate<F: Future<Output = ()>>(schedule: impl Fn(u64) -> F) {
 
 #[test]
 fn no_schedule_of_faults_loses_an_event_of_the_processor() {
-    simulate(|seed| async move { Schedule::new(seed, processor).run().await });
+    simulate(IN_MEMORY, |seed| async move { Schedule::new(seed, processor).run().await });
 }
 
 #[test]
 fn no_schedule_of_faults_loses_an_event_of_the_queueing_dispatcher() {
-    simulate(|seed| async move { Schedule::new(seed, dispatcher).run().await });
+    simulate(IN_MEMORY, |seed| async move { Schedule::new(seed, dispatcher).run().await });
+}
+
+#[test]
+fn no_schedule_of_faults_of_api_and_disk_loses_an_event_of_the_processor() {
+    simulate(ON_DISK, |seed| async move { Schedule::new(seed, spooled_processor).run().await });
+}
+
+#[test]
+fn no_schedule_of_faults_of_api_and_disk_loses_an_event_of_the_queueing_dispatcher() {
+    simulate(ON_DISK, |seed| async move { Schedule::new(seed, spooled_dispatcher).run().await });
 }

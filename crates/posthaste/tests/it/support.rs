@@ -62,7 +62,7 @@ impl Driven {
     /// Takes these events; they must not be refused.
     pub(crate) fn take(&self, events: impl IntoIterator<Item = UserEvent>) {
         for event in events {
-            self.processor.process_event(event).unwrap();
+            self.processor.process_event(event).unwrap().forget();
         }
     }
 }

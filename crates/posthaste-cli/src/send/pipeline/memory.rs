@@ -98,7 +98,7 @@ impl InMemory {
     pub(crate) fn books(&self) -> Books {
         let events = self.events.as_ref().map(|way| way.processor.ledger()).unwrap_or_default();
         let batches = self.batches.ledger();
-        Books { by_kind: Some((events, batches)), total: events + batches, recovered: None }
+        Books { by_kind: Some((events, batches)), total: events + batches, spooled: None }
     }
 
     /// Delivers everything that has been taken, within this time.

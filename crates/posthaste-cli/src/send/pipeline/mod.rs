@@ -43,8 +43,20 @@ pub(crate) struct Books {
     pub(crate) by_kind: Option<(Ledger, Ledger)>,
     /// Of all events that this run took or recovered.
     pub(crate) total: Ledger,
-    /// How many of them an earlier run had left; `None` where none can.
-    pub(crate) recovered: Option<u64>,
+    /// Where the queue outlives a run: what only that brings.
+    pub(crate) spooled: Option<SpooledBooks>,
+}
+
+/// What is counted of a spool besides.
+#[derive(Debug)]
+pub(crate) struct SpooledBooks {
+    /// Events that an earlier run had left.
+    pub(crate) recovered: u64,
+    /// Records that were stored and are lost, and that nobody had counted before. They are among the dead-lettered.
+    pub(crate) lost: u64,
+    /// Records that this version cannot read, which are among the dead-lettered; and those that the disk would not hand
+    /// out, which are left.
+    pub(crate) unreadable: u64,
 }
 
 impl Pipeline {
@@ -69,6 +81,14 @@ impl Pipeline {
         match self {
             Self::Memory(_) => Ok(()),
             Self::Spool(spooled) => spooled.line_done(position),
+        }
+    }
+
+    /// Tells that no line follows for now: what there is is stored, and sent without waiting for more.
+    pub(crate) fn pause(&self, position: Position) -> Result<(), NotTaken> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Spool(spooled) => spooled.pause(position),
         }
     }
 

@@ -4,16 +4,23 @@
 //! last: so the position on disk never tells of a line that is not there, and no line is stored twice. Meanwhile the
 //! reader goes on.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    thread,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use posthaste::{
-    Ledger, LogEvent, OptionsError, Queue, QueueEventDispatcher, RawBatch, Receipt, Refusal, Refused, Region,
-    SpoolQueue, UserEvent,
+    Clock, Ledger, LogEvent, OptionsError, Queue, QueueEventDispatcher, RawBatch, Receipt, Refusal, Refused,
+    Region, SpoolQueue, SystemClock, UserEvent,
 };
 
-use super::{Books, NotTaken, http, region_of, request};
+use super::{Books, NotTaken, SpooledBooks, http, region_of, request};
 use crate::{
     lines::Fault,
     send::{DeliveryArgs, SendArgs, dead::DeadLetterOffice},
@@ -26,6 +33,13 @@ const CHUNK_LINES_MAX: usize = 1_024;
 const RECORD_HEAD_BYTES: usize = 64;
 /// How often to look whether a full spool has room again; the spool itself tries its disk less often.
 const ROOM_EVERY: Duration = Duration::from_millis(20);
+/// How long a full spool may make the reader wait before that is said.
+const ROOM_TOLD_AFTER: Duration = Duration::from_secs(2);
+/// How often to look whether the run has ended while a disk takes its time.
+const STORED_EVERY: Duration = Duration::from_millis(50);
+/// How often, and how many times, what the disk will not hand out is tried once nothing else is left.
+const UNREADABLE_EVERY: Duration = Duration::from_secs(1);
+const UNREADABLE_TRIES: u32 = 3;
 
 #[derive(Debug)]
 pub(crate) struct Spooled {
@@ -42,8 +56,12 @@ pub(crate) struct Spooled {
     start: Position,
     /// The metadata at that time, which may be another input's.
     meta_before: Option<Bytes>,
-    /// Dead letters of earlier runs, in events: they are in the queue's ledger, and no part of this run's.
+    /// Dead letters and losses of earlier runs, in events: they are in the queue's ledger, and no part of this run's.
     dead_before: u64,
+    /// Nothing is taken any more: nobody waits for the disk.
+    is_closing: AtomicBool,
+    is_wait_told: AtomicBool,
+    office: Arc<DeadLetterOffice>,
 }
 
 /// How many bytes the spool's size leaves room for.
@@ -71,15 +89,8 @@ struct Chunk {
     bytes: usize,
     lines: usize,
     events: u64,
-    /// Handed to the spool, and not known to be stored.
-    under_way: Option<UnderWay>,
-}
-
-#[derive(Debug)]
-struct UnderWay {
-    requests: Vec<LogEvent>,
-    meta: Bytes,
-    receipt: Receipt,
+    /// Of what was handed to the spool, and is not known to be stored.
+    under_way: Option<Receipt>,
 }
 
 impl Spooled {
@@ -93,18 +104,19 @@ impl Spooled {
         region: Option<Region>,
         office: &Arc<DeadLetterOffice>,
     ) -> Result<Self, OptionsError> {
-        let office = Arc::clone(office);
+        let letters = Arc::clone(office);
         let mut builder = QueueEventDispatcher::builder(http(args)?)
             .queue(queue.clone())
             .batch_size(args.batch_size)
             .flush_interval(args.flush_interval)
             .in_flight(args.in_flight)
             .max_batch_bytes(args.max_batch_bytes)
-            .on_dead_letter(move |letter| office.take_batch(letter));
+            .on_dead_letter(move |letter| letters.take_batch(letter));
         if let Some(endpoint) = args.endpoint.as_deref() {
             builder = builder.event_end_point(endpoint);
         }
-        let dead_before = queue.dead_letters().map_or(0, |letters| letters.count() as u64);
+        let dead_before = queue.dead_letters().map_or(0, |letters| letters.count() as u64)
+            + queue.spool().stats().counters.lost_before;
         let meta_before = queue.spool().meta();
         Ok(Self {
             dispatcher: builder.build()?,
@@ -117,6 +129,9 @@ impl Spooled {
             start: start.unwrap_or_else(|| Position::start("", None)),
             meta_before,
             dead_before,
+            is_closing: AtomicBool::new(false),
+            is_wait_told: AtomicBool::new(false),
+            office: Arc::clone(office),
         })
     }
 
@@ -172,41 +187,62 @@ impl Spooled {
         self.confirm(&mut chunk)
     }
 
+    pub(crate) fn pause(&self, position: Position) -> Result<(), NotTaken> {
+        self.reading_done(position)?;
+        // Nobody waits for this: it only says that no batch has to fill.
+        drop(self.dispatcher.flush(Duration::ZERO));
+        Ok(())
+    }
+
     fn store(&self, chunk: &mut Chunk, mut position: Position) -> Result<(), NotTaken> {
         self.confirm(chunk)?;
         position.events = self.stored().events + chunk.events;
         let requests = std::mem::take(&mut chunk.requests);
         (chunk.bytes, chunk.lines, chunk.events) = (0, 0, 0);
-        chunk.under_way = Some(self.hand_over(requests, position.to_meta().into())?);
+        chunk.under_way = Some(self.hand_over(requests, &position.to_meta().into())?);
         Ok(())
     }
 
-    /// Waits until what was handed over is stored.
+    /// Waits until what was handed over is stored: for as long as the disk takes, unless the run ends.
     fn confirm(&self, chunk: &mut Chunk) -> Result<(), NotTaken> {
-        while let Some(UnderWay { requests, meta, receipt }) = chunk.under_way.take() {
-            match receipt.wait() {
-                Ok(()) => break,
-                Err(reason) if reason.is_full() => {
-                    chunk.under_way = Some(self.hand_over(requests, meta)?);
-                }
-                Err(reason) => return Err(NotTaken::NotStored(reason)),
+        while let Some(receipt) = &mut chunk.under_way {
+            let stored = receipt.wait_within(STORED_EVERY);
+            match stored {
+                Some(Ok(())) => chunk.under_way = None,
+                // Whether it will be stored is the spool's to say: the position goes with it.
+                _ if self.is_closing.load(SeqCst) => return Err(NotTaken::Closed),
+                Some(Err(reason)) => return Err(NotTaken::NotStored(reason)),
+                None => {}
             }
         }
         Ok(())
     }
 
     /// Waits for room for as long as it takes: closing the queue ends the wait.
-    fn hand_over(&self, mut requests: Vec<LogEvent>, meta: Bytes) -> Result<UnderWay, NotTaken> {
+    fn hand_over(&self, mut requests: Vec<LogEvent>, meta: &Bytes) -> Result<Receipt, NotTaken> {
+        let since = SystemClock.elapsed();
         loop {
-            match self.queue.add_all(requests.clone(), meta.clone()) {
-                Ok(receipt) => return Ok(UnderWay { requests, meta, receipt }),
-                Err(Refused { item, reason }) if reason.is_full() => requests = item,
+            match self.queue.add_all(requests, meta.clone()) {
+                Ok(receipt) => return Ok(receipt),
+                Err(Refused { item, reason }) if reason.is_full() => {
+                    if SystemClock.elapsed() >= since + ROOM_TOLD_AFTER {
+                        self.tell_of_wait(&reason);
+                    }
+                    requests = item;
+                }
                 Err(Refused { reason: Refusal::Closed, .. }) => return Err(NotTaken::Closed),
                 Err(Refused { reason, .. }) => return Err(NotTaken::NotStored(reason)),
             }
             // What does not fill a batch would keep the spool full until the flush interval is over.
             drop(self.dispatcher.flush(Duration::ZERO));
             thread::sleep(ROOM_EVERY);
+        }
+    }
+
+    /// Once is enough.
+    fn tell_of_wait(&self, reason: &Refusal) {
+        if !self.is_wait_told.swap(true, SeqCst) {
+            self.office.note(format_args!("posthaste: reading waits for room in the spool ({reason})"));
         }
     }
 
@@ -228,14 +264,34 @@ impl Spooled {
         let taken = self.stored().events.saturating_sub(self.start.events);
         let recovered = accepted.saturating_sub(taken);
         let total = Ledger { accepted, dead_lettered, ..ledger };
-        Books { by_kind: None, total, recovered: Some(recovered) }
+        let counters = self.queue.spool().stats().counters;
+        let lost = counters.lost_records - counters.lost_before;
+        // Nobody is told of what is set aside because this version cannot read it.
+        let set_aside = dead_lettered.saturating_sub(lost + self.office.events());
+        let unreadable = set_aside + self.queue.unreadable();
+        Books { by_kind: None, total, spooled: Some(SpooledBooks { recovered, lost, unreadable }) }
     }
 
+    /// Ends early where nothing is left but what the disk will not hand out.
     pub(crate) async fn flush(&self, within: Duration) {
-        self.dispatcher.flush(within).await;
+        let until = SystemClock.elapsed().saturating_add(within);
+        let mut tries = 0;
+        loop {
+            let now = SystemClock.elapsed();
+            let left = until.saturating_sub(now);
+            let report = self.dispatcher.flush(left.min(UNREADABLE_EVERY)).await;
+            let is_all_unreadable = report.left <= self.queue.unreadable();
+            tries = if is_all_unreadable { tries + 1 } else { 0 };
+            // Delivery that has ended by itself answers early.
+            let has_ended = SystemClock.elapsed() < now + UNREADABLE_EVERY;
+            if report.is_complete() || has_ended || left <= UNREADABLE_EVERY || tries >= UNREADABLE_TRIES {
+                return;
+            }
+        }
     }
 
     pub(crate) fn close(&self, within: Duration) -> impl Future<Output = ()> + use<> {
+        self.is_closing.store(true, SeqCst);
         let closing = self.dispatcher.close(within);
         async move {
             closing.await;

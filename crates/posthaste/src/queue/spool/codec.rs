@@ -101,7 +101,8 @@ impl SpoolItem for LogEvent {
         let (end_point, body) =
             rest.split_at_checked(length).ok_or_else(|| UnreadableRecord::new("cut short"))?;
         let end_point = std::str::from_utf8(end_point).map_err(UnreadableRecord::new)?;
-        Self::from_body(end_point, body.to_vec()).map_err(UnreadableRecord::new)
+        let request = Self::from_body(end_point, body.to_vec()).map_err(UnreadableRecord::new)?;
+        if LogEvent::events(&request) == 0 { Err(UnreadableRecord::new("no events")) } else { Ok(request) }
     }
 
     /// An address of 64 KiB is none; it is kept empty then, and is held as a wrong address.

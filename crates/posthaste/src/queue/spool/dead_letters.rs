@@ -4,28 +4,29 @@
 //! letter = length:u32 head, record     (little-endian; head: JSON with reason, status, text, time_ms)
 //! ```
 //!
-//! The record is the one that the spool had. Where the disk refuses a letter, it is kept in memory, loudly.
+//! The record is the one that the spool had. Where the disk refuses a letter, the event stays in the queue.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, marker::PhantomData};
 
-use posthaste_spool::Spool;
+use posthaste_spool::{DeadLetters, Spool};
 use serde::{Deserialize, Serialize};
 
 use super::codec::{SpoolItem, UnreadableRecord};
-use crate::outcome::{DEFAULT_DEAD_LETTERS_MAX, DeadLetter, DeadLetterStore, DeadLetters, DeadReason};
+use crate::{
+    outcome::{DeadLetter, DeadLetterStore, DeadReason, NotKept, Refusal},
+    queue::Receipt,
+};
 
 /// Letters read at once, at most: there may be more of them than memory holds.
 const READ_MAX: usize = 10_000;
 /// Bytes of letters read at once, at most.
 const READ_BYTES_MAX: usize = 64 << 20;
-
-/// Set in the ids of letters that the disk would not take; sequence numbers never get that far.
-const IN_MEMORY: u64 = 1 << 63;
+/// A letter takes more than its record, as a rule by less than this share.
+const LETTER_SHARE: u64 = 2;
 
 pub(super) struct DiskDeadLetters<T> {
-    spool: Arc<Spool>,
-    /// What the disk would not take.
-    in_memory: DeadLetters<T>,
+    letters: DeadLetters,
+    of: PhantomData<fn() -> T>,
 }
 
 /// What is said of the event.
@@ -50,6 +51,12 @@ fn split(letter: &[u8]) -> Option<(&[u8], Head)> {
     Some((record, serde_json::from_slice(head).ok()?))
 }
 
+fn written(head: &Head, record: &[u8]) -> Vec<u8> {
+    let head = serde_json::to_vec(head).expect("JSON with text keys, written to memory, cannot fail");
+    let length = u32::try_from(head.len()).expect("a head is a few kilobytes at most");
+    [&length.to_le_bytes(), &head[..], record].concat()
+}
+
 impl Head {
     fn with<T>(self, item: T) -> Option<DeadLetter<T>> {
         let Self { reason, status, text, time_ms } = self;
@@ -58,37 +65,41 @@ impl Head {
 }
 
 impl<T> DiskDeadLetters<T> {
-    pub(super) fn new(spool: Arc<Spool>) -> Self {
-        Self { spool, in_memory: DeadLetters::new(DEFAULT_DEAD_LETTERS_MAX) }
+    pub(super) fn new(letters: DeadLetters) -> Self {
+        Self { letters, of: PhantomData }
     }
 
-    /// Keeps a record that is no item. False: the disk would not take it.
-    pub(super) fn keep_unreadable(&self, record: &[u8], reason: &UnreadableRecord) -> bool {
+    /// Keeps a record that is no item, and calls `then` once the letter is stored. False: the disk would not take it.
+    pub(super) fn keep_unreadable(
+        &self,
+        sequence: u64,
+        record: &[u8],
+        reason: &UnreadableRecord,
+        then: impl FnOnce() + Send + 'static,
+    ) -> bool {
         let reason_name = DeadReason::Unreadable.name().to_owned();
         let head = Head { reason: reason_name, status: None, text: reason.to_string(), time_ms: 0 };
-        self.write(&head, record)
+        let kept = self.letters.add(Some(sequence), &written(&head, record), move |stored| {
+            if stored.is_ok() {
+                then();
+            }
+        });
+        kept.inspect_err(|error| tracing::error!(%error, "cannot keep a dead letter; its event waits"))
+            .is_ok()
     }
 
-    fn write(&self, head: &Head, record: &[u8]) -> bool {
-        let head = serde_json::to_vec(head).expect("JSON with text keys, written to memory, cannot fail");
-        let length = u32::try_from(head.len()).expect("a head is a few kilobytes at most");
-        let letter = [&length.to_le_bytes(), &head[..], record].concat();
-        match self.spool.dead().add(letter) {
-            Ok(_) => true,
-            Err(error) => {
-                tracing::error!(%error, "cannot write a dead letter");
-                false
-            }
-        }
+    /// Whether letters about a whole segment are likely to find room.
+    pub(super) fn has_room_for(&self, spool: &Spool) -> bool {
+        self.letters.has_room_for(spool.segment_bytes() * LETTER_SHARE)
     }
 }
 
 impl<T: SpoolItem> DiskDeadLetters<T> {
     /// The letters on disk with their sequence numbers; those that are no items of this kind are passed over.
     fn read(&self) -> Vec<(u64, DeadLetter<T>)> {
-        let records = self.spool.dead().list(0, READ_MAX, READ_BYTES_MAX).unwrap_or_else(|error| {
+        let read = self.letters.list(0, READ_MAX, READ_BYTES_MAX).unwrap_or_else(|error| {
             tracing::error!(%error, "cannot read the dead letters");
-            Vec::new()
+            posthaste_spool::Read::default()
         });
         let mut context = None;
         let letter = |record: posthaste_spool::Record| {
@@ -96,40 +107,42 @@ impl<T: SpoolItem> DiskDeadLetters<T> {
             let item = T::from_record(record_of_item, &mut context).ok()?;
             Some((record.sequence, letter.with(item)?))
         };
-        records.into_iter().filter_map(letter).collect()
+        read.records.into_iter().filter_map(letter).collect()
     }
 }
 
 impl<T: SpoolItem> DeadLetterStore<T> for DiskDeadLetters<T> {
     fn count(&self) -> usize {
-        let on_disk = self.spool.dead().len().unwrap_or_else(|error| {
+        let on_disk = self.letters.len().unwrap_or_else(|error| {
             tracing::error!(%error, "cannot count the dead letters");
             0
         });
-        usize::try_from(on_disk).unwrap_or(usize::MAX) + self.in_memory.count()
+        usize::try_from(on_disk).unwrap_or(usize::MAX)
     }
 
-    fn push(&self, letter: DeadLetter<T>) {
+    fn push(&self, letter: DeadLetter<T>, of: Option<u64>) -> Result<Receipt, NotKept<T>> {
         let head = Head {
             reason: letter.reason.name().to_owned(),
             status: letter.status,
             text: letter.text.clone(),
             time_ms: letter.time_ms,
         };
-        if !self.write(&head, &letter.item.to_record()) {
-            self.in_memory.push(letter);
+        let (told, stored) = tokio::sync::oneshot::channel();
+        let then = move |result: Result<u64, posthaste_spool::WriteError>| {
+            drop(told.send(result.map(drop).map_err(|error| Refusal::Storage(error.to_string()))));
+        };
+        match self.letters.add(of, &written(&head, &letter.item.to_record()), then) {
+            Ok(()) => Ok(Receipt::pending(async move { stored.await.unwrap_or(Err(Refusal::Closed)) })),
+            Err(error) => Err(NotKept { letter, reason: error.to_string() }),
         }
     }
 
     fn list(&self) -> Vec<(u64, DeadLetter<T>)> {
-        let in_memory = self.in_memory.list().into_iter().map(|(id, letter)| (id | IN_MEMORY, letter));
-        self.read().into_iter().chain(in_memory).collect()
+        self.read()
     }
 
     fn remove(&self, ids: &[u64]) {
-        let (in_memory, on_disk): (Vec<u64>, Vec<u64>) = ids.iter().partition(|id| *id & IN_MEMORY != 0);
-        self.in_memory.remove(&in_memory.into_iter().map(|id| id & !IN_MEMORY).collect::<Vec<_>>());
-        if let Err(error) = self.spool.dead().remove(&on_disk) {
+        if let Err(error) = self.letters.remove(ids) {
             tracing::error!(%error, "cannot write down that dead letters were taken; they will be there again");
         }
     }

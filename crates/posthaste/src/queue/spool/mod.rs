@@ -1,34 +1,45 @@
-//! A queue on disk: what its receipts have confirmed survives the process, and by default a power cut.
+//! A queue on disk: what it has taken ends as delivered or as a dead letter, whatever the disk does.
 //!
-//! An item is leased only once it is stored. Settled items are acknowledged to the spool, which writes that down with some delay:
-//! after a crash the last ones come again, and the Event API drops them as repeats.
+//! ```text
+//! add ─▶ fresh (in memory) ─────────────────────────▶ lease
+//!          └─▶ spool: pending ─▶ stored ─ read back ──▶ lease     (what memory has let go of, or an earlier process left)
+//! ```
+//!
+//! An item may be leased, and even settled, before it is on disk. Settled items are acknowledged to the spool, which writes
+//! that down with some delay: after a crash the last ones come again, and the Event API drops them as repeats.
 
 mod codec;
 mod dead_letters;
+mod fresh;
 
 use std::{
     collections::VecDeque,
     fmt,
+    ops::Range,
     path::Path,
     sync::{
-        Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        Arc, OnceLock, Weak,
+        atomic::{AtomicU64, Ordering::SeqCst},
     },
+    task::{Wake, Waker},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
-use posthaste_spool::{OpenError, Record, Spool, SpoolOptions, SpoolReceipt, WriteError};
+use posthaste_spool::{Batch, Record, Spool, WriteError};
 
-use self::dead_letters::DiskDeadLetters;
 pub use self::{
     codec::{SpoolItem, UnreadableRecord},
     dead_letters::read_dead_letter,
 };
-use super::{Leased, Queue, QueueWatcher, Receipt, Refused};
+use self::{dead_letters::DiskDeadLetters, fresh::Fresh};
+use super::{Displacing, Leased, Queue, QueueWatcher, Receipt, Refused, receipt::stored as stored_or_why};
 use crate::{
     outcome::{DeadLetterStore, Refusal},
     project::Context,
 };
+
+pub use posthaste_spool::{Durability, OpenError, SpoolOptions};
 
 /// Bytes of records read at once, at most.
 const READ_BYTES_MAX: usize = 4 << 20;
@@ -39,39 +50,40 @@ const READ_BYTES_MAX: usize = 4 << 20;
 pub struct SpoolQueue<T>(Arc<Inner<T>>);
 
 struct Inner<T> {
-    spool: Arc<Spool>,
+    /// For what is told later.
+    me: Weak<Self>,
+    spool: Spool,
     /// The first sequence number that was not there when the spool was opened.
     new_from: u64,
-    adding: Mutex<Adding>,
-    /// Items that were added or recovered, and have neither been settled nor turned out not to be stored.
-    live: AtomicUsize,
-    leasing: Mutex<Leasing>,
+    /// Records that were lost before the queue was there.
+    lost_at_start: u64,
+    /// Never held while the disk is asked for anything: whoever adds, or gives up, waits for nobody.
+    intake: Mutex<Intake<T>>,
+    /// Held while records are read back: by those who lease, and by nobody who adds.
+    work: Mutex<Work>,
+    /// A copy of the work's `next`.
+    leased_to: AtomicU64,
     watcher: OnceLock<Arc<dyn QueueWatcher>>,
     dead_letters: Arc<DiskDeadLetters<T>>,
 }
 
-#[derive(Default)]
-struct Adding {
+struct Intake<T> {
     closed: bool,
-    /// In the order in which they were added.
-    receipts: VecDeque<Outstanding>,
+    fresh: Fresh<T>,
+    /// Records that make room for newer ones: they are buried, not leased for delivery. Kept until leasing has passed them,
+    /// with the number of the first that has not been handed out to be buried.
+    displaced: VecDeque<(Range<u64>, u64)>,
 }
 
-/// Items of one commit, of which nobody knows yet whether they are stored.
-struct Outstanding {
-    receipt: SpoolReceipt,
-    items: usize,
-    events: usize,
-}
-
-#[derive(Default)]
-struct Leasing {
+struct Work {
     /// The first sequence number that has not been leased.
     next: u64,
     context: Option<Arc<Context>>,
-    /// Records known to be lost to damage.
-    damaged: u64,
-    /// Unreadable records that the disk would not take among the dead letters: tried again when nothing else is left.
+    /// Records known to be lost.
+    lost: u64,
+    /// Records that could not be read: tried again when nothing else is left.
+    again: VecDeque<Range<u64>>,
+    /// Unreadable records whose letters the disk would not take: tried again when nothing else is left.
     not_aside: Vec<u64>,
 }
 
@@ -83,23 +95,27 @@ impl<T: SpoolItem> SpoolQueue<T> {
 
     /// Over a spool that is open.
     pub fn over(spool: Spool) -> Self {
-        let spool = Arc::new(spool);
         let stats = spool.stats();
-        let queue = Self(Arc::new(Inner {
+        let lost = stats.counters.lost_records;
+        let queue = Self(Arc::new_cyclic(|me| Inner {
+            me: Weak::clone(me),
             new_from: stats.next_sequence,
-            dead_letters: Arc::new(DiskDeadLetters::new(Arc::clone(&spool))),
+            lost_at_start: lost,
+            dead_letters: Arc::new(DiskDeadLetters::new(spool.dead().clone())),
             spool,
-            adding: Mutex::default(),
-            live: AtomicUsize::new(usize::try_from(stats.records).unwrap_or(usize::MAX)),
-            leasing: Mutex::new(Leasing { damaged: stats.counters.damaged_records, ..Leasing::default() }),
+            intake: Mutex::new(Intake { closed: false, fresh: Fresh::default(), displaced: VecDeque::new() }),
+            work: Mutex::new(Work {
+                next: stats.first_sequence,
+                context: None,
+                lost,
+                again: VecDeque::new(),
+                not_aside: Vec::new(),
+            }),
+            leased_to: AtomicU64::new(stats.first_sequence),
             watcher: OnceLock::new(),
         }));
-        let inner = Arc::downgrade(&queue.0);
-        queue.0.spool.on_commit(move || {
-            if let Some(inner) = inner.upgrade() {
-                inner.committed();
-            }
-        });
+        let changes = Changes(Arc::downgrade(&queue.0));
+        queue.0.spool.wake_on_change(Waker::from(Arc::new(changes)));
         queue
     }
 
@@ -108,172 +124,328 @@ impl<T: SpoolItem> SpoolQueue<T> {
         &self.0.spool
     }
 
-    /// Stores these items and the metadata in one commit: all of it is there after a crash, or nothing. The ledger of the
-    /// pipeline that the queue serves counts them as accepted. For a single producer, which waits for each receipt before
-    /// it goes on: then the metadata never tells of items that are not there.
+    /// Records that the disk would not hand out so far: they are in the queue, and tried again.
+    pub fn unreadable(&self) -> u64 {
+        self.0.work.lock().again.iter().map(|range| range.end - range.start).sum()
+    }
+
+    /// Stores these items and the metadata in one commit: all of it is there after a crash, or nothing. The items are in the
+    /// queue, and accepted in the ledger of its pipeline, once they are stored: the receipt says so. One that fails leaves
+    /// them with the caller. For a single producer, which waits for each receipt before it goes on: then the metadata
+    /// never tells of items that are not there.
     pub fn add_all(&self, items: Vec<T>, meta: impl Into<bytes::Bytes>) -> Result<Receipt, Refused<Vec<T>>> {
-        let records = items.iter().map(|item| item.to_record().into()).collect();
+        let inner = &self.0;
+        let batch = Batch {
+            records: items.iter().map(|item| item.to_record().into()).collect(),
+            meta: Some(meta.into()),
+        };
         let events = items.iter().map(SpoolItem::events).sum();
-        match self.0.add(records, Some(meta.into()), events) {
-            Ok(receipt) => {
-                self.0.watcher.get().inspect(|watcher| watcher.added(events));
-                Ok(receipt)
+        let count = items.len() as u64;
+        let mut intake = inner.intake.lock();
+        if intake.closed {
+            return Err(Refused { item: items, reason: Refusal::Closed });
+        }
+        let (told, stored) = tokio::sync::oneshot::channel();
+        let weak = Arc::downgrade(inner);
+        let then = move |result: Result<u64, WriteError>| {
+            if let (Ok(first), Some(inner)) = (&result, weak.upgrade()) {
+                inner.reveal(*first..first + count, events);
             }
-            Err(reason) => Err(Refused { item: items, reason }),
+            drop(told.send(stored_or_why(result)));
+        };
+        match inner.spool.add_then(batch, then) {
+            Err(refused) => Err(Refused { item: items, reason: refusal(&refused.reason) }),
+            Ok(first) => {
+                intake.fresh.push_hidden(first, items);
+                Ok(Receipt::pending(async move { stored.await.unwrap_or(Err(Refusal::Closed)) }))
+            }
         }
     }
 }
 
 impl<T: SpoolItem> Inner<T> {
-    /// The lock is held while the spool takes the records, so that receipts stand in their order.
-    fn add(
-        &self,
-        records: Vec<bytes::Bytes>,
-        meta: Option<bytes::Bytes>,
-        events: usize,
-    ) -> Result<Receipt, Refusal> {
-        let mut adding = self.adding.lock();
-        if adding.closed {
-            return Err(Refusal::Closed);
+    /// The lock is held while the spool takes the record, so that fresh items stand in the order of their numbers.
+    fn add(&self, item: T) -> Result<Receipt, (T, posthaste_spool::Refusal)> {
+        let batch = Batch::record(item.to_record());
+        let bytes = batch.records.first().map_or(0, bytes::Bytes::len);
+        let mut intake = self.intake.lock();
+        if intake.closed {
+            return Err((item, posthaste_spool::Refusal::Closed));
         }
-        let items = records.len();
-        // Counted first: they may be stored, delivered and settled before this returns.
-        self.live.fetch_add(items, SeqCst);
-        let receipt = self.spool.add_batch(records, meta).map_err(|refused| {
-            self.live.fetch_sub(items, SeqCst);
-            refusal(&refused.reason)
-        })?;
-        adding.receipts.push_back(Outstanding { receipt: receipt.clone(), items, events });
-        drop(adding);
-        Ok(Receipt::pending(async move { receipt.await.map(drop).map_err(|error| not_stored(&error)) }))
-    }
-
-    /// Called by the spool after each commit, whether it worked or not.
-    fn committed(&self) {
-        let (mut items_not_stored, mut not_stored) = (0, 0);
-        let mut adding = self.adding.lock();
-        while let Some(Outstanding { receipt, items, events }) = adding.receipts.front() {
-            match receipt.try_get() {
-                None => break,
-                Some(Ok(_)) => {}
-                Some(Err(_)) => {
-                    items_not_stored += items;
-                    not_stored += events;
+        match self.spool.add_numbered(batch) {
+            Err(refused) => Err((item, refused.reason)),
+            Ok((sequence, receipt)) => {
+                intake.fresh.push(sequence, item, bytes);
+                if intake.fresh.is_large() {
+                    intake.fresh.forget(self.spool.stored(), self.leased_to.load(SeqCst));
                 }
+                Ok(Receipt::of_spool(receipt))
             }
-            adding.receipts.pop_front();
         }
-        drop(adding);
-        self.live.fetch_sub(items_not_stored, SeqCst);
-        let Some(watcher) = self.watcher.get() else { return };
-        if not_stored > 0 {
-            watcher.not_stored(not_stored);
-        }
-        watcher.changed();
     }
 
-    fn ack(&self, sequences: &[u64]) {
-        let settled = self.spool.ack(sequences);
-        self.live.fetch_sub(usize::try_from(settled).unwrap_or(usize::MAX), SeqCst);
+    /// Items that were stored with metadata are in the queue from here on.
+    fn reveal(&self, sequences: Range<u64>, events: usize) {
+        self.intake.lock().fresh.reveal(sequences);
+        if let Some(watcher) = self.watcher.get() {
+            watcher.added(events);
+        }
     }
 
-    /// Reads on from where the last lease ended. What cannot be read is set aside among the dead letters.
-    fn read_on(&self, leasing: &mut Leasing, count: usize, mut take: impl FnMut(u64, T)) {
-        let records = match self.spool.read(leasing.next, count, READ_BYTES_MAX) {
-            Ok(records) => records,
+    /// Hands items on, oldest first, until it has had `count` of them or there are no more.
+    fn lease(&self, work: &mut Work, count: usize, take: &mut dyn FnMut(u64, T)) {
+        let mut left = count;
+        while left > 0 {
+            let stored = self.spool.stored();
+            let from_disk_until = {
+                let mut intake = self.intake.lock();
+                intake.skip_displaced(&mut work.next);
+                intake.fresh.forget(stored, work.next);
+                let bound = intake.bound(work.next);
+                intake.fresh.first().unwrap_or(u64::MAX).min(stored).min(bound)
+            };
+            let taken = if work.next < from_disk_until {
+                Some(self.read_on(work, left, from_disk_until, take))
+            } else {
+                self.take_fresh(work, left, take)
+            };
+            self.leased_to.store(work.next, SeqCst);
+            match taken {
+                Some(taken) => left -= taken,
+                None => break,
+            }
+        }
+        if left == count {
+            self.try_again(work, count, take);
+        }
+    }
+
+    /// `None`: there is nothing more.
+    fn take_fresh(&self, work: &mut Work, count: usize, take: &mut dyn FnMut(u64, T)) -> Option<usize> {
+        let intake = self.intake.lock();
+        let bound = intake.bound(work.next);
+        let mut taken = 0;
+        for (sequence, item) in intake.fresh.from(work.next).take_while(|(at, _)| *at < bound).take(count) {
+            work.next = sequence + 1;
+            if !self.spool.is_settled(sequence) {
+                take(sequence, item.clone());
+                taken += 1;
+            }
+        }
+        (taken > 0).then_some(taken)
+    }
+
+    /// Reads on from where the last lease ended. What cannot be decoded is set aside among the dead letters;
+    /// what cannot be read now is tried again later. Returns how many it handed on.
+    fn read_on(&self, work: &mut Work, count: usize, until: u64, take: &mut dyn FnMut(u64, T)) -> usize {
+        let read = match self.spool.read(work.next, count, READ_BYTES_MAX) {
+            Ok(read) => read,
             Err(error) => {
-                tracing::error!(%error, "cannot read the spool; its events wait");
-                return;
+                tracing::error!(%error, "cannot read the spool; the events that are only there wait");
+                // What is in memory need not wait with them.
+                work.again.push_back(work.next..until);
+                work.next = until;
+                return 0;
             }
         };
-        self.count_damaged(leasing);
-        if records.is_empty() {
-            self.set_aside_again(leasing);
+        self.count_lost(work);
+        work.again.extend(read.unreadable);
+        let is_at_end = read.records.is_empty() && read.next <= work.next;
+        let mut taken = 0;
+        for record in read.records.into_iter().filter(|record| record.sequence < until) {
+            work.next = record.sequence + 1;
+            taken += self.decode(work, &record, take);
         }
-        for record in records {
-            leasing.next = record.sequence + 1;
-            match T::from_record(&record.bytes, &mut leasing.context) {
-                Ok(item) => take(record.sequence, item),
-                Err(reason) if self.set_aside(&record, &reason) => {}
-                Err(_) => leasing.not_aside.push(record.sequence),
+        // Where nothing is left to read, everything before what is in memory has come to an end.
+        work.next = if is_at_end { until } else { work.next.max(read.next.min(until)) };
+        taken
+    }
+
+    fn decode(&self, work: &mut Work, record: &Record, take: &mut dyn FnMut(u64, T)) -> usize {
+        match T::from_record(&record.bytes, &mut work.context) {
+            Ok(item) => {
+                take(record.sequence, item);
+                1
+            }
+            Err(reason) => {
+                if !self.set_aside(record, &reason) {
+                    work.not_aside.push(record.sequence);
+                }
+                0
             }
         }
     }
 
-    /// Tries once more what the disk would not take.
-    fn set_aside_again(&self, leasing: &mut Leasing) {
-        while let Some(&sequence) = leasing.not_aside.last() {
-            let records = self.spool.read(sequence, 1, READ_BYTES_MAX).unwrap_or_default();
-            let record = records.first().filter(|record| record.sequence == sequence);
+    /// Tries once more what could not be read, and what the disk would not take among the dead letters.
+    fn try_again(&self, work: &mut Work, count: usize, take: &mut dyn FnMut(u64, T)) {
+        for range in std::mem::take(&mut work.again) {
+            let Ok(read) = self.spool.read(range.start, count, READ_BYTES_MAX) else {
+                work.again.push_back(range);
+                continue;
+            };
+            let next = read.next.clamp(range.start, range.end);
+            for record in read.records.iter().filter(|record| range.contains(&record.sequence)) {
+                self.decode(work, record, take);
+            }
+            let still = read
+                .unreadable
+                .into_iter()
+                .map(|piece| piece.start.max(range.start)..piece.end.min(range.end));
+            work.again.extend(still.filter(|piece| !piece.is_empty()));
+            if next < range.end {
+                work.again.push_back(next..range.end);
+            }
+        }
+        self.count_lost(work);
+        for sequence in std::mem::take(&mut work.not_aside) {
+            let read = self.spool.read(sequence, 1, READ_BYTES_MAX).unwrap_or_default();
+            let record = read.records.first().filter(|record| record.sequence == sequence);
             let reason = UnreadableRecord::new("not readable by this version");
-            if record.is_some_and(|record| !self.set_aside(record, &reason)) {
-                return;
-            }
-            leasing.not_aside.pop();
-        }
-    }
-
-    /// The spool has skipped what was damaged, and keeps what is left of it.
-    fn count_damaged(&self, leasing: &mut Leasing) {
-        let damaged = self.spool.stats().counters.damaged_records;
-        let new = damaged.saturating_sub(leasing.damaged);
-        leasing.damaged = damaged;
-        if new > 0 {
-            self.live.fetch_sub(usize::try_from(new).unwrap_or(usize::MAX), SeqCst);
-            tracing::error!(new, "records of the spool were damaged and cannot be delivered");
-            if let Some(watcher) = self.watcher.get() {
-                watcher.unreadable(usize::try_from(new).unwrap_or(usize::MAX));
+            if record.is_none_or(|record| !self.set_aside(record, &reason)) {
+                work.not_aside.push(sequence);
             }
         }
     }
 
-    /// False: the disk would not take it.
+    /// The spool counts what is lost; the ledger has to know.
+    fn count_lost(&self, work: &mut Work) {
+        let lost = self.spool.stats().counters.lost_records;
+        let new = lost.saturating_sub(work.lost);
+        work.lost = lost;
+        if let (true, Some(watcher)) = (new > 0, self.watcher.get()) {
+            watcher.lost(usize::try_from(new).unwrap_or(usize::MAX));
+        }
+    }
+
+    /// It leaves the queue once its letter is stored. False: the disk would not take it.
     fn set_aside(&self, record: &Record, reason: &UnreadableRecord) -> bool {
         let sequence = record.sequence;
-        if !self.dead_letters.keep_unreadable(&record.bytes, reason) {
-            return false;
+        tracing::error!(sequence, %reason, "a record of the spool cannot be read by this version; it goes to the dead letters");
+        let me = Weak::clone(&self.me);
+        self.dead_letters.keep_unreadable(sequence, &record.bytes, reason, move || {
+            let Some(inner) = me.upgrade() else { return };
+            inner.spool.ack(&[sequence]);
+            if let Some(watcher) = inner.watcher.get() {
+                watcher.unreadable(1);
+            }
+        })
+    }
+}
+
+impl<T> Intake<T> {
+    /// What makes room for newer ones is not for those who deliver.
+    fn skip_displaced(&mut self, next: &mut u64) {
+        for (range, _) in &self.displaced {
+            if range.contains(next) {
+                *next = range.end;
+            }
         }
-        tracing::error!(sequence, %reason, "a record of the spool cannot be read by this version; it is kept among the dead letters");
-        self.ack(&[sequence]);
-        if let Some(watcher) = self.watcher.get() {
-            watcher.unreadable(1);
+        while self.displaced.front().is_some_and(|(range, handed)| *handed >= range.end && range.end <= *next)
+        {
+            self.displaced.pop_front();
         }
-        true
+    }
+
+    /// Records that are to be buried and have not been handed out, with the number of the first of them.
+    fn next_displaced(&self) -> Option<(Range<u64>, u64)> {
+        self.displaced.iter().find(|(range, handed)| *handed < range.end).cloned()
+    }
+
+    fn handed(&mut self, of: &Range<u64>, next: u64) {
+        if let Some((_, handed)) = self.displaced.iter_mut().find(|(range, _)| range == of) {
+            *handed = next;
+        }
+    }
+
+    /// Where leasing has to stop for now: before what makes room for newer ones.
+    fn bound(&self, next: u64) -> u64 {
+        let starts = self.displaced.iter().map(|(range, _)| range.start).filter(|start| *start > next);
+        starts.min().unwrap_or(u64::MAX)
     }
 }
 
 impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
     fn add(&self, item: T) -> Result<Receipt, Refused<T>> {
-        let record = bytes::Bytes::from(item.to_record());
-        let events = item.events();
-        self.0.add(vec![record], None, events).map_err(|reason| Refused { item, reason })
+        self.0.add(item).map_err(|(item, reason)| Refused { item, reason: refusal(&reason) })
+    }
+
+    /// Lets the oldest segment go whose items nobody works on, where its room is what is missing.
+    fn add_displacing(&self, item: T) -> Displacing<T> {
+        let inner = &self.0;
+        let refused = match inner.add(item) {
+            Ok(receipt) => return Displacing::taken(receipt),
+            Err(refused) => refused,
+        };
+        let (item, posthaste_spool::Refusal::Blocked(error)) = &refused else {
+            return Displacing::refused(refused.0, refusal(&refused.1));
+        };
+        let mut intake = inner.intake.lock();
+        let leased_to = inner.leased_to.load(SeqCst);
+        let from = intake.displaced.back().map_or(leased_to, |(range, _)| range.end.max(leased_to));
+        let bytes = item.to_record().len() + RECORD_ROOM;
+        let oldest = inner.spool.oldest_to_displace(from, bytes).filter(|_| error.is_full());
+        let Some(oldest) = oldest.filter(|_| inner.dead_letters.has_room_for(&inner.spool)) else {
+            return Displacing::refused(refused.0, refusal(&refused.1));
+        };
+        inner.spool.promise(&oldest);
+        let first = oldest.start;
+        intake.displaced.push_back((oldest, first));
+        drop(intake);
+        match inner.add(refused.0) {
+            Ok(receipt) => Displacing::taken(receipt),
+            Err((item, reason)) => Displacing::refused(item, refusal(&reason)),
+        }
+    }
+
+    fn displaced(&self, count: usize) -> Vec<Leased<T>> {
+        let mut leased = Vec::new();
+        while leased.len() < count {
+            let next = self.0.intake.lock().next_displaced();
+            let Some((range, handed)) = next else { break };
+            let mut work = self.0.work.lock();
+            let Ok(read) = self.0.spool.read(handed, count - leased.len(), READ_BYTES_MAX) else { break };
+            for record in read.records.iter().filter(|record| record.sequence < range.end) {
+                let recovered = record.sequence < self.0.new_from;
+                let mut take = |id, item| leased.push(Leased { id, item, recovered });
+                self.0.decode(&mut work, record, &mut take);
+            }
+            let next = if read.next > handed { read.next.min(range.end) } else { range.end };
+            self.0.intake.lock().handed(&range, next);
+        }
+        leased
     }
 
     fn get(&self, count: usize) -> Vec<T> {
+        let until = self.0.intake.lock().fresh.first().unwrap_or(u64::MAX);
         let (mut items, mut from, mut context) = (Vec::new(), 0, None);
-        while items.len() < count {
-            let records = self.0.spool.read(from, count - items.len(), READ_BYTES_MAX).unwrap_or_default();
-            let Some(last) = records.last() else { break };
-            from = last.sequence + 1;
-            items
-                .extend(records.iter().filter_map(|record| T::from_record(&record.bytes, &mut context).ok()));
+        while items.len() < count && from < until {
+            let read = self.0.spool.read(from, count - items.len(), READ_BYTES_MAX).unwrap_or_default();
+            if read.next == from {
+                break;
+            }
+            from = read.next;
+            let records = read.records.iter().filter(|record| record.sequence < until);
+            items.extend(records.filter_map(|record| T::from_record(&record.bytes, &mut context).ok()));
         }
+        let missing = count - items.len();
+        let intake = self.0.intake.lock();
+        let fresh = intake.fresh.from(0).filter(|(sequence, _)| !self.0.spool.is_settled(*sequence));
+        items.extend(fresh.take(missing).map(|(_, item)| item.clone()));
         items
     }
 
     fn remove(&self, count: usize) -> Vec<T> {
-        let mut leasing = self.0.leasing.lock();
         let (mut sequences, mut items) = (Vec::new(), Vec::new());
-        self.0.read_on(&mut leasing, count, |sequence, item| {
+        self.0.lease(&mut self.0.work.lock(), count, &mut |sequence, item| {
             sequences.push(sequence);
             items.push(item);
         });
-        self.0.ack(&sequences);
+        self.0.spool.ack(&sequences);
         items
     }
 
     fn size(&self) -> usize {
-        self.0.live.load(SeqCst)
+        usize::try_from(self.0.spool.len()).unwrap_or(usize::MAX)
     }
 
     /// Bounded in bytes, not in items.
@@ -284,35 +456,59 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
     fn lease(&self, count: usize) -> Vec<Leased<T>> {
         let mut leases = Vec::new();
         let new_from = self.0.new_from;
-        self.0.read_on(&mut self.0.leasing.lock(), count, |id, item| {
+        self.0.lease(&mut self.0.work.lock(), count, &mut |id, item| {
             leases.push(Leased { id, item, recovered: id < new_from });
         });
         leases
     }
 
     fn settle(&self, ids: &[u64]) {
-        self.0.ack(ids);
+        self.0.spool.ack(ids);
     }
 
-    /// Also writes down what has been settled.
     fn release(&self) {
-        self.0.leasing.lock().next = 0;
-        if let Err(error) = self.0.spool.sync() {
-            tracing::warn!(%error, "cannot write down what was delivered last; it will be sent again");
+        // Nobody leases any longer; whoever still reads finds out by itself.
+        self.0.intake.lock().displaced.clear();
+        let first = self.0.spool.stats().first_sequence;
+        if let Some(mut work) = self.0.work.try_lock() {
+            work.next = first;
+            self.0.leased_to.store(first, SeqCst);
         }
     }
 
-    /// Waits until everything that was taken is stored, or is known not to be.
     fn close(&self) {
-        self.0.adding.lock().closed = true;
-        if let Err(error) = self.0.spool.sync() {
-            tracing::error!(%error, "cannot write the spool; the receipts say which events are not stored");
-        }
-        self.0.committed();
+        self.0.intake.lock().closed = true;
+        self.0.spool.refuse();
     }
 
-    fn available(&self) -> usize {
-        usize::try_from(self.0.spool.len()).unwrap_or(usize::MAX)
+    fn finish(&self, within: Duration) -> super::Finish {
+        let synced = self.0.spool.sync();
+        if !self.0.spool.has_thread() {
+            // It has done what it can by now.
+            return Box::pin(std::future::ready(()));
+        }
+        Box::pin(async move {
+            tokio::select! {
+                biased;
+                synced = synced => {
+                    if let Err(error) = synced {
+                        tracing::debug!(%error, "the spool has ended before it was asked to");
+                    }
+                }
+                () = futures_timer::Delay::new(within) => {
+                    tracing::warn!("the disk has not said that it has everything");
+                }
+            }
+        })
+    }
+
+    fn give_up(&self) -> Vec<T> {
+        let given_up = self.0.spool.give_up();
+        self.0.intake.lock().fresh.take(&given_up)
+    }
+
+    fn lost(&self) -> usize {
+        usize::try_from(self.0.lost_at_start).unwrap_or(usize::MAX)
     }
 
     fn watch(&self, watcher: Arc<dyn QueueWatcher>) {
@@ -325,23 +521,33 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
     }
 }
 
-fn refusal(reason: &posthaste_spool::Refusal) -> Refusal {
-    use posthaste_spool::Refusal as Spool;
-    match *reason {
-        Spool::RecordTooLarge { bytes, bytes_max } | Spool::BatchTooLarge { bytes, bytes_max } => {
-            Refusal::TooLarge { bytes, bytes_max }
+/// About what a record takes on disk besides itself.
+const RECORD_ROOM: usize = 64;
+
+/// Tells the pipeline of whatever the spool's thread has done.
+struct Changes<T>(Weak<Inner<T>>);
+
+impl<T: SpoolItem> Wake for Changes<T> {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if let Some(inner) = self.0.upgrade()
+            && let Some(watcher) = inner.watcher.get()
+        {
+            watcher.changed();
         }
-        Spool::Closed => Refusal::Closed,
-        ref other if other.is_full() => Refusal::StorageFull(other.to_string()),
-        ref other => Refusal::Storage(other.to_string()),
     }
 }
 
-fn not_stored(error: &WriteError) -> Refusal {
-    if error.is_full() {
-        Refusal::StorageFull(error.to_string())
-    } else {
-        Refusal::Storage(error.to_string())
+fn refusal(reason: &posthaste_spool::Refusal) -> Refusal {
+    use posthaste_spool::Refusal as Spool;
+    match *reason {
+        Spool::TooLarge { bytes, bytes_max, .. } => Refusal::TooLarge { bytes, bytes_max },
+        Spool::Closed => Refusal::Closed,
+        ref other if other.is_full() => Refusal::StorageFull(other.to_string()),
+        ref other => Refusal::Storage(other.to_string()),
     }
 }
 

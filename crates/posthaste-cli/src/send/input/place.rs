@@ -1,0 +1,236 @@
+//! A place in an input, and what the input is told by: its beginning, and what stands before the place.
+//!
+//! ```text
+//! ├── head, ≤ 4 KiB ──┤ … ├── near, ≤ 4 KiB ──┤ place, so many bytes behind the start
+//! ```
+//!
+//! A file that has both is the input, whatever its name: it may be renamed, copied and added to. Nothing else of it is
+//! read again. Device and inode decide only between files that have both: a log and its copy, or files of which nothing
+//! has been read yet. What is remembered is what was read, never what the file holds by now: a file that was changed in
+//! between is not taken for the one that was read.
+
+use std::{
+    fs::{File, Metadata},
+    io,
+    os::unix::fs::{FileExt, MetadataExt},
+};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+/// Bytes of each print, at most.
+pub(crate) const PRINT_BYTES: usize = 4_096;
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    /// Bytes before it.
+    pub(crate) bytes: u64,
+    /// Of the first of those.
+    pub(crate) head: Print,
+    /// Of the last of those.
+    pub(crate) near: Print,
+    /// `None`: unknown, or no file.
+    pub(crate) file: Option<FileId>,
+}
+
+/// FNV-1a, 64 bits, of up to [`PRINT_BYTES`]; in JSON 16 hexadecimal digits, since numbers there are less exact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Print(u64);
+
+/// Which file it is on this machine, for as long as it exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+/// What has been read of an input, as far as a place tells of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    bytes: u64,
+    head: Vec<u8>,
+    /// The last bytes: at least [`PRINT_BYTES`] of them, if there were so many.
+    last: Vec<u8>,
+}
+
+impl Seen {
+    /// What was read before this place, out of a file that has it; `None`: the file does not.
+    pub(crate) fn before(place: &Place, file: &File) -> io::Result<Option<Self>> {
+        let Some((head, last)) = ends_before(place.bytes, file)? else { return Ok(None) };
+        let is_it = Print::of(&head) == place.head && Print::of(&last) == place.near;
+        Ok(is_it.then_some(Self { bytes: place.bytes, head, last }))
+    }
+
+    /// Whether a file begins with what has been read, as far as two pieces of it show.
+    pub(crate) fn is_in(&self, file: &File) -> io::Result<bool> {
+        let ends = ends_before(self.bytes, file)?;
+        Ok(ends.is_some_and(|(head, last)| head == self.head && last == self.near()))
+    }
+
+    /// Takes in what was read next.
+    pub(crate) fn pass(&mut self, piece: &[u8]) {
+        self.bytes += piece.len() as u64;
+        let missing = PRINT_BYTES.saturating_sub(self.head.len()).min(piece.len());
+        self.head.extend_from_slice(piece.get(..missing).unwrap_or_default());
+        let new = piece.get(piece.len().saturating_sub(PRINT_BYTES)..).unwrap_or(piece);
+        if self.last.len() + new.len() > 4 * PRINT_BYTES {
+            self.last.drain(..self.last.len().saturating_sub(PRINT_BYTES));
+        }
+        self.last.extend_from_slice(new);
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The last bytes, as many as a print is of.
+    pub(crate) fn near(&self) -> &[u8] {
+        self.last.get(self.last.len().saturating_sub(PRINT_BYTES)..).unwrap_or(&self.last)
+    }
+
+    /// Whether it ends within a line.
+    pub(crate) fn is_mid_line(&self) -> bool {
+        self.last.last().is_some_and(|byte| *byte != b'\n')
+    }
+
+    pub(crate) fn place(&self, file: Option<FileId>) -> Place {
+        Place { bytes: self.bytes, head: Print::of(&self.head), near: Print::of(self.near()), file }
+    }
+}
+
+impl Print {
+    fn of(bytes: &[u8]) -> Self {
+        let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
+        Self(bytes.iter().fold(0xCBF2_9CE4_8422_2325, step))
+    }
+}
+
+/// Of nothing.
+impl Default for Print {
+    fn default() -> Self {
+        Self::of(b"")
+    }
+}
+
+impl Serialize for Print {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{:016x}", self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for Print {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        u64::from_str_radix(&text, 16).map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl FileId {
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        Self { device: metadata.dev(), inode: metadata.ino() }
+    }
+}
+
+/// What the two prints of a place are of; `None`: the file is too short.
+fn ends_before(bytes: u64, file: &File) -> io::Result<Option<(Vec<u8>, Vec<u8>)>> {
+    let length = usize::try_from(bytes).map_or(PRINT_BYTES, |bytes| bytes.min(PRINT_BYTES));
+    let head = read_up_to(file, 0, length)?;
+    let last = read_up_to(file, bytes - length as u64, length)?;
+    Ok((head.len() == length && last.len() == length).then_some((head, last)))
+}
+
+/// What stands there, this many bytes at most; less where the file ends.
+pub(crate) fn read_up_to(file: &File, at: u64, bytes_max: usize) -> io::Result<Vec<u8>> {
+    let mut buffer = vec![0; bytes_max];
+    let read = fill_from(file, at, &mut buffer)?;
+    buffer.truncate(read);
+    Ok(buffer)
+}
+
+/// Fills a buffer with what stands there, as far as the file goes.
+pub(crate) fn fill_from(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, at + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn file(content: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content).unwrap();
+        file
+    }
+
+    fn seen(content: &[u8], piece_bytes: usize) -> Seen {
+        let mut seen = Seen::default();
+        content.chunks(piece_bytes).for_each(|piece| seen.pass(piece));
+        seen
+    }
+
+    fn noise(bytes: usize) -> Vec<u8> {
+        let mut random = fastrand::Rng::with_seed(bytes as u64);
+        std::iter::repeat_with(|| random.u8(..)).take(bytes).collect()
+    }
+
+    #[test]
+    fn a_place_is_found_in_what_goes_on_and_nowhere_else() {
+        let other = noise(100_000);
+        for bytes in [1, 2, 100, 4_095, 4_096, 4_097, 9_000, 50_000] {
+            let content = noise(bytes);
+            let seen = seen(&content, 777);
+            let place = seen.place(None);
+            for (again, is_found) in [
+                (content.clone(), true),
+                ([&content[..], b"more"].concat(), true),
+                (content[..bytes - 1].to_vec(), false),
+                (other.clone(), false),
+                ([&[!content[0]], &content[1..]].concat(), false),
+                ([&content[..bytes - 1], &[!content[bytes - 1]]].concat(), false),
+            ] {
+                let file = file(&again);
+                let found = Seen::before(&place, &file).unwrap();
+                assert_eq!(found.is_some(), is_found, "{bytes} bytes");
+                assert_eq!(seen.is_in(&file).unwrap(), is_found, "{bytes} bytes");
+                assert!(found.is_none_or(|found| found.place(None) == place && found.near() == seen.near()));
+            }
+        }
+    }
+
+    #[test]
+    fn the_pieces_do_not_matter() {
+        let content = noise(30_000);
+        for piece_bytes in [1, 3, 4_095, 4_096, 4_097, 16_384, 30_000] {
+            assert_eq!(seen(&content, piece_bytes).place(None), seen(&content, 10).place(None));
+        }
+    }
+
+    #[test]
+    fn nothing_is_in_every_file() {
+        assert!(Seen::default().is_in(&file(b"x")).unwrap());
+        assert!(Seen::before(&Place::default(), &file(b"")).unwrap().is_some());
+    }
+
+    #[test]
+    fn prints_are_those_of_the_standard() {
+        for (text, hash) in
+            [("", 0xCBF2_9CE4_8422_2325), ("a", 0xAF63_DC4C_8601_EC8C), ("foobar", 0x8594_4171_F739_67E8)]
+        {
+            assert_eq!(Print::of(text.as_bytes()), Print(hash));
+        }
+        let place = Place { bytes: 3, head: Print(1), near: Print(u64::MAX), file: None };
+        let json = serde_json::to_string(&place).unwrap();
+        assert!(json.contains(r#""head":"0000000000000001""#), "{json}");
+        assert_eq!(serde_json::from_str::<Place>(&json).unwrap(), place);
+    }
+}
