@@ -112,7 +112,7 @@ impl<T: Item> Machine<T> {
             waiters: Vec::new(),
             closing: None,
             timer: None,
-            published: super::telemetry::Published::default(),
+            published: super::telemetry::Published::after(shared.counters.snapshot().dead_lettered),
             center: options.sdk_key.as_deref().map(notification::center),
             dispatcher,
             shared,

@@ -22,6 +22,11 @@ pub(super) struct Published {
 }
 
 impl Published {
+    /// What an earlier process buried was told by that one.
+    pub(super) fn after(dead_lettered: u64) -> Self {
+        Self { dead_lettered, ..Self::default() }
+    }
+
     /// When to report what has changed, if nothing else happens until then.
     pub(super) fn due(&self) -> Option<Duration> {
         self.at.filter(|_| self.stale).map(|at| at + PUBLISH_INTERVAL)
