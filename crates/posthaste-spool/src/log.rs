@@ -336,6 +336,15 @@ impl State {
         Some(segment)
     }
 
+    /// Puts segments to use again that could not go after all.
+    pub(crate) fn put_back(&mut self, segments: Vec<Segment>) {
+        for segment in segments {
+            self.holes.retain(|hole| *hole != segment.first);
+            let at = self.segments.partition_point(|other| other.number < segment.number);
+            self.segments.insert(at, segment);
+        }
+    }
+
     /// A record of each range that must stay in the cursor, older ones being settled with the rest.
     pub(crate) fn holes(&mut self) -> Vec<u64> {
         let low = self.acks.low();

@@ -237,14 +237,9 @@ impl House {
         if !has_any && !retires || !self.reclaim_again.may(now) {
             return;
         }
-        // Before the cursor is written, so that it names no segment which is then missing.
-        let retired = if retires { self.writer.retire() } else { None };
-        if self.write_cursor().is_err() {
-            self.log.state.lock().segments.extend(retired);
-            return self.reclaim_again.failed(now);
-        }
-        self.reclaim_again.worked();
-        let mut gone: Vec<_> = retired.into_iter().collect();
+        // Before the cursor is written, so that it names no segment which is then missing; and so that it knows of all that
+        // lets these go: more is acknowledged while it is written.
+        let mut gone: Vec<_> = if retires { self.writer.retire() } else { None }.into_iter().collect();
         {
             let mut state = self.log.state.lock();
             while let Some(index) = state.reclaimable() {
@@ -254,6 +249,11 @@ impl House {
         if gone.is_empty() {
             return;
         }
+        if self.write_cursor().is_err() {
+            self.log.state.lock().put_back(gone);
+            return self.reclaim_again.failed(now);
+        }
+        self.reclaim_again.worked();
         if let Err(error) = self.writer.stock.take_back(gone) {
             tracing::warn!(%error, "could not take back a segment");
         }
