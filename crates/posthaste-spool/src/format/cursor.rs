@@ -11,11 +11,7 @@
 use bytes::Bytes;
 
 use super::{put, u32_at, u64_at};
-use crate::{
-    acks::Acks,
-    batch::META_BYTES_MAX,
-    filesystem::{OpenMode, SpoolFile},
-};
+use crate::{acks::Acks, batch::META_BYTES_MAX, filesystem::SpoolFile};
 
 /// The file's name.
 pub(crate) const NAME: &str = "cursor";
@@ -217,9 +213,6 @@ pub(crate) fn place(generation: u64, slot: Slot) -> u64 {
     };
     slot * SLOT_BYTES as u64
 }
-
-/// How the file is opened to be written.
-pub(crate) const OPEN: OpenMode = OpenMode::Write;
 
 #[cfg(test)]
 mod tests {

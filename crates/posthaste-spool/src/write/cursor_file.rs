@@ -114,7 +114,7 @@ impl CursorFile {
 /// Opens the cursor's file, made with its full length where it is not there.
 fn open(log: &Log) -> Result<Box<dyn SpoolFile>, DiskError> {
     let path = log.path(cursor::NAME);
-    let file = match log.folder.open(cursor::NAME, cursor::OPEN) {
+    let file = match log.folder.open(cursor::NAME, crate::filesystem::OpenMode::Write) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             log.open(cursor::NAME, crate::filesystem::OpenMode::Create)?
         }
