@@ -159,6 +159,8 @@ pub struct Stats {
     pub records: u64,
     /// Of those, records that are not on disk yet.
     pub pending_records: u64,
+    /// Records besides, which are in the spool once they are stored.
+    pub hidden_records: u64,
     /// Bytes of all segment files, spare ones included.
     pub disk_bytes: u64,
     /// Segments in use.
@@ -282,6 +284,7 @@ impl Log {
         Stats {
             records: state.unsettled(),
             pending_records: state.acks.unsettled_in(state.stored..state.next),
+            hidden_records: state.pending.hidden(),
             disk_bytes: state.disk_bytes(),
             segments: state.segments.len(),
             first_sequence: state.acks.low(),

@@ -55,18 +55,19 @@ pub use batch::{
 };
 pub use clock::{Clock, SystemClock};
 pub use delivery::{
-    CloseReport, DEFAULT_BATCH_SIZE, DEFAULT_EVENT_FLUSH_INTERVAL, Driver, FlushReport, OptionsError,
-    Pending, WhenFull,
+    DEFAULT_BATCH_SIZE, DEFAULT_EVENT_FLUSH_INTERVAL, Driver, OptionsError, Pending, WhenFull,
 };
-pub use dispatch::{Dispatcher, QueueEventDispatcher};
+pub use dispatch::Dispatcher;
 #[cfg(feature = "http")]
 pub use dispatch::{HttpEventDispatcher, Strict};
 pub use event::{
     ConversionEvent, EventKind, EventUuid, ImpressionEvent, UserEvent, create_conversion_user_event,
     create_event_context, create_impression_user_event,
 };
-pub use outcome::{DeadLetter, DeadReason, Ledger, Refusal};
-pub use processor::{BatchEventProcessor, BatchEventProcessorBuilder, DEFAULT_EVENT_QUEUE_SIZE, Processor};
+pub use outcome::{CloseReport, DeadLetter, DeadReason, FlushReport, Health, Ledger, Refusal};
+pub use processor::{
+    BatchEventProcessor, BatchEventProcessorBuilder, DEFAULT_EVENT_QUEUE_SIZE, Processor, QueueEventDispatcher,
+};
 pub use project::{
     Attribute, Context, DatafileError, Event, Experiment, ProjectConfig, Region, UserContext, Variation,
 };

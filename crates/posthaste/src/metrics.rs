@@ -1,5 +1,9 @@
 //! The names of what posthaste counts, through the [`metrics`] facade. Types, units and meanings:
 //! docs/metrics.md. Without a recorder installed, counting costs next to nothing.
+//!
+//! Every series of a pipeline carries its name as the label `pipeline`, and is there from the start.
+
+use ::metrics::{Unit, describe_counter, describe_gauge};
 
 /// Counter: events taken.
 pub const ACCEPTED: &str = "posthaste_events_accepted_total";
@@ -27,3 +31,20 @@ pub const BREAKER: &str = "posthaste_breaker_state";
 pub const ATTRIBUTES_DROPPED: &str = "posthaste_attributes_dropped_total";
 /// Counter: log-event notifications that a slow or panicking handler missed.
 pub const NOTIFICATIONS_LOST: &str = "posthaste_notifications_lost_total";
+
+/// Tells the recorder what each name means: what scrapers show as HELP.
+pub(crate) fn describe() {
+    describe_counter!(ACCEPTED, Unit::Count, "Events taken.");
+    describe_counter!(REFUSED, Unit::Count, "Events refused and handed back, by reason.");
+    describe_counter!(DELIVERED, Unit::Count, "Events that the API has confirmed.");
+    describe_counter!(DEAD_LETTERED, Unit::Count, "Events that will not be delivered, by reason.");
+    describe_counter!(REPLAYED, Unit::Count, "Events of dead letters put back into the queue.");
+    describe_counter!(DEAD_LETTERS_FORGOTTEN, Unit::Count, "Dead letters that the bounded list pushed out.");
+    describe_gauge!(QUEUED, Unit::Count, "Events that have not come to an end yet.");
+    describe_counter!(REQUESTS, Unit::Count, "Answers to requests, by outcome.");
+    describe_gauge!(IN_FLIGHT, Unit::Count, "Requests under way.");
+    describe_gauge!(CONCURRENCY, Unit::Count, "How many requests may be under way now.");
+    describe_gauge!(BREAKER, Unit::Count, "The worst end point: 0 works, 1 fails, 2 refuses everything.");
+    describe_counter!(ATTRIBUTES_DROPPED, Unit::Count, "Attributes left out of events, by reason.");
+    describe_counter!(NOTIFICATIONS_LOST, Unit::Count, "Notifications that a handler missed.");
+}

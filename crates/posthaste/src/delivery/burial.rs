@@ -4,10 +4,13 @@
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 
-use super::{item::Item, job::Lease, machine::Machine};
-use crate::outcome::{DeadLetter, NotKept, Refusal};
+use super::{item::Item, leases::Lease, letters::Letters};
+use crate::{
+    outcome::{DeadLetter, Refusal, Trouble},
+    queue::NotKept,
+};
 
 /// How long to leave a store alone that could not keep a letter.
 const RETRY: Duration = Duration::from_secs(1);
@@ -15,107 +18,134 @@ const RETRY: Duration = Duration::from_secs(1);
 /// A letter, and the lease that ends with it.
 #[derive(Debug)]
 pub(super) struct Burial<T> {
-    lease: Lease,
-    letter: DeadLetter<T>,
+    pub(super) lease: Lease,
+    pub(super) letter: DeadLetter<T>,
+    /// Whether the letter is about the whole of what was leased: others of its parts may be delivered.
+    pub(super) is_whole: bool,
 }
 
-/// A letter that its store is writing.
-pub(super) type Burying<T> = Pin<Box<dyn Future<Output = (Burial<T>, Result<(), Refusal>)> + Send>>;
+/// Something that has been written, or could not be.
+pub(super) enum News<T> {
+    /// A letter is kept, or is not.
+    Kept(Burial<T>, Result<(), Refusal>),
+    /// The event of the letter of this id is in the queue again, or is not.
+    Replayed(u64, Result<(), Refusal>),
+}
 
-/// A letter whose event its queue is writing again.
-pub(super) type Replaying = Pin<Box<dyn Future<Output = (u64, Result<(), Refusal>)> + Send>>;
+type Coming<R> = FuturesUnordered<Pin<Box<dyn Future<Output = R> + Send>>>;
 
-impl<T: Item> Machine<T> {
-    /// Hands a letter to its store. The lease ends once it is kept.
-    pub(super) fn bury_letter(&mut self, lease: Lease, letter: DeadLetter<T>) {
-        // Of an item in several parts, the others may be delivered.
-        let of = (!self.splits.contains_key(&lease.sequence)).then_some(lease.id);
-        match self.shared.dead_letters.push(letter.clone(), of) {
-            Ok(receipt) if receipt.is_stored() => self.buried(&Burial { lease, letter }),
+/// Letters that are being written, and those that could not be; and letters whose events are being written back.
+pub(super) struct Burials<T> {
+    under_way: Coming<(Burial<T>, Result<(), Refusal>)>,
+    again: Vec<Burial<T>>,
+    retry_at: Option<Duration>,
+    trouble: Option<Trouble>,
+    replaying: Coming<(u64, Result<(), Refusal>)>,
+}
+
+impl<T> Default for Burials<T> {
+    fn default() -> Self {
+        Self {
+            under_way: FuturesUnordered::new(),
+            again: Vec::new(),
+            retry_at: None,
+            trouble: None,
+            replaying: FuturesUnordered::new(),
+        }
+    }
+}
+
+impl<T: Item> Burials<T> {
+    /// Hands a letter to its store. Gives the burial back where the letter is kept already: the lease may end.
+    pub(super) fn begin(
+        &mut self,
+        letters: &Letters<T>,
+        burial: Burial<T>,
+        now: Duration,
+    ) -> Option<Burial<T>> {
+        let Burial { lease, letter, is_whole } = burial;
+        let burial = |letter| Burial { lease, letter, is_whole };
+        match letters.push(letter.clone(), is_whole.then_some(lease.id())) {
+            Ok(receipt) if receipt.is_stored() => return Some(burial(letter)),
             Ok(receipt) => {
-                self.burying.push(Box::pin(receipt.map(move |kept| (Burial { lease, letter }, kept))));
+                let burial = burial(letter);
+                self.under_way.push(Box::pin(receipt.map(move |kept| (burial, kept))));
             }
-            Err(NotKept { letter, reason }) => self.not_buried(Burial { lease, letter }, &reason),
+            Err(NotKept { letter, reason, .. }) => self.failed(burial(letter), &reason, now),
+        }
+        None
+    }
+
+    /// The next news. Never resolves where none is to come.
+    pub(super) async fn next(&mut self) -> News<T> {
+        let Self { under_way, replaying, .. } = self;
+        tokio::select! {
+            biased;
+            Some((burial, kept)) = under_way.next(), if !under_way.is_empty() => News::Kept(burial, kept),
+            Some((id, stored)) = replaying.next(), if !replaying.is_empty() => News::Replayed(id, stored),
+            else => std::future::pending().await,
         }
     }
 
-    /// What the queue has let go to make room for newer items.
-    pub(super) fn bury_displaced(&mut self) {
-        /// Keeps one call's memory and time small.
-        const AT_ONCE: usize = 1_024;
-        if self.unburied.is_empty() {
-            for leased in self.shared.queue.displaced(AT_ONCE) {
-                let lease = self.count_lease(leased.id);
-                if leased.recovered {
-                    self.shared.counters.recovered_item_has(leased.item.events());
-                }
-                let letter =
-                    self.shared.letter(leased.item, crate::DeadReason::Displaced, None, String::new());
-                self.bury_letter(lease, letter);
-            }
-        }
-    }
-
-    /// Letters that are kept by now, without waiting; and those that could not be, once more.
-    pub(super) fn take_burials(&mut self) {
-        while let Some(Some((burial, kept))) = self.burying.next().now_or_never() {
-            self.take_burial(burial, kept);
-        }
-        if self.bury_from.is_some_and(|from| from <= self.now()) {
-            self.bury_from = None;
-            for Burial { lease, letter } in std::mem::take(&mut self.unburied) {
-                self.bury_letter(lease, letter);
-            }
-        }
-    }
-
-    pub(super) fn take_burial(&mut self, burial: Burial<T>, kept: Result<(), Refusal>) {
+    /// Gives the burial back where the letter is kept.
+    pub(super) fn kept(
+        &mut self,
+        burial: Burial<T>,
+        kept: Result<(), Refusal>,
+        now: Duration,
+    ) -> Option<Burial<T>> {
         match kept {
-            Ok(()) => self.buried(&burial),
-            Err(refusal) => self.not_buried(burial, &refusal.to_string()),
+            Ok(()) => {
+                self.trouble = None;
+                Some(burial)
+            }
+            Err(refusal) => {
+                self.failed(burial, &refusal.to_string(), now);
+                None
+            }
         }
     }
 
-    fn buried(&mut self, Burial { lease, letter }: &Burial<T>) {
-        self.shared.tell(letter);
-        self.shared.counters.bury(letter.item.events(), letter.reason);
-        self.end([*lease].into_iter());
-    }
-
-    fn not_buried(&mut self, burial: Burial<T>, reason: &str) {
-        if self.unburied.is_empty() {
+    fn failed(&mut self, burial: Burial<T>, reason: &str, now: Duration) {
+        if self.again.is_empty() {
             tracing::error!(reason, "a dead letter cannot be kept; its event waits until it can");
         }
-        self.bury_from.get_or_insert(self.shared.clock.elapsed() + RETRY);
-        self.unburied.push(burial);
+        let text = format!("a dead letter cannot be kept: {reason}");
+        self.trouble.get_or_insert_with(|| Trouble::new(text, burial.letter.time_ms));
+        self.retry_at.get_or_insert(now.saturating_add(RETRY));
+        self.again.push(burial);
     }
 
-    /// Letters whose events are safe in the queue again.
-    pub(super) fn take_replayed(&mut self) {
-        let receipts = std::mem::take(&mut self.shared.replayed.lock().receipts);
-        for (id, receipt) in receipts {
+    /// Letters that are to be tried again now.
+    pub(super) fn take_again(&mut self, now: Duration) -> Vec<Burial<T>> {
+        if self.retry_at.is_none_or(|at| now < at) {
+            return Vec::new();
+        }
+        self.retry_at = None;
+        std::mem::take(&mut self.again)
+    }
+
+    /// Whether some letter could not be kept so far.
+    pub(super) fn is_stuck(&self) -> bool {
+        !self.again.is_empty()
+    }
+
+    pub(super) fn are_under_way(&self) -> bool {
+        !self.under_way.is_empty()
+    }
+
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.retry_at
+    }
+
+    pub(super) fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref()
+    }
+
+    /// Waits for letters whose events are on their way into the queue.
+    pub(super) fn follow_replays(&mut self, letters: &Letters<T>) {
+        for (id, receipt) in letters.take_receipts() {
             self.replaying.push(Box::pin(receipt.map(move |stored| (id, stored))));
-        }
-        while let Some(Some((id, stored))) = self.replaying.next().now_or_never() {
-            self.replayed(id, stored.is_ok());
-        }
-    }
-
-    pub(super) fn replayed(&mut self, id: u64, is_safe: bool) {
-        if is_safe {
-            self.shared.dead_letters.remove(&[id]);
-        }
-        self.shared.replayed.lock().ids.remove(&id);
-    }
-
-    /// Gives letters under way the time that is left.
-    pub(super) async fn finish_burials(&mut self, until: Duration) {
-        while !self.burying.is_empty() && self.now() < until {
-            let sleep = self.shared.clock.sleep(until.saturating_sub(self.now()));
-            tokio::select! {
-                Some((burial, kept)) = self.burying.next() => self.take_burial(burial, kept),
-                () = sleep => break,
-            }
         }
     }
 }

@@ -46,8 +46,23 @@ impl<T: Item> Groups<T> {
     /// Every group with an item whose lease came before this sequence: they have to go now.
     pub(super) fn seal_before(&mut self, sequence: u64) -> Vec<Vec<Part<T>>> {
         self.open
-            .extract_if(.., |group| group.first().is_some_and(|first| first.lease.sequence < sequence))
+            .extract_if(.., |group| group.first().is_some_and(|first| first.lease.sequence() < sequence))
             .collect()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// Everything that has not gone.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &Part<T>> {
+        self.open.iter().flatten()
+    }
+
+    /// Lets go of what is not to be kept.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&Part<T>) -> bool) {
+        self.open.iter_mut().for_each(|group| group.retain(&mut keep));
+        self.open.retain(|group| !group.is_empty());
     }
 
     /// How many more items it takes at least until some group is full.

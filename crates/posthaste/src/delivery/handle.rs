@@ -1,22 +1,31 @@
 //! The caller's side of a machine, and the thread that it runs on.
 
-use std::{future::Future, pin::Pin, sync::Arc, thread, time::Duration};
+use std::{
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::{runtime::Runtime, sync::oneshot};
 
 use super::{
+    guard::panic_text,
     item::Item,
     machine::Machine,
-    options::Options,
-    report::{Answer, CloseReport, FlushReport, Pending},
-    shared::{Command, Shared},
+    mailbox::Command,
+    options::{Options, OptionsError},
+    pending::{Asked, Pending},
+    shared::Shared,
 };
 use crate::{
     clock::Clock,
     dispatch::Dispatcher,
-    outcome::{DeadLetter, DeadLetterStore as _, DeadReason, Ledger},
-    queue::{Queue, Receipt, Refused},
+    outcome::{CloseReport, DeadLetter, DeadReason, FlushReport, Health, Ledger, Trouble, merged},
+    queue::{DeliveryQueue, Receipt, Refused},
 };
 
 /// A machine at work.
@@ -29,161 +38,188 @@ pub(crate) struct Delivery<T: Item> {
 /// A machine that the caller runs: polled on the caller's runtime, it ends when the handle is closed.
 pub type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
+/// What a machine is made of.
+pub(crate) struct Makings<T> {
+    pub(crate) queue: Arc<dyn DeliveryQueue<T>>,
+    pub(crate) dispatcher: Arc<dyn Dispatcher>,
+    pub(crate) options: Options<T>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
 impl<T: Item> Delivery<T> {
     /// A machine on a thread of its own with a runtime of its own, so that callers need none.
-    pub(crate) fn start(
-        queue: Arc<dyn Queue<T>>,
-        dispatcher: Arc<dyn Dispatcher>,
-        options: Options<T>,
-        clock: Arc<dyn Clock>,
-    ) -> std::io::Result<Self> {
-        let (delivery, driver) = Self::with_driver(queue, dispatcher, options, clock);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = thread::Builder::new().name("posthaste".to_owned()).spawn(move || {
-            runtime.block_on(driver);
-            // A dispatcher may still block a thread; the process is not to wait for it.
-            runtime.shutdown_background();
-        })?;
-        *delivery.thread.lock() = Some(thread);
+    pub(crate) fn start(makings: Makings<T>) -> Result<Self, OptionsError> {
+        let (delivery, driver) = Self::with_driver(makings)?;
+        *delivery.thread.lock() = Some(spawn(driver)?);
         Ok(delivery)
     }
 
     /// A machine that runs where its driver is polled.
-    pub(crate) fn with_driver(
-        queue: Arc<dyn Queue<T>>,
-        dispatcher: Arc<dyn Dispatcher>,
-        options: Options<T>,
-        clock: Arc<dyn Clock>,
-    ) -> (Self, Driver) {
-        let shared = Arc::new(Shared::new(queue, options, clock));
-        let watcher = Arc::downgrade(&shared);
-        shared.queue.watch(Arc::new(watcher));
-        let machine = Machine::new(Arc::clone(&shared), dispatcher);
-        (Self { shared, thread: Mutex::new(None) }, Box::pin(machine.run()))
+    pub(crate) fn with_driver(makings: Makings<T>) -> Result<(Self, Driver), OptionsError> {
+        let Makings { queue, dispatcher, options, clock } = makings;
+        let make = || {
+            start_timer()?;
+            let shared = Arc::new(Shared::new(queue, options, clock));
+            let machine = Machine::new(Arc::clone(&shared), dispatcher);
+            shared.queue().watch(Arc::new(Arc::downgrade(&shared)));
+            Ok((Self { shared, thread: Mutex::new(None) }, Box::pin(machine.run()) as Driver))
+        };
+        catch_unwind(AssertUnwindSafe(make))
+            .unwrap_or_else(|panic| Err(OptionsError::Panicked(panic_text(&*panic).to_owned())))
     }
 
     pub(crate) fn add(&self, item: T) -> Result<Receipt, Refused<T>> {
         self.shared.add(item)
     }
 
-    pub(crate) fn queue(&self) -> &dyn Queue<T> {
-        &*self.shared.queue
+    pub(crate) fn queue(&self) -> &dyn DeliveryQueue<T> {
+        self.shared.queue().bare()
     }
 
     pub(crate) fn ledger(&self) -> Ledger {
-        self.shared.counters.snapshot()
+        self.shared.ledger()
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        self.shared.health()
     }
 
     /// Takes items out of the queue for the caller; for the ledger they are dead-lettered.
     pub(crate) fn remove(&self, count: usize) -> Vec<T> {
-        let removed = self.shared.queue.remove(count);
-        let events = removed.iter().map(Item::events).sum();
-        self.shared.counters.bury(events, DeadReason::Withdrawn);
-        self.shared.room_made();
+        let removed = self.shared.books().act(|act| {
+            let removed = self.shared.queue().remove(count);
+            act.bury(removed.iter().map(T::events).sum(), DeadReason::Withdrawn);
+            removed
+        });
+        self.shared.admission().room_made();
+        self.shared.mailbox().wake();
         removed
     }
 
     pub(crate) fn dead_letters(&self) -> Vec<DeadLetter<T>> {
-        let kept = self.kept_letters().into_iter().chain(self.shared.in_memory.list());
-        kept.map(|(_, letter)| letter).collect()
-    }
-
-    /// Those that have not been put back.
-    fn kept_letters(&self) -> Vec<(u64, DeadLetter<T>)> {
-        let mut letters = self.shared.dead_letters.list();
-        let replayed = self.shared.replayed.lock();
-        letters.retain(|(id, _)| !replayed.ids.contains(id));
-        letters
+        self.shared.letters().list()
     }
 
     /// Forgets the dead letters; they stay counted.
     pub(crate) fn purge_dead_letters(&self) -> Vec<DeadLetter<T>> {
-        let _taking = self.shared.taking_dead_letters.lock();
-        let (ids, letters): (Vec<u64>, Vec<_>) = self.kept_letters().into_iter().unzip();
-        self.shared.dead_letters.remove(&ids);
-        let (ids, in_memory): (Vec<u64>, Vec<_>) = self.shared.in_memory.list().into_iter().unzip();
-        self.shared.in_memory.remove(&ids);
-        letters.into_iter().chain(in_memory).collect()
+        self.shared.letters().purge()
     }
 
-    /// Puts dead letters back into the queue, oldest first, as far as it takes them. Returns how many events. A letter is
-    /// given up only once the queue has its event safely; in between it is in both.
     pub(crate) fn replay_dead_letters(&self) -> usize {
-        let _taking = self.shared.taking_dead_letters.lock();
-        let (mut safe, mut replayed) = (Vec::new(), 0);
-        for (id, letter) in self.kept_letters() {
-            let events = letter.item.events();
-            // From dead to queued in the ledger before the machine can see it.
-            self.shared.counters.revive(events);
-            let Ok(receipt) = self.shared.queue.add(letter.item) else {
-                self.shared.counters.bury(events, letter.reason);
-                break;
-            };
-            replayed += events;
-            if receipt.is_stored() {
-                safe.push(id);
-            } else {
-                self.shared.replayed.lock().push(id, receipt);
-            }
-        }
-        self.shared.dead_letters.remove(&safe);
-        self.shared.wake.notify_one();
-        replayed
+        self.shared.replay()
     }
 
     pub(crate) fn flush(&self, within: Duration) -> Pending<FlushReport> {
+        if !self.shared.is_ours() {
+            self.shared.admission().shut();
+            return Pending::ready(FlushReport::new(0, Ledger::default(), forked()));
+        }
         let (sender, receiver) = oneshot::channel();
-        self.command(within, Answer::Flush(sender));
+        self.shared.mailbox().command(Command { within, asked: Asked::Flush(sender) });
         let shared = Arc::clone(&self.shared);
         Pending::new(receiver, within, move || {
-            let ledger = shared.counters.snapshot();
-            FlushReport { left: ledger.queued, ledger }
+            let ledger = shared.ledger();
+            FlushReport::new(ledger.queued, ledger, reasons(&shared))
         })
     }
 
     pub(crate) fn close(&self, within: Duration) -> Pending<CloseReport<T>> {
-        self.shared.queue.close();
-        self.shared.room_made();
+        self.shared.admission().shut();
+        if !self.shared.is_ours() {
+            return Pending::ready(CloseReport::new(Ledger::default(), forked(), None, Vec::new()));
+        }
+        self.shared.queue().close();
         let (sender, receiver) = oneshot::channel();
-        self.command(within, Answer::Close(sender));
+        self.shared.mailbox().command(Command { within, asked: Asked::Close(sender) });
         let shared = Arc::clone(&self.shared);
         Pending::new(receiver, within, move || {
             let not_stored = shared.give_up();
-            CloseReport::new(shared.counters.snapshot(), None, not_stored)
+            CloseReport::new(shared.ledger(), reasons(&shared), None, not_stored)
         })
-    }
-
-    /// A machine that has ended drops the answer's sender, and the fallback answers.
-    fn command(&self, within: Duration, answer: Answer<T>) {
-        drop(self.shared.command(Command { within, answer }));
     }
 }
 
-impl<T: Item> Delivery<T> {
-    fn has_ended(&self) -> bool {
-        self.shared.commands.lock().ended
+/// What delivery itself cannot say any more, or not in time.
+fn reasons<T: Item>(shared: &Shared<T>) -> Vec<Trouble> {
+    let Health { upstreams, queue, ended, .. } = shared.health();
+    let of_upstreams = upstreams.into_iter().filter_map(|upstream| upstream.trouble);
+    let blocked = (ended.is_none() && !shared.mailbox().has_ended()).then(|| {
+        let what = "delivery did not answer in time: a dispatcher, callback, queue or disk blocks it";
+        Trouble::new(what, shared.clock().now_ms())
+    });
+    merged(ended.into_iter().chain(queue).chain(blocked).chain(of_upstreams))
+}
+
+/// A forked child has no delivery thread, and its copy of the queue is its parent's to deliver.
+fn forked() -> Vec<Trouble> {
+    let what = "closed: this is a forked child, and what is queued is for its parent to deliver; build a processor here";
+    vec![Trouble::new(what, 0)]
+}
+
+/// The timer behind `Pending` needs a thread, which there may not be.
+fn start_timer() -> Result<(), OptionsError> {
+    let waker = futures_util::task::noop_waker();
+    let poll = || {
+        let mut timer = futures_timer::Delay::new(Duration::from_hours(1));
+        Pin::new(&mut timer).poll(&mut std::task::Context::from_waker(&waker)).is_ready()
+    };
+    let no_thread = |_| OptionsError::Thread(std::io::Error::other("no thread for timers can be started"));
+    catch_unwind(AssertUnwindSafe(poll)).map(drop).map_err(no_thread)
+}
+
+/// The thread makes its runtime itself: one that cannot be used must not be dropped inside another.
+fn spawn(driver: Driver) -> Result<thread::JoinHandle<()>, OptionsError> {
+    let (sender, made) = mpsc::sync_channel(1);
+    let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            drop(sender.send(Ok(())));
+            drive(runtime, driver);
+        }
+        Err(error) => drop(sender.send(Err(error))),
+    };
+    let thread = thread::Builder::new().name("posthaste".to_owned()).spawn(run)?;
+    match made.recv() {
+        Ok(made) => Ok(made.map(|()| thread)?),
+        Err(_) => Err(OptionsError::Thread(std::io::Error::other("the delivery thread ended at once"))),
     }
+}
+
+fn drive(runtime: Runtime, driver: Driver) {
+    runtime.block_on(driver);
+    // A dispatcher may still block a thread; the process is not to wait for it.
+    runtime.shutdown_background();
 }
 
 impl<T: Item> Drop for Delivery<T> {
     fn drop(&mut self) {
+        if !self.shared.is_ours() {
+            return self.leak();
+        }
         let Some(thread) = self.thread.lock().take() else {
             // Someone else's runtime drives it; waiting here could be waiting for ourselves.
             drop(self.close(Duration::ZERO));
             return;
         };
         // Where it has been closed before, whoever did so has the report.
-        if !self.has_ended() {
-            let report = self.close(self.shared.options.drop_deadline).wait();
+        if !self.shared.mailbox().has_ended() {
+            let report = self.close(self.shared.options().drop_deadline).wait();
             if report.left > 0 {
-                tracing::warn!(left = report.left, "dropped with events still queued; close() returns them");
+                tracing::warn!(%report, "dropped with events still queued; close() returns them");
             }
         }
         // So that the queue is let go of by now. Where a dispatcher blocks the thread, that is not ours to wait for; nor can
         // the thread wait for itself, where its dispatcher holds the last handle.
         let is_other = thread.thread().id() != thread::current().id();
-        if self.has_ended() && is_other && thread.join().is_err() {
+        if self.shared.mailbox().has_ended() && is_other && thread.join().is_err() {
             tracing::error!("the delivery thread panicked");
         }
+    }
+}
+
+impl<T: Item> Delivery<T> {
+    /// In a forked child, whatever a lock guards may be half changed, for ever: nothing is touched.
+    fn leak(&mut self) {
+        std::mem::forget(Arc::clone(&self.shared));
+        std::mem::forget(std::mem::take(self.thread.get_mut()));
     }
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::{batch::LogEvent, event::UserEvent};
+use crate::{batch::LogEvent, event::UserEvent, queue::QueueItem};
 
 /// Something that a queue holds and the machine delivers.
-pub(crate) trait Item: Clone + std::fmt::Debug + Send + Sync + 'static {
-    /// How many events it carries: what the ledger counts.
-    fn events(&self) -> usize;
+pub(crate) trait Item: QueueItem {
+    /// Where it goes, as a URL: to the fixed end point, where there is one.
+    fn end_point<'a>(&'a self, fixed: Option<&'a Arc<str>>) -> &'a str;
 
     /// Whether the two may travel in one request.
     fn can_share(&self, other: &Self) -> bool;
@@ -31,8 +31,8 @@ pub(crate) trait Item: Clone + std::fmt::Debug + Send + Sync + 'static {
 }
 
 impl Item for UserEvent {
-    fn events(&self) -> usize {
-        1
+    fn end_point<'a>(&'a self, fixed: Option<&'a Arc<str>>) -> &'a str {
+        fixed.map_or_else(|| self.context().region.event_end_point(), |fixed| &**fixed)
     }
 
     fn can_share(&self, other: &Self) -> bool {
@@ -75,8 +75,8 @@ impl Item for UserEvent {
 }
 
 impl Item for LogEvent {
-    fn events(&self) -> usize {
-        LogEvent::events(self)
+    fn end_point<'a>(&'a self, fixed: Option<&'a Arc<str>>) -> &'a str {
+        fixed.map_or_else(|| LogEvent::end_point(self), |fixed| &**fixed)
     }
 
     fn can_share(&self, other: &Self) -> bool {

@@ -2,23 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::item::Item;
-use crate::batch::LogEvent;
+use super::{item::Item, leases::Lease, said};
+use crate::{batch::LogEvent, dispatch::Answer, outcome::Trouble};
 
 /// An item of a request, and which lease it belongs to. A split item's parts share the lease.
 #[derive(Debug, Clone)]
 pub(super) struct Part<T> {
     pub(super) lease: Lease,
     pub(super) item: T,
-}
-
-/// Where an item came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Lease {
-    /// The machine's own count of leases: 0 is the first that it took.
-    pub(super) sequence: u64,
-    /// The queue's name for it.
-    pub(super) id: u64,
 }
 
 /// A request to be sent until its answer is final.
@@ -30,6 +21,8 @@ pub(super) struct Job<T> {
     pub(super) failures: u32,
     /// When it was last refused as if the address or a credential were wrong.
     pub(super) held_at: Option<Duration>,
+    /// What went wrong with it.
+    pub(super) trouble: Option<Trouble>,
     /// The other half of a request that holds a bad event, kept back until this half has been judged. If this one
     /// turns out to be good, the bad event is in that one, which need not be asked about again.
     pub(super) sibling: Option<Vec<Part<T>>>,
@@ -38,7 +31,38 @@ pub(super) struct Job<T> {
 impl<T: Item> Job<T> {
     pub(super) fn new(parts: Vec<Part<T>>, end_point: Option<&Arc<str>>) -> Self {
         let request = T::request(parts.iter().map(|part| &part.item), end_point);
-        Self { parts, request, failures: 0, held_at: None, sibling: None }
+        Self { parts, request, failures: 0, held_at: None, trouble: None, sibling: None }
+    }
+
+    /// Lets go of parts that are not to be kept. False: none is left.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&Part<T>) -> bool, end_point: Option<&Arc<str>>) -> bool {
+        let before = self.parts.len();
+        if let Some(sibling) = &mut self.sibling {
+            sibling.retain(&mut keep);
+        }
+        self.parts.retain(&mut keep);
+        if self.parts.is_empty() {
+            // The other half need not wait for an answer about this one.
+            self.parts = self.sibling.take().unwrap_or_default();
+        } else if self.parts.len() == before {
+            return true;
+        }
+        if !self.parts.is_empty() {
+            self.request = T::request(self.parts.iter().map(|part| &part.item), end_point);
+        }
+        !self.parts.is_empty()
+    }
+
+    /// It has failed again.
+    pub(super) fn failed(&mut self, answer: &Answer, now_ms: i64) {
+        self.failures = self.failures.saturating_add(1);
+        said::note(&mut self.trouble, self.request.end_point(), answer, now_ms);
+    }
+
+    /// Events that wait for this request's answer.
+    pub(super) fn events(&self) -> usize {
+        let held_back = self.sibling.iter().flatten();
+        self.parts.iter().chain(held_back).map(|part| part.item.events()).sum()
     }
 }
 
@@ -66,12 +90,4 @@ pub(super) struct Halves<T> {
     pub(super) right: Vec<Part<T>>,
     /// The lease that is now settled in two parts instead of one.
     pub(super) split_lease: Option<Lease>,
-}
-
-/// A job that waits for its next attempt.
-#[derive(Debug)]
-pub(super) struct Waiting<T> {
-    pub(super) job: Job<T>,
-    /// The server asked not to be bothered before this time.
-    pub(super) floor: Duration,
 }

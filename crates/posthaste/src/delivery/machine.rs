@@ -1,249 +1,241 @@
-//! The loop: lease, send, settle, until told to close.
+//! The loop: lease, send, settle, until told to close. What each part may do stands with the part; here is the order.
 //!
-//! Invariants: `unsettled` is the number of leases that have not ended; every part of such a lease is in exactly one of
-//! an open group, a ready job, a waiting job, a request under way, or a sibling of one of those.
+//! Invariant: every part of a lease that lasts is in exactly one of a backlog, an open group, a request that is ready,
+//! waiting or under way, a half that is kept back for one of these, or a burial.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    future::Future,
-    panic::AssertUnwindSafe,
-    pin::Pin,
-    sync::{Arc, atomic::Ordering::SeqCst},
-    time::Duration,
-};
+use std::{future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
-use rustc_hash::FxHashMap;
 use tracing::Instrument as _;
 
 use super::{
-    breaker::{Breaker, Permission},
-    burial::{Burial, Burying, Replaying},
-    groups::Groups,
+    books::Act,
+    burial::{Burial, Burials, News},
+    guard::panic_text,
     item::Item,
-    job::{Job, Lease, Part, Waiting},
-    limiter::Limiter,
-    report::{Answer as Report, CloseReport, FlushReport, Waiter},
-    shared::{Command, Shared},
+    job::{Halves, Job, Part},
+    lanes::{Lane, Lanes},
+    leases::{Fate, Lease, Leases, PartEnd},
+    mailbox::Command,
+    options::Options,
+    settle::{Step, settle},
+    shared::Shared,
+    supply::{Endings, Renewal, Supply},
+    telemetry::Published,
+    upstream::{Change, Moment, Why},
+    waiters::{Progress, Waiters},
 };
 use crate::{
     clock::Sleep,
-    dispatch::{Answer, DispatchError, Dispatcher},
+    dispatch::{Answer, DispatchError, Dispatcher, Verdict, verdict},
     notification,
-    outcome::DeadLetter,
+    outcome::{CloseReport, DeadReason, FlushReport, Health, Trouble, merged},
+    queue::Leased,
 };
-
-/// How long a queue that could not be read is left alone.
-const LEASE_RETRY: Duration = Duration::from_secs(1);
 
 /// How long after the deadline a disk may still say that it has everything: most do at once.
 const DISK_GRACE: Duration = Duration::from_millis(250);
 
 /// One delivery pipeline at work.
 pub(super) struct Machine<T: Item> {
-    pub(super) shared: Arc<Shared<T>>,
+    shared: Arc<Shared<T>>,
     dispatcher: Arc<dyn Dispatcher>,
     center: Option<Arc<notification::Center>>,
-    pub(super) groups: Groups<T>,
-    pub(super) ready: VecDeque<Job<T>>,
-    /// By the time from which they may be sent; the number tells equal times apart.
-    pub(super) waiting: BTreeMap<(Duration, u64), Waiting<T>>,
-    pub(super) waited: u64,
-    pub(super) in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Answered<T>> + Send>>>,
-    /// Dead letters that are being written.
-    pub(super) burying: FuturesUnordered<Burying<T>>,
-    /// Dead letters that could not be kept, and when to try again.
-    pub(super) unburied: Vec<Burial<T>>,
-    pub(super) bury_from: Option<Duration>,
-    /// Dead letters whose events are being written into the queue again.
-    pub(super) replaying: FuturesUnordered<Replaying>,
-    pub(super) limiter: Limiter,
-    pub(super) breaker: Breaker,
-    pub(super) random: fastrand::Rng,
-    /// The sequence that the next lease gets.
-    pub(super) next_sequence: u64,
-    pub(super) unsettled: usize,
-    /// Leases that are settled in more than one part, and how many parts are left.
-    pub(super) splits: FxHashMap<u64, usize>,
+    supply: Supply<T>,
+    leases: Leases,
+    renewal: Renewal,
+    lanes: Lanes<T>,
+    in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Answered<T>> + Send>>>,
+    burials: Burials<T>,
+    endings: Endings,
+    waiters: Waiters<T>,
     /// Leases before this sequence are not to wait for their group to fill.
-    pub(super) force_before: u64,
-    /// How often in a row there was nothing to lease though there should have been.
-    empty_leases: u32,
-    /// Nothing is leased before this time: the queue could not be read.
-    pub(super) lease_from: Option<Duration>,
-    pub(super) next_tick: Duration,
-    pub(super) waiters: Vec<Waiter<T>>,
-    /// The longest deadline of those who asked to close; `None` while nobody has.
-    pub(super) closing: Option<Duration>,
-    pub(super) timer: Option<(Duration, Sleep)>,
-    pub(super) published: super::telemetry::Published,
+    force_before: u64,
+    next_tick: Duration,
+    timer: Option<(Duration, Sleep)>,
+    published: Published,
+    /// Something has changed that others want to know of.
+    is_health_stale: bool,
 }
 
 /// A request that has been answered, or not.
-pub(super) struct Answered<T> {
-    pub(super) job: Job<T>,
-    pub(super) sent: Duration,
-    pub(super) answer: Answer,
+struct Answered<T> {
+    job: Job<T>,
+    sent: Duration,
+    answer: Answer,
+}
+
+/// Why the loop has ended.
+enum End {
+    /// Somebody has closed it.
+    Closed,
+    /// It cannot go on.
+    Broken(String),
 }
 
 impl<T: Item> Machine<T> {
     pub(super) fn new(shared: Arc<Shared<T>>, dispatcher: Arc<dyn Dispatcher>) -> Self {
-        let options = &shared.options;
+        let options = shared.options();
+        let now = shared.clock().elapsed();
+        let lease_time = shared.queue().lease_time();
         Self {
-            groups: Groups::new(options.batch_size),
-            ready: VecDeque::new(),
-            waiting: BTreeMap::new(),
-            waited: 0,
-            in_flight: FuturesUnordered::new(),
-            burying: FuturesUnordered::new(),
-            unburied: Vec::new(),
-            bury_from: None,
-            replaying: FuturesUnordered::new(),
-            limiter: Limiter::new(options.in_flight),
-            breaker: Breaker::new(options.breaker_threshold, options.backoff, options.hold_backoff),
-            random: options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed),
-            next_sequence: 0,
-            unsettled: 0,
-            splits: FxHashMap::default(),
-            force_before: 0,
-            empty_leases: 0,
-            lease_from: None,
-            next_tick: shared.clock.elapsed().saturating_add(options.flush_interval),
-            waiters: Vec::new(),
-            closing: None,
-            timer: None,
-            published: super::telemetry::Published::after(shared.counters.snapshot().dead_lettered),
             center: options.sdk_key.as_deref().map(notification::center),
+            supply: Supply::default(),
+            leases: Leases::new(lease_time.is_some()),
+            renewal: Renewal::new(lease_time, now),
+            lanes: Lanes::new(options.seed),
+            in_flight: FuturesUnordered::new(),
+            burials: Burials::default(),
+            endings: Endings::default(),
+            waiters: Waiters::default(),
+            force_before: 0,
+            next_tick: now.saturating_add(options.flush_interval),
+            timer: None,
+            published: Published::new(&shared),
+            is_health_stale: false,
             dispatcher,
             shared,
         }
     }
 
-    /// Works until it is told to close and has, or has run out of time.
+    /// Works until it is told to close and has, or has run out of time. A panic ends it too, with the reason.
     pub(super) async fn run(mut self) {
+        let end = match AssertUnwindSafe(self.work()).catch_unwind().await {
+            Ok(end) => end,
+            Err(panic) => End::Broken(format!("delivery panicked: {}", panic_text(&*panic))),
+        };
+        if let End::Broken(why) = end {
+            tracing::error!(why, "delivery has ended; what is left stays in the queue");
+            self.shared.admission().shut();
+            let health = self.health();
+            let ended = Some(Trouble::new(why, self.shared.clock().now_ms()));
+            self.shared.set_health(Health { ended, ..health });
+        }
+        if AssertUnwindSafe(self.finish()).catch_unwind().await.is_err() {
+            tracing::error!("delivery panicked while it ended");
+        }
+    }
+
+    async fn work(&mut self) -> End {
         loop {
             self.take_commands();
-            self.take_answers();
-            self.take_burials();
-            self.take_replayed();
+            self.take_what_is_there();
+            self.try_again();
             self.bury_displaced();
             self.tick();
             self.fill();
             self.send_what_may_go();
             self.publish(false);
-            if self.answer_waiters() {
-                break;
+            if let Some(why) = self.shared.queue().broken() {
+                return End::Broken(why.to_owned());
             }
+            if self.waiters.is_time_to_end(self.progress()) {
+                return End::Closed;
+            }
+            self.answer_waiters();
             self.sleep().await;
         }
-        self.finish().await;
     }
 
-    pub(super) fn now(&self) -> Duration {
-        self.shared.clock.elapsed()
+    fn now(&self) -> Duration {
+        self.shared.clock().elapsed()
+    }
+
+    fn options(&self) -> &Options<T> {
+        self.shared.options()
     }
 
     /// How many items the queue holds that have not been leased.
     fn unleased(&self) -> usize {
-        self.shared.queue.size().saturating_sub(self.unsettled)
+        self.shared.queue().size().saturating_sub(self.leases.open())
+    }
+
+    fn progress(&self) -> Progress {
+        Progress { now: self.now(), next: self.leases.next(), unleased: self.unleased() }
     }
 
     fn take_commands(&mut self) {
-        let commands = std::mem::take(&mut self.shared.commands.lock().pending);
-        for Command { within, answer } in commands {
+        for Command { within, asked } in self.shared.mailbox().take() {
             let deadline = self.now().saturating_add(within);
-            let target = self.next_sequence + self.unleased() as u64;
+            let target = self.leases.next().saturating_add(self.unleased() as u64);
             self.force_before = self.force_before.max(target);
-            if matches!(answer, Report::Close(_)) {
-                self.closing = self.closing.max(Some(deadline));
-            }
-            self.waiters.push(Waiter { deadline, target, open: self.unsettled as u64, answer });
-        }
-    }
-
-    /// Answers that are already there, without waiting.
-    fn take_answers(&mut self) {
-        while let Some(Some(answered)) = self.in_flight.next().now_or_never() {
-            self.settle(answered);
+            self.waiters.add(asked, deadline, target, self.leases.open());
         }
     }
 
     /// Everything goes at each interval, and when the queue is full: a group that cannot fill would keep it so.
     fn tick(&mut self) {
         let now = self.now();
-        if now >= self.next_tick {
-            self.next_tick = now.saturating_add(self.shared.options.flush_interval);
-            self.force();
-        } else if self.shared.has_been_full.swap(false, SeqCst)
-            || self.shared.queue.size() >= self.shared.queue.capacity()
-            || self.is_stuck()
-        {
+        let is_time = now >= self.next_tick;
+        if is_time {
+            self.next_tick = now.saturating_add(self.options().flush_interval);
+        }
+        if self.shared.admission().has_been_full() || is_time || self.is_full() || self.is_stuck() {
             self.force();
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.shared.queue().size() >= self.shared.queue().capacity()
     }
 
     /// Everything leased gathers in groups, none of which is full, and no more can be leased.
     fn is_stuck(&self) -> bool {
-        self.room() == 0 && self.in_flight.is_empty() && self.ready.is_empty() && self.waiting.is_empty()
+        self.room() == 0 && self.lanes.nothing_moves()
     }
 
     fn force(&mut self) {
-        self.force_before = self.force_before.max(self.next_sequence + self.unleased() as u64);
+        let all = self.leases.next().saturating_add(self.unleased() as u64);
+        self.force_before = self.force_before.max(all);
     }
 
-    /// How many requests more may be under way.
-    pub(super) fn free(&self) -> usize {
-        let limit = match self.breaker.permission(self.now()) {
-            Permission::Send => self.limiter.limit(),
-            Permission::Probe => 1,
-            Permission::NotBefore(_) | Permission::AwaitProbe => 0,
-        };
-        limit.saturating_sub(self.in_flight.len())
-    }
+    // Leasing.
 
-    /// Leases as much as can be sent now, and groups it.
+    /// Leases as much as can be sent now, and makes requests of it.
     fn fill(&mut self) {
+        self.load();
         while let Some(wanted) = self.wanted() {
-            let leased = self.shared.queue.lease(wanted);
+            let answer = self.shared.queue().lease(wanted);
+            let now = self.now();
+            let leased = self.supply.ask(answer, now, self.shared.clock().now_ms());
             if leased.is_empty() {
-                self.note_empty_lease();
+                self.note_empty_lease(now);
                 break;
             }
-            self.empty_leases = 0;
-            for leased in leased {
-                let lease = self.count_lease(leased.id);
-                if leased.recovered {
-                    self.shared.counters.recovered_item_has(leased.item.events());
-                }
-                if let Some(group) = self.groups.add(Part { lease, item: leased.item }) {
-                    self.make_ready(group);
-                }
-            }
-        }
-        // Groups that must go wait for what may still join them, unless there is no room for it.
-        if self.next_sequence >= self.force_before || self.unleased() == 0 || self.room() == 0 {
-            for group in self.groups.seal_before(self.force_before) {
-                self.make_ready(group);
-            }
+            self.take_leased(leased);
         }
         if self.unleased() == 0 {
             // What was to go may have been taken out of the queue instead.
-            self.force_before = self.force_before.min(self.next_sequence);
+            self.force_before = self.force_before.min(self.leases.next());
         }
     }
 
-    /// There should have been something to lease. That passes at once where somebody is about to finish adding; a disk that
-    /// cannot be read is asked again later.
-    fn note_empty_lease(&mut self) {
-        /// Turns that somebody may need to finish adding.
-        const TURNS: u32 = 1_000;
-        if self.shared.queue.size() <= self.unsettled {
-            self.empty_leases = 0;
-            return;
+    fn take_leased(&mut self, leased: Vec<Leased<T>>) {
+        self.supply.flows();
+        for Leased { id, item, .. } in leased {
+            let lease = self.begin_lease(id);
+            let options = self.shared.options();
+            let lane = self.lanes.to(item.end_point(options.end_point.as_ref()), options);
+            lane.push(Part { lease, item });
         }
-        self.empty_leases = self.empty_leases.saturating_add(1);
-        if self.empty_leases > TURNS {
-            self.lease_from = Some(self.now() + LEASE_RETRY);
+        self.load();
+    }
+
+    /// Groups that must go wait for what may still join them, unless there is no room for it.
+    fn load(&mut self) {
+        let all_leased = self.leases.next() >= self.force_before || self.unleased() == 0;
+        let may_others_join = !all_leased && self.room() > 0;
+        let (now, options) = (self.now(), self.shared.options());
+        for lane in self.lanes.iter_mut() {
+            lane.load(now, options, self.force_before, may_others_join);
+        }
+    }
+
+    fn note_empty_lease(&mut self, now: Duration) {
+        if self.unleased() == 0 {
+            self.supply.flows();
+        } else if self.supply.may_ask(now) {
+            self.supply.ran_dry(now);
         }
     }
 
@@ -251,70 +243,46 @@ impl<T: Item> Machine<T> {
     fn wanted(&self) -> Option<usize> {
         /// Keeps one call's memory and time small.
         const AT_ONCE: usize = 4_096;
-        if self.lease_from.is_some_and(|from| self.now() < from) {
+        let now = self.now();
+        if !self.supply.may_ask(now) || self.unleased() == 0 {
             return None;
         }
-        let requests = self.free().saturating_sub(self.ready.len());
-        let wanted = requests.saturating_mul(self.shared.options.batch_size).min(self.room()).min(AT_ONCE);
+        let options = self.options();
+        let requests = self.lanes.demand(now, options.rules.in_flight, self.is_only_one());
+        let wanted = requests.saturating_mul(options.batch_size).min(self.room()).min(AT_ONCE);
         (wanted > 0).then_some(wanted)
     }
 
-    /// How many items more may be leased.
-    pub(super) fn room(&self) -> usize {
-        self.shared.options.window_max().saturating_sub(self.unsettled)
+    /// Whether everything goes to one end point.
+    fn is_only_one(&self) -> bool {
+        self.options().end_point.is_some()
     }
 
-    pub(super) fn count_lease(&mut self, id: u64) -> Lease {
-        let lease = Lease { sequence: self.next_sequence, id };
-        self.next_sequence += 1;
-        self.unsettled += 1;
-        for waiter in self.waiters.iter_mut().filter(|waiter| lease.sequence < waiter.target) {
-            waiter.open += 1;
-        }
+    /// How many items more may be leased: more where one end point holds back what it has, so that it holds back nobody
+    /// else's.
+    fn room(&self) -> usize {
+        let window = self.options().window_max();
+        let max = if !self.is_only_one() && self.lanes.some_are_blocked(self.now()) {
+            self.shared.queue().leases_max().unwrap_or(window.saturating_mul(BLOCKED_WINDOWS))
+        } else {
+            window
+        };
+        max.saturating_sub(self.leases.open())
+    }
+
+    fn begin_lease(&mut self, id: u64) -> Lease {
+        let lease = self.leases.begin(id);
+        self.waiters.lease_begun(lease.sequence());
         lease
     }
 
-    /// A group becomes a request, or several where it would be too large for one.
-    pub(super) fn make_ready(&mut self, group: Vec<Part<T>>) {
-        let options = &self.shared.options;
-        let job = Job::new(group, options.end_point.as_ref());
-        if job.parts.len() > 1 && job.request.body().len() > options.max_batch_bytes {
-            let mut left = job.parts;
-            let right = left.split_off(left.len() / 2);
-            self.make_ready(left);
-            self.make_ready(right);
-        } else {
-            self.ready.push_back(job);
-        }
-    }
+    // Sending.
 
     fn send_what_may_go(&mut self) {
-        loop {
-            let now = self.now();
-            let job = match self.breaker.permission(now) {
-                Permission::Send if self.in_flight.len() < self.limiter.limit() => self.next_job(now),
-                Permission::Probe if self.in_flight.is_empty() => self.next_probe(now),
-                _ => None,
-            };
-            let Some(job) = job else { break };
-            self.breaker.probing();
+        let now = self.now();
+        while let Some(job) = self.lanes.next(now) {
             self.send(job, now);
         }
-    }
-
-    /// The job that has waited long enough, else the oldest that is ready.
-    fn next_job(&mut self, now: Duration) -> Option<Job<T>> {
-        let due = self.waiting.first_entry().filter(|entry| entry.key().0 <= now);
-        due.map(|entry| entry.remove().job).or_else(|| self.ready.pop_front())
-    }
-
-    /// One that has not failed yet, or else the one whose turn comes next: a request that always fails must not be every
-    /// probe. A probe need not wait out its own backoff, only what the server asked for: the breaker paces it.
-    fn next_probe(&mut self, now: Duration) -> Option<Job<T>> {
-        self.ready.pop_front().or_else(|| {
-            let allowed = self.waiting.iter().find(|(_, waiting)| waiting.floor <= now).map(|(key, _)| *key);
-            allowed.and_then(|key| self.waiting.remove(&key)).map(|waiting| waiting.job)
-        })
     }
 
     fn send(&mut self, job: Job<T>, sent: Duration) {
@@ -332,91 +300,464 @@ impl<T: Item> Machine<T> {
         }));
     }
 
-    /// Answers whoever need not or cannot wait any longer. True: it is time to end.
-    fn answer_waiters(&mut self) -> bool {
-        let now = self.now();
-        let (next, unleased) = (self.next_sequence, self.unleased());
-        let is_done = |waiter: &Waiter<T>| waiter.open == 0 && (next >= waiter.target || unleased == 0);
-        let all_done =
-            self.waiters.iter().any(|waiter| matches!(waiter.answer, Report::Close(_)) && is_done(waiter));
-        if self.closing.is_some_and(|deadline| all_done || deadline <= now) {
-            return true;
+    // Settling.
+
+    /// Does what an answer asks for.
+    fn settle(&mut self, Answered { mut job, sent, answer }: Answered<T>) {
+        let (now, now_ms) = (self.now(), self.shared.clock().now_ms());
+        let verdict = verdict(&answer, now_ms);
+        self.published.answered(verdict);
+        let moment = Moment { sent, now, now_ms, held_at: job.held_at };
+        self.learn(job.request.end_point(), verdict, &answer, moment);
+        if matches!(verdict, Verdict::Retry { .. } | Verdict::Hold) {
+            job.failed(&answer, now_ms);
         }
-        let over = |waiter: &mut Waiter<T>| waiter.deadline <= now || is_done(waiter);
-        for waiter in self.waiters.extract_if(.., over).collect::<Vec<_>>() {
-            let left = if is_done(&waiter) { 0 } else { waiter.open + waiter.target.saturating_sub(next) };
-            self.answer(waiter.answer, left, None, &[]);
+        let (step, sibling) = settle(job, verdict);
+        self.take_step(step, &answer, now);
+        if let Some(sibling) = sibling {
+            self.take_step(sibling, &answer, now);
         }
-        false
     }
 
-    /// Whoever asked may have stopped listening; then nobody misses the answer.
-    fn answer(
-        &self,
-        answer: Report<T>,
-        left: u64,
-        dispatcher: Option<FlushReport>,
-        not_stored: &[DeadLetter<T>],
-    ) {
-        let ledger = self.shared.counters.snapshot();
-        match answer {
-            Report::Flush(answer) => drop(answer.send(FlushReport { left, ledger })),
-            Report::Close(answer) => {
-                drop(answer.send(CloseReport::new(ledger, dispatcher, not_stored.to_vec())));
+    fn learn(&mut self, end_point: &str, verdict: Verdict, answer: &Answer, moment: Moment) {
+        let lane = self.lanes.to(end_point, self.shared.options());
+        let had_trouble = lane.upstream().trouble().is_some();
+        let change = lane.upstream_mut().answered(verdict, answer, moment);
+        self.is_health_stale |= had_trouble || lane.upstream().trouble().is_some() || change.is_some();
+        match change {
+            Some(Change::Opened(why)) => log_opened(why, lane),
+            Some(Change::Closed(_)) => {
+                tracing::info!(end_point, "the upstream works again");
+                lane.schedule_mut().hurry(moment.now);
             }
+            None => {}
+        }
+    }
+
+    fn take_step(&mut self, step: Step<T>, answer: &Answer, now: Duration) {
+        match step {
+            Step::Delivered(parts) => self.delivered(parts),
+            Step::Retry(job, at_least) => self.retry(job, at_least, now),
+            Step::Hold(job) => self.hold(job, now),
+            Step::Send(parts) => self.make_ready(parts),
+            Step::SendBoth(Halves { left, right, split_lease }) => {
+                self.note_split(split_lease);
+                self.make_ready(left);
+                self.make_ready(right);
+            }
+            Step::AskLeft(Halves { left, right, split_lease }) => {
+                self.note_split(split_lease);
+                self.ask_about(left, right);
+            }
+            Step::Bury(part, reason) => self.bury(part, reason, answer),
+        }
+    }
+
+    fn lane_of(&mut self, parts: &[Part<T>]) -> Option<&mut Lane<T>> {
+        let options = self.shared.options();
+        let end_point = parts.first()?.item.end_point(options.end_point.as_ref());
+        Some(self.lanes.to(end_point, options))
+    }
+
+    fn make_ready(&mut self, parts: Vec<Part<T>>) {
+        let shared = Arc::clone(&self.shared);
+        if let Some(lane) = self.lane_of(&parts) {
+            lane.make_ready(parts, shared.options());
+        }
+    }
+
+    fn ask_about(&mut self, left: Vec<Part<T>>, right: Vec<Part<T>>) {
+        let mut job = Job::new(left, self.options().end_point.as_ref());
+        job.sibling = Some(right);
+        let lane = self.lanes.to(job.request.end_point(), self.shared.options());
+        lane.schedule_mut().add_first(job);
+    }
+
+    fn note_split(&mut self, split: Option<Lease>) {
+        if let Some(lease) = split {
+            self.leases.split(lease);
+        }
+    }
+
+    fn retry(&mut self, job: Job<T>, at_least: Duration, now: Duration) {
+        let options = self.shared.options();
+        let lane = self.lanes.to(job.request.end_point(), options);
+        let floor = now.saturating_add(at_least.min(options.rules.retry_after_max));
+        let wait = options.rules.backoff.wait(job.failures, lane.upstream_mut().jitter());
+        lane.schedule_mut().add_later(job, now.saturating_add(wait), floor);
+    }
+
+    /// Slowly, whatever becomes of others meanwhile.
+    fn hold(&mut self, mut job: Job<T>, now: Duration) {
+        job.held_at = Some(now);
+        let options = self.shared.options();
+        let lane = self.lanes.to(job.request.end_point(), options);
+        let wait = options.rules.hold_backoff.wait(job.failures, lane.upstream_mut().jitter());
+        let due = now.saturating_add(wait);
+        lane.schedule_mut().add_later(job, due, due);
+    }
+
+    fn delivered(&mut self, parts: Vec<Part<T>>) {
+        let ended = parts.into_iter().map(|part| (part.lease, part.item.events(), Fate::Delivered));
+        self.end(ended);
+    }
+
+    /// These parts have come to an end; so have their leases, once no other part of them is left. The books and the queue
+    /// learn of it at one moment.
+    fn end(&mut self, parts: impl Iterator<Item = (Lease, usize, Fate)>) {
+        let Self { leases, waiters, shared, .. } = self;
+        let mut ids = Vec::new();
+        let answer = shared.books().act(|act| {
+            for (lease, events, fate) in parts {
+                match leases.end_part(lease, events, fate) {
+                    PartEnd::Lost => continue,
+                    PartEnd::OthersLeft => act.end_early(events),
+                    PartEnd::Last { before } => {
+                        act.end_whole(before);
+                        ids.push(lease.id());
+                        waiters.lease_ended(lease.sequence());
+                    }
+                }
+                note(act, events, fate);
+            }
+            shared.queue().settle(&ids)
+        });
+        self.endings.begin(ids, answer, self.shared.clock().elapsed(), self.shared.clock().now_ms());
+        self.shared.admission().room_made();
+    }
+
+    // Burying.
+
+    fn bury(&mut self, part: Part<T>, reason: DeadReason, answer: &Answer) {
+        let (status, text) = match answer {
+            Ok(response) => (Some(response.status), response.text.clone()),
+            Err(error) => (None, error.to_string()),
+        };
+        let is_whole = !self.leases.is_split(part.lease);
+        let letter = self.shared.letter(part.item, reason, status, text);
+        self.begin_burial(Burial { lease: part.lease, letter, is_whole });
+    }
+
+    fn begin_burial(&mut self, burial: Burial<T>) {
+        let now = self.now();
+        let kept = self.burials.begin(self.shared.letters(), burial, now);
+        self.is_health_stale |= self.burials.trouble().is_some();
+        if let Some(burial) = kept {
+            self.buried(&burial);
+        }
+    }
+
+    fn buried(&mut self, Burial { lease, letter, .. }: &Burial<T>) {
+        self.shared.letters().tell(letter);
+        self.end(std::iter::once((*lease, letter.item.events(), Fate::Buried(letter.reason))));
+    }
+
+    /// What the queue has let go to make room for newer items.
+    fn bury_displaced(&mut self) {
+        /// Keeps one call's memory and time small.
+        const AT_ONCE: usize = 1_024;
+        if self.burials.is_stuck() {
+            return;
+        }
+        for Leased { id, item, .. } in self.shared.queue().displaced(AT_ONCE) {
+            let lease = self.begin_lease(id);
+            let letter = self.shared.letter(item, DeadReason::Displaced, None, String::new());
+            self.begin_burial(Burial { lease, letter, is_whole: true });
+        }
+    }
+
+    // What takes its time.
+
+    /// Whatever is there by now, without waiting.
+    fn take_what_is_there(&mut self) {
+        while let Some(Some(answered)) = self.in_flight.next().now_or_never() {
+            self.settle(answered);
+        }
+        self.burials.follow_replays(self.shared.letters());
+        while let Some(event) = self.next_event().now_or_never() {
+            self.take(event);
+        }
+    }
+
+    /// The next thing that has taken its time, besides answers. Never resolves where there is none.
+    async fn next_event(&mut self) -> Event<T> {
+        let Self { burials, supply, endings, renewal, .. } = self;
+        tokio::select! {
+            biased;
+            news = burials.next() => Event::Burial(news),
+            leased = supply.next() => Event::Leased(leased),
+            (ids, answer) = endings.next() => Event::Ended(ids, answer),
+            lost = renewal.next() => Event::Lost(lost),
+        }
+    }
+
+    fn take(&mut self, event: Event<T>) {
+        let (now, now_ms) = (self.now(), self.shared.clock().now_ms());
+        match event {
+            Event::Burial(News::Kept(burial, kept)) => {
+                self.is_health_stale = true;
+                if let Some(burial) = self.burials.kept(burial, kept, now) {
+                    self.buried(&burial);
+                }
+            }
+            Event::Burial(News::Replayed(id, stored)) => self.shared.letters().replayed(id, stored.is_ok()),
+            Event::Leased(answer) => {
+                self.is_health_stale = true;
+                let leased = self.supply.answered(answer, now, now_ms);
+                if leased.is_empty() { self.note_empty_lease(now) } else { self.take_leased(leased) }
+            }
+            Event::Ended(ids, answer) => {
+                self.is_health_stale = true;
+                self.endings.ended(ids, answer, now, now_ms);
+            }
+            Event::Lost(ids) => self.lose(&ids),
+        }
+    }
+
+    /// What failed a while ago, and what would run out.
+    fn try_again(&mut self) {
+        let (now, now_ms) = (self.now(), self.shared.clock().now_ms());
+        for burial in self.burials.take_again(now) {
+            self.begin_burial(burial);
+        }
+        let ids = self.endings.take_again(now);
+        if !ids.is_empty() {
+            let answer = self.shared.queue().settle(&ids);
+            self.endings.begin(ids, answer, now, now_ms);
+        }
+        if self.renewal.is_due(now) {
+            let ids = self.leases.ids();
+            let lost = self.renewal.begin(self.shared.queue().renew(&ids), now);
+            self.lose(&lost);
+        }
+    }
+
+    /// The queue has taken these back: nobody here sends them again.
+    fn lose(&mut self, ids: &[u64]) {
+        if ids.is_empty() {
+            return;
+        }
+        let Self { lanes, leases, shared, waiters, .. } = self;
+        for (sequence, ended) in ids.iter().filter_map(|id| leases.lose(*id)).collect::<Vec<_>>() {
+            waiters.lease_lost(sequence, leases.next());
+            shared.books().act(|act| ended.into_iter().for_each(|(fate, events)| take_back(act, events, fate)));
+        }
+        for lane in lanes.iter_mut() {
+            let mut keep = |part: &Part<T>| {
+                let is_lost = leases.is_lost(part.lease);
+                if is_lost {
+                    leases.end_part(part.lease, 0, Fate::Delivered);
+                }
+                !is_lost
+            };
+            lane.retain(&mut keep, shared.options().end_point.as_ref());
+        }
+    }
+
+    // Sleeping.
+
+    /// Waits until there is something to do.
+    async fn sleep(&mut self) {
+        let wake_at = self.wake_at();
+        self.shared.mailbox().sleep_until(wake_at);
+        if wake_at.is_some_and(|size| self.shared.queue().size() >= size) {
+            self.shared.mailbox().awake();
+            // Somebody is about to finish adding; lets them, where one thread runs both of us.
+            tokio::task::yield_now().await;
+            return;
+        }
+        self.set_timer();
+        let shared = Arc::clone(&self.shared);
+        let mut timer = self.timer.take();
+        let mut in_flight = std::mem::take(&mut self.in_flight);
+        let (mut answered, mut event) = (None, None);
+        tokio::select! {
+            biased;
+            Some(next) = in_flight.next(), if !in_flight.is_empty() => answered = Some(next),
+            next = self.next_event() => event = Some(next),
+            () = shared.mailbox().woken() => {}
+            () = wait(&mut timer) => timer = None,
+        }
+        (self.in_flight, self.timer) = (in_flight, timer);
+        self.shared.mailbox().awake();
+        if let Some(answered) = answered {
+            self.settle(answered);
+        }
+        if let Some(event) = event {
+            self.take(event);
+        }
+    }
+
+    /// The queue's size from which there is something to do: a group could fill, or the queue is full.
+    fn wake_at(&self) -> Option<usize> {
+        let now = self.now();
+        if !self.supply.may_ask(now) || self.room() == 0 {
+            return None;
+        }
+        let missing = self.lanes.missing(now, self.options().batch_size, self.is_only_one())?;
+        let is_forced = self.force_before > self.leases.next();
+        let open = self.leases.open();
+        let size = open.saturating_add(if is_forced { 1 } else { missing });
+        Some(size.min(self.shared.queue().capacity()).max(open + 1))
+    }
+
+    /// The next moment at which something has to be done whatever happens until then.
+    fn set_timer(&mut self) {
+        let now = self.now();
+        let moments = [
+            Some(self.next_tick),
+            self.lanes.next_attempt(now),
+            self.lanes.next_stall(now).filter(|_| !self.is_only_one()),
+            self.published.due(),
+            self.supply.due(now),
+            self.endings.due(),
+            self.renewal.due(),
+            self.burials.due(),
+            self.waiters.next_deadline(),
+        ];
+        let at = moments.into_iter().flatten().min().unwrap_or(self.next_tick);
+        if self.timer.as_ref().is_none_or(|(set_for, _)| *set_for != at) {
+            let sleep = self.shared.clock().sleep(at.saturating_sub(self.now()));
+            self.timer = Some((at, sleep));
+        }
+    }
+
+    // Telling.
+
+    fn publish(&mut self, now_or_never: bool) {
+        if std::mem::take(&mut self.is_health_stale) {
+            self.shared.set_health(self.health());
+        }
+        self.published.publish(&self.shared, &self.lanes, now_or_never);
+    }
+
+    fn health(&self) -> Health {
+        let trouble =
+            self.burials.trouble().or_else(|| self.supply.trouble()).or_else(|| self.endings.trouble()).cloned();
+        Health { upstreams: self.lanes.health(), queue: trouble, ended: None }
+    }
+
+    /// Why what is left is left.
+    fn reasons(&self) -> Vec<Trouble> {
+        let now_ms = self.shared.clock().now_ms();
+        let known = self.shared.health();
+        let of_lanes = self.lanes.iter().flat_map(|lane| lane.troubles(now_ms));
+        merged(known.ended.into_iter().chain(known.queue).chain(of_lanes))
+    }
+
+    /// Answers whoever need not or cannot wait any longer, while others do.
+    fn answer_waiters(&mut self) {
+        let over = self.waiters.take_over(self.progress());
+        if over.is_empty() {
+            return;
+        }
+        let ledger = self.shared.ledger();
+        for (asked, left) in over {
+            let reasons = if left > 0 { self.reasons() } else { Vec::new() };
+            asked.answer(left, &CloseReport::new(ledger, reasons, None, Vec::new()));
         }
     }
 
     /// Everything unfinished goes back to the queue, and everybody who waits is told.
-    async fn finish(mut self) {
+    async fn finish(&mut self) {
+        let until = self.waiters.closing().unwrap_or_default();
+        let reasons = self.reasons();
         self.in_flight.clear();
-        let until = self.closing.unwrap_or_default();
-        self.finish_burials(until).await;
-        self.shared.queue.release();
-        let not_stored = self.finish_queue(until).await;
-        let dispatcher = self.flush_dispatcher().await;
+        self.finish_what_takes_its_time(until).await;
+        self.shared.queue().release();
+        let within = until.saturating_sub(self.now()).saturating_add(DISK_GRACE);
+        self.shared.queue().finish(within).await;
+        let not_stored = self.shared.give_up();
+        let dispatcher = self.flush_dispatcher(until).await;
         self.publish(true);
-        let pending = {
-            let mut commands = self.shared.commands.lock();
-            commands.ended = true;
-            std::mem::take(&mut commands.pending)
-        };
-        let left = self.shared.counters.snapshot().queued;
-        let waiting = std::mem::take(&mut self.waiters).into_iter().map(|waiter| waiter.answer);
-        for answer in waiting.chain(pending.into_iter().map(|command| command.answer)) {
-            self.answer(answer, left, dispatcher, &not_stored);
-        }
+        let told = self.shared.mailbox().end().unwrap_or_default();
+        let asked = self.waiters.take_all().into_iter().chain(told.into_iter().map(|command| command.asked));
+        let report = CloseReport::new(self.shared.ledger(), reasons, dispatcher, not_stored);
+        asked.for_each(|asked| asked.answer(report.left, &report));
     }
 
-    /// Waits until the queue has everything safely; then nobody waits for it any longer.
-    async fn finish_queue(&mut self, until: Duration) -> Vec<DeadLetter<T>> {
-        let within = until.saturating_sub(self.now()).saturating_add(DISK_GRACE);
-        self.shared.queue.finish(within).await;
-        self.shared.give_up()
+    /// Gives burials and the queue's confirmations the time that is left.
+    async fn finish_what_takes_its_time(&mut self, until: Duration) {
+        while (self.burials.are_under_way() || !self.endings.are_confirmed()) && self.now() < until {
+            let due = self.endings.due().unwrap_or(until).min(until);
+            let mut sleep = Some((due, self.shared.clock().sleep(due.saturating_sub(self.now()))));
+            let event = tokio::select! {
+                event = self.next_event() => Some(event),
+                () = wait(&mut sleep) => None,
+            };
+            match event {
+                Some(event) => self.take(event),
+                None => self.try_again(),
+            }
+        }
     }
 
     /// A dispatcher with a queue of its own gets what is left of the time.
-    async fn flush_dispatcher(&mut self) -> Option<FlushReport> {
-        let within = self.closing.unwrap_or_default().saturating_sub(self.now());
+    async fn flush_dispatcher(&mut self, until: Duration) -> Option<FlushReport> {
+        let within = until.saturating_sub(self.now());
+        let flush = AssertUnwindSafe(async { self.dispatcher.flush(within).await }).catch_unwind();
         tokio::select! {
-            report = self.dispatcher.flush(within) => report,
-            () = self.shared.clock.sleep(within) => None,
+            report = flush => report.ok().flatten(),
+            () = self.shared.clock().sleep(within) => None,
         }
+    }
+}
+
+/// Windows' worth of leases, where an end point holds back what it has and the queue does not say how many it bears.
+const BLOCKED_WINDOWS: usize = 16;
+
+/// Something that has taken its time.
+enum Event<T> {
+    Burial(News<T>),
+    Leased(Result<Vec<Leased<T>>, crate::queue::QueueError>),
+    Ended(Vec<u64>, Result<(), crate::queue::QueueError>),
+    Lost(Vec<u64>),
+}
+
+/// Counts what became of these events.
+fn note(act: &Act<'_>, events: usize, fate: Fate) {
+    match fate {
+        Fate::Delivered => act.deliver(events),
+        Fate::Buried(reason) => act.bury(events, reason),
+    }
+}
+
+/// They will come to an end again.
+fn take_back(act: &Act<'_>, events: usize, fate: Fate) {
+    act.end_whole(events);
+    match fate {
+        Fate::Delivered => act.take_back_delivered(events),
+        Fate::Buried(reason) => act.take_back_buried(events, reason),
+    }
+}
+
+fn log_opened<T: Item>(why: Why, lane: &Lane<T>) {
+    let end_point = &**lane.upstream().end_point();
+    let answer = lane.upstream().trouble().map_or("", |trouble| &trouble.what);
+    match why {
+        Why::Failing => tracing::warn!(end_point, answer, "the upstream fails; its events wait in the queue"),
+        Why::Held => tracing::error!(
+            end_point,
+            answer,
+            "the upstream refuses every request: put its address or credential right; its events wait in the queue"
+        ),
+    }
+}
+
+async fn wait(timer: &mut Option<(Duration, Sleep)>) {
+    match timer {
+        Some((_, sleep)) => sleep.await,
+        None => std::future::pending().await,
     }
 }
 
 /// Whatever ends the machine, nobody waits for it any longer, and what it had leased is free.
 impl<T: Item> Drop for Machine<T> {
     fn drop(&mut self) {
-        let mut commands = self.shared.commands.lock();
-        if commands.ended {
-            return;
+        if let Some(unanswered) = self.shared.mailbox().end() {
+            // Their receivers see that no answer will come.
+            drop(unanswered);
+            self.shared.queue().release();
         }
-        commands.ended = true;
-        let unanswered = std::mem::take(&mut commands.pending);
-        drop(commands);
-        // Their receivers see that no answer will come.
-        drop(unanswered);
-        self.shared.queue.release();
     }
 }

@@ -2,33 +2,42 @@
 //! end. The processor runs it over user events, the queueing dispatcher over requests.
 //!
 //! ```text
-//!             lease             full, forced            slot free             answer
-//! Queue ────────────▶ open groups ──────▶ ready jobs ──────────▶ in flight ───────────▶ settled
-//!                     (one a context)         ▲                      │                  (delivered or dead)
-//!                                             └── retry, halves ─────┘
+//! callers ─ admission ─▶ queue ─ supply ─▶ lanes, one an end point ─▶ in flight ─▶ settle ─▶ delivered
+//!     │                              leases ▲      (upstream, schedule)               │ └──▶ burial ─▶ dead
+//!     └─ mailbox ─▶ machine                 └───────────── retry, halves ─────────────┘
 //! ```
 //!
-//! One task owns all of it; callers reach it through [`Shared`]: counters, a list of commands, a wake-up. Commands never
-//! queue behind data. What is leased stays in the queue until it is settled, so whatever ends this task early leaves
-//! everything unfinished where it was.
+//! One task owns all of it, [the machine](machine); callers reach it through [`Shared`](shared::Shared): the way in, the
+//! books, the mailbox, the dead letters. Commands never queue behind data. What is leased stays in the queue until it is
+//! settled, so whatever ends this task early leaves everything unfinished where it was.
 
-mod breaker;
+mod admission;
+mod books;
 mod burial;
 mod groups;
+mod guard;
 mod handle;
 mod item;
 mod job;
-mod limiter;
+mod lanes;
+mod leases;
+mod letters;
 mod machine;
+mod mailbox;
 mod options;
-mod report;
-mod rest;
+mod pending;
+mod room;
+mod said;
+mod schedule;
 mod settle;
 mod shared;
+mod supply;
 mod telemetry;
+mod upstream;
+mod waiters;
 
-pub(crate) use handle::Delivery;
 pub use handle::Driver;
+pub(crate) use handle::{Delivery, Makings};
 pub use options::{DEFAULT_BATCH_SIZE, DEFAULT_EVENT_FLUSH_INTERVAL, OptionsError, WhenFull};
 pub(crate) use options::{Options, delivery_setters};
-pub use report::{CloseReport, FlushReport, Pending};
+pub use pending::Pending;

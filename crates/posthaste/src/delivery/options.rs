@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     dispatch::Backoff,
-    outcome::{DEFAULT_DEAD_LETTERS_MAX, DeadLetter},
+    outcome::DeadLetter,
+    queue::DEFAULT_DEAD_LETTERS_MAX,
 };
 
 /// What to do with an event that finds the queue full.
@@ -30,8 +31,8 @@ pub(crate) struct Options<T> {
     pub(crate) batch_size: usize,
     /// How often everything is sent, however little it is.
     pub(crate) flush_interval: Duration,
-    /// Requests under way at once, at most.
-    pub(crate) in_flight: usize,
+    /// What holds for each end point.
+    pub(crate) rules: Rules,
     /// Bytes of a request, at most.
     pub(crate) max_batch_bytes: usize,
     /// What a full queue does to the next event.
@@ -42,6 +43,23 @@ pub(crate) struct Options<T> {
     pub(crate) dead_letters_max: usize,
     /// Told of every dead letter, on the delivery thread.
     pub(crate) on_dead_letter: Option<OnDeadLetter<T>>,
+    /// How long dropping the handle may flush.
+    pub(crate) drop_deadline: Duration,
+    /// Whose log-event handlers hear of requests; `None`: nobody's.
+    pub(crate) sdk_key: Option<String>,
+    /// Makes jitter repeatable.
+    pub(crate) seed: Option<u64>,
+    /// The pipeline's name in metrics.
+    pub(crate) pipeline: String,
+    /// Bytes of memory that the library's own queue may hold; `None`: any number.
+    pub(crate) queue_bytes: Option<usize>,
+}
+
+/// The limits that hold for each end point by itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rules {
+    /// Requests under way at once, at most.
+    pub(crate) in_flight: usize,
     /// Waits after failures.
     pub(crate) backoff: Backoff,
     /// Waits while the address or a credential is wrong.
@@ -50,12 +68,18 @@ pub(crate) struct Options<T> {
     pub(crate) breaker_threshold: u32,
     /// How long a server may ask to wait.
     pub(crate) retry_after_max: Duration,
-    /// How long dropping the handle may flush.
-    pub(crate) drop_deadline: Duration,
-    /// Whose log-event handlers hear of requests; `None`: nobody's.
-    pub(crate) sdk_key: Option<String>,
-    /// Makes jitter repeatable.
-    pub(crate) seed: Option<u64>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            in_flight: IN_FLIGHT,
+            backoff: Backoff::default(),
+            hold_backoff: HOLD_BACKOFF,
+            breaker_threshold: BREAKER_THRESHOLD,
+            retry_after_max: RETRY_AFTER_MAX,
+        }
+    }
 }
 
 /// Events that share a request, unless told otherwise: as in the seed.
@@ -82,19 +106,17 @@ impl<T> Default for Options<T> {
         Self {
             batch_size: DEFAULT_BATCH_SIZE,
             flush_interval: DEFAULT_EVENT_FLUSH_INTERVAL,
-            in_flight: IN_FLIGHT,
+            rules: Rules::default(),
             max_batch_bytes: MAX_BATCH_BYTES,
             when_full: WhenFull::Reject,
             end_point: None,
             dead_letters_max: DEFAULT_DEAD_LETTERS_MAX,
             on_dead_letter: None,
-            backoff: Backoff::default(),
-            hold_backoff: HOLD_BACKOFF,
-            breaker_threshold: BREAKER_THRESHOLD,
-            retry_after_max: RETRY_AFTER_MAX,
             drop_deadline: DROP_DEADLINE,
             sdk_key: None,
             seed: None,
+            pipeline: String::new(),
+            queue_bytes: None,
         }
     }
 }
@@ -102,9 +124,10 @@ impl<T> Default for Options<T> {
 /// The options of delivery that every builder over it has, as its methods.
 macro_rules! delivery_setters {
     ($item:ty) => {
-        /// Requests under way at once, at most; the actual number shrinks while the API is overloaded. Default: 64.
+        /// Requests to one end point under way at once, at most; the actual number shrinks while the API is overloaded.
+        /// Default: 64.
         pub fn in_flight(mut self, requests: usize) -> Self {
-            self.options.in_flight = requests;
+            self.options.rules.in_flight = requests;
             self
         }
 
@@ -138,33 +161,47 @@ macro_rules! delivery_setters {
 
         /// The most that the first wait after a failure may be (default: 200 ms), and the most that any may be (30 s).
         pub fn backoff(mut self, first: Duration, cap: Duration) -> Self {
-            self.options.backoff.first = first;
-            self.options.backoff.cap = cap;
+            self.options.rules.backoff.first = first;
+            self.options.rules.backoff.cap = cap;
             self
         }
 
         /// The same while the address or a credential is wrong (5 s and 60 s).
         pub fn hold_backoff(mut self, first: Duration, cap: Duration) -> Self {
-            self.options.hold_backoff.first = first;
-            self.options.hold_backoff.cap = cap;
+            self.options.rules.hold_backoff.first = first;
+            self.options.rules.hold_backoff.cap = cap;
             self
         }
 
         /// Failures in a row after which requests are held back, but for a probe. Default: 5.
         pub fn breaker_threshold(mut self, failures: u32) -> Self {
-            self.options.breaker_threshold = failures;
+            self.options.rules.breaker_threshold = failures;
             self
         }
 
         /// How long a server may ask to wait (`Retry-After`). Default: 1 h.
         pub fn retry_after_max(mut self, wait: Duration) -> Self {
-            self.options.retry_after_max = wait;
+            self.options.rules.retry_after_max = wait;
             self
         }
 
         /// How long dropping the processor may flush. Default: 5 s.
         pub fn drop_deadline(mut self, deadline: Duration) -> Self {
             self.options.drop_deadline = deadline;
+            self
+        }
+
+        /// The name of this pipeline in metrics (label `pipeline`): two of one name in a process overwrite each other's
+        /// gauges.
+        pub fn name(mut self, name: impl Into<String>) -> Self {
+            self.options.pipeline = name.into();
+            self
+        }
+
+        /// Bytes of memory that what waits may take, about, unless [`queue`](Self::queue) brings its own bound. One that
+        /// finds no room for its bytes finds the queue full. Default: no bound but the number.
+        pub fn queue_bytes(mut self, bytes: usize) -> Self {
+            self.options.queue_bytes = Some(bytes);
             self
         }
 
@@ -200,17 +237,21 @@ pub enum OptionsError {
         /// Events that the queue may hold.
         queue_size: usize,
     },
-    /// No delivery thread.
+    /// No thread or no runtime for delivery.
     #[error("failed to start the delivery thread: {0}")]
     Thread(#[from] std::io::Error),
     /// Nothing to send with.
-    #[cfg(not(feature = "http"))]
     #[error("no event_dispatcher: choose one, or build posthaste with its feature `http`")]
     NoDispatcher,
-    /// No HTTP client.
-    #[cfg(feature = "http")]
-    #[error(transparent)]
-    Http(#[from] crate::dispatch::HttpSetupError),
+    /// The default dispatcher cannot be made.
+    #[error("failed to set up the HTTP client: {0}")]
+    Dispatcher(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The address is not one that events can be sent to.
+    #[error("{0}")]
+    EndPoint(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A queue, clock or dispatcher of the caller's panicked.
+    #[error("failed to build: {0}")]
+    Panicked(String),
 }
 
 impl<T> Options<T> {
@@ -218,7 +259,7 @@ impl<T> Options<T> {
         for (name, value) in [
             ("batch_size", self.batch_size),
             ("queue_size", queue_size),
-            ("in_flight", self.in_flight),
+            ("in_flight", self.rules.in_flight),
             ("max_batch_bytes", self.max_batch_bytes),
             ("flush_interval", usize::from(!self.flush_interval.is_zero())),
         ] {
@@ -232,10 +273,18 @@ impl<T> Options<T> {
         Ok(())
     }
 
+    /// This end point, shared where it is the one that everything goes to.
+    pub(crate) fn end_point_of(&self, end_point: &str) -> Arc<str> {
+        match &self.end_point {
+            Some(fixed) if **fixed == *end_point => Arc::clone(fixed),
+            _ => end_point.into(),
+        }
+    }
+
     /// Items taken from the queue and not ended, at most: bounds memory over a queue that is larger than memory.
     /// Several rounds' worth, so that a few slow requests hold back none of the others.
     pub(crate) fn window_max(&self) -> usize {
-        self.in_flight.saturating_mul(self.batch_size).saturating_mul(4).max(10_000)
+        self.rules.in_flight.saturating_mul(self.batch_size).saturating_mul(4).max(10_000)
     }
 }
 
@@ -244,7 +293,7 @@ impl<T> std::fmt::Debug for Options<T> {
         f.debug_struct("Options")
             .field("batch_size", &self.batch_size)
             .field("flush_interval", &self.flush_interval)
-            .field("in_flight", &self.in_flight)
+            .field("rules", &self.rules)
             .field("max_batch_bytes", &self.max_batch_bytes)
             .field("when_full", &self.when_full)
             .field("end_point", &self.end_point)

@@ -1,4 +1,4 @@
-//! What follows from an answer, verdict by verdict.
+//! What follows from an answer: a pure step with a name for each outcome. The machine does what it says.
 //!
 //! A bad event among n good ones is found by halving. The smaller half is asked about first; if it is good, the bad one
 //! is in the other, which is halved without asking. For k bad events among n that takes at most
@@ -7,189 +7,137 @@
 use std::time::Duration;
 
 use super::{
-    breaker::{Change, Why},
     item::Item,
-    job::{self, Job, Lease, Part, Waiting},
-    machine::{Answered, Machine},
+    job::{self, Halves, Job, Part},
 };
-use crate::{
-    dispatch::{Answer, Verdict, verdict},
-    metrics,
-    outcome::DeadReason,
-};
+use crate::{dispatch::Verdict, outcome::DeadReason};
 
-impl<T: Item> Machine<T> {
-    /// Does what an answer asks for. Every part of the job ends, or is in a job again.
-    pub(super) fn settle(&mut self, answered: Answered<T>) {
-        let Answered { mut job, sent, answer } = answered;
-        let now = self.shared.clock.elapsed();
-        let verdict = verdict(&answer, self.shared.clock.now_ms());
-        ::metrics::counter!(metrics::REQUESTS, "outcome" => verdict.name()).increment(1);
-        self.learn(verdict, &answer, &job, sent, now);
-        let sibling = job.sibling.take();
-        if verdict == Verdict::Delivered {
-            self.delivered(&job.parts);
+/// What becomes of the parts of a request. Every part is in exactly one of these.
+#[derive(Debug)]
+pub(super) enum Step<T> {
+    /// They have arrived.
+    Delivered(Vec<Part<T>>),
+    /// The same request goes again, after its backoff, and not before this time has passed.
+    Retry(Job<T>, Duration),
+    /// The same request goes again, slowly: the address or a credential is wrong.
+    Hold(Job<T>),
+    /// These go as a request of their own.
+    Send(Vec<Part<T>>),
+    /// Both halves go.
+    SendBoth(Halves<T>),
+    /// The left half goes; the right one waits for its answer.
+    AskLeft(Halves<T>),
+    /// It will not be delivered.
+    Bury(Part<T>, DeadReason),
+}
+
+/// What follows for the request, and for the half that was kept back, in this order.
+pub(super) fn settle<T: Item>(mut job: Job<T>, verdict: Verdict) -> (Step<T>, Option<Step<T>>) {
+    let sibling = job.sibling.take();
+    let step = match verdict {
+        Verdict::Delivered => {
             // This half was good, so the bad event is in the other.
-            if let Some(sibling) = sibling {
-                self.suspect(sibling);
-            }
-            return;
+            return (Step::Delivered(job.parts), sibling.map(suspect));
         }
-        if let Some(sibling) = sibling {
-            self.make_ready(sibling);
-        }
-        match verdict {
-            Verdict::Delivered => {}
-            Verdict::Retry { at_least, .. } => self.retry(job, at_least, now),
-            Verdict::Hold => self.hold(job, now),
-            Verdict::Halve => self.halve(job.parts, &answer),
-            Verdict::Bisect => self.bisect(job.parts, &answer),
-        }
+        Verdict::Retry { at_least, .. } => Step::Retry(job, at_least),
+        Verdict::Hold => Step::Hold(job),
+        Verdict::Halve => match job::halves(job.parts) {
+            Ok(halves) => Step::SendBoth(halves),
+            Err(part) => Step::Bury(part, DeadReason::TooLarge),
+        },
+        Verdict::Bisect => match job::halves(job.parts) {
+            Ok(halves) => Step::AskLeft(halves),
+            Err(part) => Step::Bury(part, DeadReason::Rejected),
+        },
+    };
+    (step, sibling.map(Step::Send))
+}
+
+/// These hold a bad event. A single one is sent once more, to have the answer to it alone.
+fn suspect<T: Item>(parts: Vec<Part<T>>) -> Step<T> {
+    match job::halves(parts) {
+        Ok(halves) => Step::AskLeft(halves),
+        Err(part) => Step::Send(vec![part]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::leases::Leases, *};
+    use crate::batch::{Batch, LogEvent, Snapshot, SnapshotEvent, Visitor};
+
+    const RETRY: Verdict = Verdict::Retry { at_least: Duration::from_secs(7), overloaded: false };
+
+    fn request(events: usize) -> LogEvent {
+        let mut snapshot = Snapshot::default();
+        snapshot.events = vec![SnapshotEvent::default(); events];
+        let mut visitor = Visitor::default();
+        visitor.snapshots = vec![snapshot];
+        let mut batch = Batch::default();
+        batch.visitors = vec![visitor];
+        LogEvent::new("http://127.0.0.1/", &batch)
     }
 
-    /// What the answer says about the upstream.
-    fn learn(&mut self, verdict: Verdict, answer: &Answer, job: &Job<T>, sent: Duration, now: Duration) {
-        let change = match verdict {
-            Verdict::Delivered => {
-                self.limiter.got_through();
-                self.breaker.answered(sent, now)
-            }
-            Verdict::Halve | Verdict::Bisect => self.breaker.answered(sent, now),
-            Verdict::Retry { overloaded, .. } => {
-                if overloaded {
-                    self.limiter.overloaded(sent, now);
-                }
-                self.breaker.failed(now, &mut self.random)
-            }
-            // Others got through since this one was refused before: it is this one, not the address.
-            Verdict::Hold if job.held_at.is_some_and(|held_at| self.breaker.has_answered_since(held_at)) => {
-                self.breaker.answered(sent, now)
-            }
-            Verdict::Hold => self.breaker.refused(now, &mut self.random),
-        };
-        let said = || match answer {
-            Ok(response) => format!("status {} {}", response.status, response.text),
-            Err(error) => error.to_string(),
-        };
-        match change {
-            Some(Change::Opened(Why::Failing)) => {
-                tracing::warn!(answer = said(), "the upstream fails; events wait in the queue");
-            }
-            Some(Change::Opened(Why::Held)) => tracing::error!(
-                answer = said(),
-                "the upstream refuses every request: put its address or credential right; events wait in the queue"
-            ),
-            Some(Change::Closed(_)) => {
-                tracing::info!("the upstream works again");
-                self.hurry(now);
-            }
-            None => {}
-        }
+    fn job(items: usize, events: usize) -> Job<LogEvent> {
+        let mut leases = Leases::new(false);
+        let parts = (0..items).map(|id| Part { lease: leases.begin(id as u64), item: request(events) });
+        Job::new(parts.collect(), None)
     }
 
-    /// What waits for a dead upstream need wait no longer, except for what a server asked for.
-    fn hurry(&mut self, now: Duration) {
-        let waiting = std::mem::take(&mut self.waiting);
-        for ((due, number), job) in waiting {
-            self.waiting.insert((due.min(job.floor.max(now)), number), job);
+    /// A word for each outcome, with how many parts go where.
+    fn word(step: &Step<LogEvent>) -> String {
+        match step {
+            Step::Delivered(parts) => format!("delivered {}", parts.len()),
+            Step::Retry(job, at_least) => format!("retry {} after {at_least:?}", job.parts.len()),
+            Step::Hold(job) => format!("hold {}", job.parts.len()),
+            Step::Send(parts) => format!("send {}", parts.len()),
+            Step::SendBoth(halves) => format!("send {} and {}", halves.left.len(), halves.right.len()),
+            Step::AskLeft(halves) => format!("ask {} before {}", halves.left.len(), halves.right.len()),
+            Step::Bury(_, reason) => format!("bury {reason}"),
         }
     }
 
-    fn delivered(&mut self, parts: &[Part<T>]) {
-        self.shared.counters.deliver(parts.iter().map(|part| part.item.events()).sum());
-        self.end(parts.iter().map(|part| part.lease));
-    }
-
-    fn retry(&mut self, mut job: Job<T>, at_least: Duration, now: Duration) {
-        job.failures = job.failures.saturating_add(1);
-        let options = &self.shared.options;
-        let floor = now.saturating_add(at_least.min(options.retry_after_max));
-        let backed_off = now.saturating_add(options.backoff.wait(job.failures, &mut self.random));
-        self.wait_until(backed_off.max(floor), floor, job);
-    }
-
-    /// Slowly, whatever becomes of others meanwhile.
-    fn hold(&mut self, mut job: Job<T>, now: Duration) {
-        job.failures = job.failures.saturating_add(1);
-        job.held_at = Some(now);
-        let due = now.saturating_add(self.shared.options.hold_backoff.wait(job.failures, &mut self.random));
-        self.wait_until(due, due, job);
-    }
-
-    fn wait_until(&mut self, due: Duration, floor: Duration, job: Job<T>) {
-        self.waited += 1;
-        self.waiting.insert((due, self.waited), Waiting { job, floor });
-    }
-
-    fn halve(&mut self, parts: Vec<Part<T>>, answer: &Answer) {
-        match self.halves(parts) {
-            Ok((left, right)) => {
-                self.make_ready(left);
-                self.make_ready(right);
-            }
-            Err(part) => self.bury(part, DeadReason::TooLarge, answer),
+    #[test]
+    fn every_verdict_has_its_step() {
+        for (items, events, verdict, expected) in [
+            (3, 1, Verdict::Delivered, "delivered 3"),
+            (3, 1, RETRY, "retry 3 after 7s"),
+            (3, 1, Verdict::Hold, "hold 3"),
+            (3, 1, Verdict::Halve, "send 1 and 2"),
+            (3, 1, Verdict::Bisect, "ask 1 before 2"),
+            (1, 1, Verdict::Halve, "bury too_large"),
+            (1, 1, Verdict::Bisect, "bury rejected"),
+            (1, 2, Verdict::Halve, "send 1 and 1"),
+            (1, 2, Verdict::Bisect, "ask 1 before 1"),
+        ] {
+            let (step, sibling) = settle(job(items, events), verdict);
+            assert_eq!(word(&step), expected, "{items} of {events}: {verdict:?}");
+            assert!(sibling.is_none());
         }
     }
 
-    fn bisect(&mut self, parts: Vec<Part<T>>, answer: &Answer) {
-        match self.halves(parts) {
-            Ok((left, right)) => self.ask_about(left, right),
-            Err(part) => self.bury(part, DeadReason::Rejected, answer),
+    #[test]
+    fn the_half_that_was_kept_back_follows() {
+        for (kept_back, verdict, expected) in [
+            (4, Verdict::Delivered, "ask 2 before 2"),
+            (1, Verdict::Delivered, "send 1"),
+            (4, Verdict::Bisect, "send 4"),
+            (4, Verdict::Halve, "send 4"),
+            (4, RETRY, "send 4"),
+            (4, Verdict::Hold, "send 4"),
+        ] {
+            let mut left = job(2, 1);
+            left.sibling = Some(job(kept_back, 1).parts);
+            let (_, sibling) = settle(left, verdict);
+            assert_eq!(word(&sibling.unwrap()), expected, "{verdict:?}");
         }
     }
 
-    /// These hold a bad event. A single one is sent once more, to have the answer to it alone.
-    fn suspect(&mut self, parts: Vec<Part<T>>) {
-        match self.halves(parts) {
-            Ok((left, right)) => self.ask_about(left, right),
-            Err(part) => self.make_ready(vec![part]),
-        }
-    }
-
-    fn ask_about(&mut self, left: Vec<Part<T>>, right: Vec<Part<T>>) {
-        let mut job = Job::new(left, self.shared.options.end_point.as_ref());
-        job.sibling = Some(right);
-        self.ready.push_front(job);
-    }
-
-    #[expect(clippy::type_complexity, reason = "two groups, or the one part that is left")]
-    fn halves(&mut self, parts: Vec<Part<T>>) -> Result<(Vec<Part<T>>, Vec<Part<T>>), Part<T>> {
-        let halves = job::halves(parts)?;
-        if let Some(lease) = halves.split_lease {
-            *self.splits.entry(lease.sequence).or_insert(1) += 1;
-        }
-        Ok((halves.left, halves.right))
-    }
-
-    fn bury(&mut self, part: Part<T>, reason: DeadReason, answer: &Answer) {
-        let (status, text) = match answer {
-            Ok(response) => (Some(response.status), response.text.clone()),
-            Err(error) => (None, error.to_string()),
-        };
-        let letter = self.shared.letter(part.item, reason, status, text);
-        self.bury_letter(part.lease, letter);
-    }
-
-    /// These parts have come to an end; so have their leases, once no other part of them is left.
-    pub(super) fn end(&mut self, leases: impl Iterator<Item = Lease>) {
-        let ended: Vec<u64> =
-            leases.filter(|lease| self.is_last_part(*lease)).map(|lease| lease.id).collect();
-        self.shared.queue.settle(&ended);
-        self.shared.room_made();
-    }
-
-    fn is_last_part(&mut self, lease: Lease) -> bool {
-        if let Some(parts) = self.splits.get_mut(&lease.sequence) {
-            *parts -= 1;
-            if *parts > 0 {
-                return false;
-            }
-            self.splits.remove(&lease.sequence);
-        }
-        self.unsettled -= 1;
-        for waiter in self.waiters.iter_mut().filter(|waiter| lease.sequence < waiter.target) {
-            waiter.open -= 1;
-        }
-        true
+    #[test]
+    fn the_parts_of_a_split_item_share_its_lease() {
+        let (step, _) = settle(job(1, 5), Verdict::Bisect);
+        let Step::AskLeft(Halves { left, right, split_lease }) = step else { panic!("{step:?}") };
+        assert_eq!(split_lease, Some(left[0].lease));
+        assert_eq!((left[0].lease, left[0].item.events() + right[0].item.events()), (right[0].lease, 5));
     }
 }

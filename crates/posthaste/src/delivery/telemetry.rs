@@ -1,9 +1,16 @@
 //! What the machine reports of itself: metrics a few times a second, a line in the log where somebody should look.
+//!
+//! Invariant: counters are brought up to date from one snapshot, what was accepted first; so at every scrape
+//! accepted ≥ delivered + dead-lettered.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::{breaker::Why, item::Item, machine::Machine};
-use crate::metrics;
+use super::{item::Item, lanes::Lanes, shared::Shared, upstream::Why};
+use crate::{
+    dispatch::Verdict,
+    metrics,
+    outcome::{DeadReason, Ledger, Refusal},
+};
 
 /// How often metrics are brought up to date: counting costs callers nothing that way.
 const PUBLISH_INTERVAL: Duration = Duration::from_millis(250);
@@ -11,68 +18,134 @@ const PUBLISH_INTERVAL: Duration = Duration::from_millis(250);
 const LOG_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What has been reported so far.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Published {
-    accepted: u64,
+    pipeline: String,
+    ledger: Ledger,
+    buried: BTreeMap<&'static str, u64>,
+    revived: u64,
+    answers: BTreeMap<&'static str, u64>,
     at: Option<Duration>,
     /// Something may have changed since.
-    stale: bool,
-    dead_lettered: u64,
+    is_stale: bool,
+    /// Dead letters that the log has told of.
+    logged: u64,
     logged_at: Option<Duration>,
 }
 
 impl Published {
-    /// What an earlier process buried was told by that one.
-    pub(super) fn after(dead_lettered: u64) -> Self {
-        Self { dead_lettered, ..Self::default() }
+    /// Every series is there from the start. What an earlier process buried was told by that one.
+    pub(super) fn new<T: Item>(shared: &Shared<T>) -> Self {
+        let pipeline = shared.books().pipeline().to_owned();
+        metrics::describe();
+        let zero = |name: &'static str, label: &'static str, value: &'static str| {
+            ::metrics::counter!(name, "pipeline" => pipeline.clone(), label => value).increment(0);
+        };
+        Refusal::NAMES.into_iter().for_each(|reason| zero(metrics::REFUSED, "reason", reason));
+        DeadReason::ALL.into_iter().for_each(|reason| zero(metrics::DEAD_LETTERED, "reason", reason.name()));
+        Verdict::NAMES.into_iter().for_each(|outcome| zero(metrics::REQUESTS, "outcome", outcome));
+        for name in [metrics::ACCEPTED, metrics::DELIVERED, metrics::REPLAYED] {
+            ::metrics::counter!(name, "pipeline" => pipeline.clone()).increment(0);
+        }
+        Self {
+            pipeline,
+            ledger: Ledger::default(),
+            buried: BTreeMap::new(),
+            revived: 0,
+            answers: BTreeMap::new(),
+            at: None,
+            is_stale: true,
+            logged: shared.ledger().dead_lettered,
+            logged_at: None,
+        }
+    }
+
+    /// A request has been answered.
+    pub(super) fn answered(&mut self, verdict: Verdict) {
+        *self.answers.entry(verdict.name()).or_default() += 1;
     }
 
     /// When to report what has changed, if nothing else happens until then.
     pub(super) fn due(&self) -> Option<Duration> {
-        self.at.filter(|_| self.stale).map(|at| at + PUBLISH_INTERVAL)
+        self.at.filter(|_| self.is_stale).map(|at| at.saturating_add(PUBLISH_INTERVAL))
     }
-}
 
-impl<T: Item> Machine<T> {
     /// Reports, if it is time or must be.
-    pub(super) fn publish(&mut self, now_or_never: bool) {
-        let now = self.shared.clock.elapsed();
-        let is_due = |at: Option<Duration>, interval| at.is_none_or(|at| now.saturating_sub(at) >= interval);
-        if !now_or_never && !is_due(self.published.at, PUBLISH_INTERVAL) {
-            self.published.stale = true;
+    pub(super) fn publish<T: Item>(&mut self, shared: &Shared<T>, lanes: &Lanes<T>, now_or_never: bool) {
+        let now = shared.clock().elapsed();
+        if !now_or_never && !is_due(self.at, now, PUBLISH_INTERVAL) {
+            self.is_stale = true;
             return;
         }
-        self.published.at = Some(now);
-        self.published.stale = false;
-        self.shared.counters.publish();
-        let ledger = self.shared.counters.snapshot();
-        let accepted = ledger.accepted.saturating_sub(self.published.accepted);
-        self.published.accepted += accepted;
-        ::metrics::counter!(metrics::ACCEPTED).increment(accepted);
-        self.publish_gauges(ledger.queued);
-        if ledger.dead_lettered > self.published.dead_lettered
-            && (now_or_never || is_due(self.published.logged_at, LOG_INTERVAL))
-        {
-            let new = ledger.dead_lettered - self.published.dead_lettered;
-            tracing::warn!(
-                new,
-                in_all = ledger.dead_lettered,
-                "events were dead-lettered; their reasons are kept with them"
-            );
-            self.published.logged_at = Some(now);
+        (self.at, self.is_stale) = (Some(now), false);
+        let ledger = shared.ledger();
+        self.publish_counters(shared, ledger);
+        self.publish_gauges(lanes, ledger.queued);
+        self.log_dead_letters(ledger.dead_lettered, now, now_or_never);
+    }
+
+    fn publish_counters<T: Item>(&mut self, shared: &Shared<T>, ledger: Ledger) {
+        let mut old = std::mem::replace(&mut self.ledger, ledger);
+        self.grown(metrics::ACCEPTED, &mut old.accepted, ledger.accepted);
+        self.grown(metrics::DELIVERED, &mut old.delivered, ledger.delivered);
+        let counts = shared.queue().counts();
+        for reason in DeadReason::ALL {
+            let count = match reason {
+                DeadReason::Lost => counts.lost,
+                DeadReason::Unreadable => counts.unreadable,
+                reason => shared.books().buried(reason),
+            };
+            let grown = grown(self.buried.entry(reason.name()).or_default(), count);
+            ::metrics::counter!(metrics::DEAD_LETTERED, "pipeline" => self.pipeline.clone(), "reason" => reason.name())
+                .increment(grown);
         }
-        self.published.dead_lettered = ledger.dead_lettered;
+        let mut revived = self.revived;
+        self.grown(metrics::REPLAYED, &mut revived, shared.books().revived());
+        self.revived = revived;
+        for (outcome, count) in std::mem::take(&mut self.answers) {
+            ::metrics::counter!(metrics::REQUESTS, "pipeline" => self.pipeline.clone(), "outcome" => outcome)
+                .increment(count);
+        }
+    }
+
+    fn grown(&self, name: &'static str, old: &mut u64, new: u64) {
+        ::metrics::counter!(name, "pipeline" => self.pipeline.clone()).increment(grown(old, new));
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
-    fn publish_gauges(&self, queued: u64) {
-        ::metrics::gauge!(metrics::QUEUED).set(queued as f64);
-        ::metrics::gauge!(metrics::IN_FLIGHT).set(self.in_flight.len() as f64);
-        ::metrics::gauge!(metrics::CONCURRENCY).set(self.limiter.limit() as f64);
-        ::metrics::gauge!(metrics::BREAKER).set(match self.breaker.why() {
-            None => 0.0,
-            Some(Why::Failing) => 1.0,
-            Some(Why::Held) => 2.0,
+    fn publish_gauges<T: Item>(&self, lanes: &Lanes<T>, queued: u64) {
+        let set = |name: &'static str, value: f64| {
+            ::metrics::gauge!(name, "pipeline" => self.pipeline.clone()).set(value);
+        };
+        set(metrics::QUEUED, queued as f64);
+        set(metrics::IN_FLIGHT, lanes.in_flight() as f64);
+        set(metrics::CONCURRENCY, lanes.iter().map(|lane| lane.upstream().limit()).sum::<usize>() as f64);
+        let worst = lanes.iter().map(|lane| match lane.upstream().why() {
+            None => 0_u8,
+            Some(Why::Failing) => 1,
+            Some(Why::Held) => 2,
         });
+        set(metrics::BREAKER, f64::from(worst.max().unwrap_or(0)));
     }
+
+    fn log_dead_letters(&mut self, dead_lettered: u64, now: Duration, now_or_never: bool) {
+        let is_due = now_or_never || is_due(self.logged_at, now, LOG_INTERVAL);
+        let new = dead_lettered.saturating_sub(self.logged);
+        if new == 0 || !is_due {
+            return;
+        }
+        tracing::warn!(new, in_all = dead_lettered, "events were dead-lettered; their reasons are kept with them");
+        (self.logged, self.logged_at) = (dead_lettered, Some(now));
+    }
+}
+
+fn is_due(at: Option<Duration>, now: Duration, interval: Duration) -> bool {
+    at.is_none_or(|at| now.saturating_sub(at) >= interval)
+}
+
+/// By how much, and notes it.
+fn grown(old: &mut u64, new: u64) -> u64 {
+    let grown = new.saturating_sub(*old);
+    *old = new.max(*old);
+    grown
 }

@@ -7,7 +7,6 @@ mod answer;
 mod backoff;
 #[cfg(feature = "http")]
 mod http;
-mod queue_dispatcher;
 mod verdict;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -16,13 +15,9 @@ pub use answer::{Answer, DispatchError, Response, RetryAfter, TEXT_BYTES_MAX};
 pub(crate) use backoff::Backoff;
 #[cfg(feature = "http")]
 pub use http::{HttpEventDispatcher, HttpEventDispatcherBuilder, HttpSetupError, Strict};
-pub use queue_dispatcher::{DEFAULT_REQUEST_QUEUE_SIZE, QueueEventDispatcher, QueueEventDispatcherBuilder};
 pub use verdict::{Verdict, verdict};
 
-use crate::{
-    batch::LogEvent,
-    delivery::{FlushReport, OptionsError},
-};
+use crate::{batch::LogEvent, outcome::FlushReport};
 
 /// An answer to come.
 pub type DispatchFuture = Pin<Box<dyn Future<Output = Answer> + Send>>;
@@ -54,14 +49,6 @@ impl<D: Dispatcher + ?Sized> Dispatcher for Arc<D> {
     fn flush(&self, deadline: Duration) -> FlushFuture {
         (**self).flush(deadline)
     }
-}
-
-/// What a processor sends with unless told otherwise.
-pub(crate) fn default_dispatcher() -> Result<Arc<dyn Dispatcher>, OptionsError> {
-    #[cfg(feature = "http")]
-    return Ok(Arc::new(HttpEventDispatcher::new()?));
-    #[cfg(not(feature = "http"))]
-    Err(OptionsError::NoDispatcher)
 }
 
 /// Makes a dispatcher of a function that may block: it runs on a thread for blocking work.

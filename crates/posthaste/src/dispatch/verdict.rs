@@ -25,6 +25,8 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    pub(crate) const NAMES: [&'static str; 5] = ["delivered", "retry", "halve", "bisect", "hold"];
+
     /// The verdict's name in metrics.
     pub fn name(self) -> &'static str {
         match self {

@@ -176,6 +176,12 @@ impl UserEvent {
         &self.0.attributes
     }
 
+    /// About how many bytes of memory it takes, what it shares with others left out.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let tags = self.conversion().and_then(ConversionEvent::details).map_or(0, |details| details.tags.len());
+        size_of::<EventData>() + self.visitor_id().len() + tags + self.0.attributes.heap_bytes()
+    }
+
     /// About how many bytes the event takes in a request where nothing must be escaped.
     pub(crate) fn wire_bytes_typical(&self) -> usize {
         let tags =

@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use super::BatchEventProcessor;
 use crate::{
     clock::{Clock, SystemClock},
-    delivery::{Delivery, Driver, Options, OptionsError, delivery_setters},
+    delivery::{Delivery, Driver, Makings, Options, OptionsError, delivery_setters},
     dispatch::Dispatcher,
     event::UserEvent,
-    queue::{InMemoryQueue, Queue},
+    queue::{DeliveryQueue, InMemoryQueue},
 };
 
 /// Events that the queue may hold, unless told otherwise. The seed documents 100 and uses 1,000; today's Go SDK says
@@ -23,7 +23,7 @@ pub const DEFAULT_EVENT_QUEUE_SIZE: usize = 2_000;
 pub struct BatchEventProcessorBuilder {
     options: Options<UserEvent>,
     queue_size: usize,
-    queue: Option<Arc<dyn Queue<UserEvent>>>,
+    queue: Option<Arc<dyn DeliveryQueue<UserEvent>>>,
     event_dispatcher: Option<Arc<dyn Dispatcher>>,
     clock: Arc<dyn Clock>,
 }
@@ -31,7 +31,11 @@ pub struct BatchEventProcessorBuilder {
 impl Default for BatchEventProcessorBuilder {
     fn default() -> Self {
         Self {
-            options: Options { sdk_key: Some(String::new()), ..Options::default() },
+            options: Options {
+                sdk_key: Some(String::new()),
+                pipeline: "processor".to_owned(),
+                ..Options::default()
+            },
             queue_size: DEFAULT_EVENT_QUEUE_SIZE,
             queue: None,
             event_dispatcher: None,
@@ -62,9 +66,10 @@ impl BatchEventProcessorBuilder {
         self
     }
 
-    /// Where events wait. Default: an [`InMemoryQueue`]. A queue serves one processor.
+    /// Where events wait. Default: an [`InMemoryQueue`]. A queue serves one processor. One with the seed's four methods
+    /// alone comes through [`Sequential`](crate::queue::Sequential).
     #[doc(alias = "WithQueue")]
-    pub fn queue(mut self, queue: impl Queue<UserEvent> + 'static) -> Self {
+    pub fn queue(mut self, queue: impl DeliveryQueue<UserEvent> + 'static) -> Self {
         self.queue = Some(Arc::new(queue));
         self
     }
@@ -95,35 +100,41 @@ impl BatchEventProcessorBuilder {
     /// Checks everything, and starts.
     #[doc(alias = "Start")]
     pub fn build(self) -> Result<BatchEventProcessor, OptionsError> {
-        let (options, queue, dispatcher, clock) = self.parts()?;
-        let sdk_key = options.sdk_key.clone().unwrap_or_default();
-        let delivery = Delivery::start(queue, dispatcher, options, clock)?;
-        Ok(BatchEventProcessor::new(delivery, &sdk_key))
+        let makings = self.makings()?;
+        let sdk_key = makings.options.sdk_key.clone().unwrap_or_default();
+        Ok(BatchEventProcessor::new(Delivery::start(makings)?, &sdk_key))
     }
 
     /// Checks everything, and leaves it to the caller to run delivery: it happens while the returned future is polled, on a
-    /// tokio runtime with time enabled, and ends when the processor is closed. For programs that want no further thread, and for tests in paused
-    /// time. Do not block such a runtime's only thread on the processor.
+    /// tokio runtime with time enabled, and ends when the processor is closed. For programs that want no further thread, and
+    /// for tests in paused time. Do not block such a runtime's only thread on the processor.
     pub fn build_with_driver(self) -> Result<(BatchEventProcessor, Driver), OptionsError> {
-        let (options, queue, dispatcher, clock) = self.parts()?;
-        let sdk_key = options.sdk_key.clone().unwrap_or_default();
-        let (delivery, driver) = Delivery::with_driver(queue, dispatcher, options, clock);
+        let makings = self.makings()?;
+        let sdk_key = makings.options.sdk_key.clone().unwrap_or_default();
+        let (delivery, driver) = Delivery::with_driver(makings)?;
         Ok((BatchEventProcessor::new(delivery, &sdk_key), driver))
     }
 
-    #[expect(clippy::type_complexity, reason = "what a delivery is made of, once")]
-    fn parts(
-        self,
-    ) -> Result<
-        (Options<UserEvent>, Arc<dyn Queue<UserEvent>>, Arc<dyn Dispatcher>, Arc<dyn Clock>),
-        OptionsError,
-    > {
-        let queue = self.queue.unwrap_or_else(|| Arc::new(InMemoryQueue::new(self.queue_size)));
+    fn makings(self) -> Result<Makings<UserEvent>, OptionsError> {
+        let bytes = self.options.queue_bytes.unwrap_or(usize::MAX);
+        let own = || Arc::new(InMemoryQueue::new(self.queue_size).bytes_max(bytes)) as Arc<dyn DeliveryQueue<_>>;
+        let queue = self.queue.unwrap_or_else(own);
         self.options.check(queue.capacity())?;
         let dispatcher = match self.event_dispatcher {
             Some(dispatcher) => dispatcher,
-            None => crate::dispatch::default_dispatcher()?,
+            None => default_dispatcher()?,
         };
-        Ok((self.options, queue, dispatcher, self.clock))
+        Ok(Makings { queue, dispatcher, options: self.options, clock: self.clock })
     }
+}
+
+/// What a processor sends with unless told otherwise.
+fn default_dispatcher() -> Result<Arc<dyn Dispatcher>, OptionsError> {
+    #[cfg(feature = "http")]
+    return match crate::dispatch::HttpEventDispatcher::new() {
+        Ok(dispatcher) => Ok(Arc::new(dispatcher)),
+        Err(error) => Err(OptionsError::Dispatcher(Box::new(error))),
+    };
+    #[cfg(not(feature = "http"))]
+    Err(OptionsError::NoDispatcher)
 }

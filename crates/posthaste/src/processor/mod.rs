@@ -1,26 +1,57 @@
 //! Takes events, and sees to it that they are delivered: the part that programs talk to.
 
 mod builder;
+mod null;
+mod queue_dispatcher;
 
 use std::{sync::Arc, time::Duration};
 
 pub use builder::{BatchEventProcessorBuilder, DEFAULT_EVENT_QUEUE_SIZE};
+pub use null::NullProcessor;
+pub use queue_dispatcher::{DEFAULT_REQUEST_QUEUE_SIZE, QueueEventDispatcher, QueueEventDispatcherBuilder};
 
 use crate::{
     batch::LogEvent,
-    delivery::{CloseReport, Delivery, FlushReport, Pending},
+    delivery::{Delivery, Pending},
     event::UserEvent,
     notification::{self, HandlerId, UnknownHandler},
-    outcome::{DeadLetter, Ledger},
+    outcome::{CloseReport, DeadLetter, FlushReport, Health, Ledger},
     queue::{Receipt, Refused},
 };
 
-/// Takes events.
+/// Takes events, and can be told to bring them to their end. Usable as `dyn Processor`.
 #[doc(alias = "event.Processor")]
 pub trait Processor: std::fmt::Debug + Send + Sync {
     /// Takes an event, or hands it back with the reason.
     #[doc(alias = "ProcessEvent")]
     fn process_event(&self, event: UserEvent) -> Result<Receipt, Refused<UserEvent>>;
+
+    /// Sends everything accepted before this call. The report comes within the time, and says what is left and why.
+    fn flush(&self, within: Duration) -> Pending<FlushReport>;
+
+    /// Takes no more events, and sends what there is. The report comes within the time, and says what is left and why.
+    fn close(&self, within: Duration) -> Pending<CloseReport>;
+
+    /// Whether events get through, and if not, why.
+    fn health(&self) -> Health;
+}
+
+impl<P: Processor + ?Sized> Processor for Arc<P> {
+    fn process_event(&self, event: UserEvent) -> Result<Receipt, Refused<UserEvent>> {
+        (**self).process_event(event)
+    }
+
+    fn flush(&self, within: Duration) -> Pending<FlushReport> {
+        (**self).flush(within)
+    }
+
+    fn close(&self, within: Duration) -> Pending<CloseReport> {
+        (**self).close(within)
+    }
+
+    fn health(&self) -> Health {
+        (**self).health()
+    }
 }
 
 /// Takes events into a queue, and delivers them in batches: when a batch is full, at each interval, when told to, and
@@ -44,7 +75,8 @@ pub trait Processor: std::fmt::Debug + Send + Sync {
 /// processor.process_event(event)?.forget();
 ///
 /// let report = processor.close(Duration::from_secs(10)).wait();
-/// println!("{} delivered, {} left", report.delivered, report.left);
+/// // Says how many were delivered and how many are left, and why.
+/// println!("{report}");
 /// # Ok(())
 /// # }
 /// ```
@@ -92,20 +124,25 @@ impl BatchEventProcessor {
         self.delivery.remove(count)
     }
 
-    /// Sends everything accepted before this call, however little. The report comes once all of it has come to an end, or at
-    /// the deadline, and then says how much has not.
+    /// Sends everything accepted before this call, however little. The report comes once all of it has come to an end, or
+    /// when the time is over, and then says how much has not, and why.
     #[doc(alias = "FlushEvents")]
-    pub fn flush(&self, deadline: Duration) -> Pending<FlushReport> {
-        self.delivery.flush(deadline)
+    pub fn flush(&self, within: Duration) -> Pending<FlushReport> {
+        self.delivery.flush(within)
     }
 
-    /// Takes no more events, and sends what there is until the deadline. What is left stays in the queue:
+    /// Takes no more events, and sends what there is for as long as this. What is left stays in the queue:
     /// [`get_events`](Self::get_events) has it. A dispatcher with a queue of its own is flushed too.
     ///
     /// May be called more than once, and by several threads: each gets a report.
     #[doc(alias = "TerminateAndWait")]
-    pub fn close(&self, deadline: Duration) -> Pending<CloseReport> {
-        self.delivery.close(deadline)
+    pub fn close(&self, within: Duration) -> Pending<CloseReport> {
+        self.delivery.close(within)
+    }
+
+    /// Whether events get through, and if not, why: what each end point said last, and since when.
+    pub fn health(&self) -> Health {
+        self.delivery.health()
     }
 
     /// What has become of events so far.
@@ -145,5 +182,17 @@ impl BatchEventProcessor {
 impl Processor for BatchEventProcessor {
     fn process_event(&self, event: UserEvent) -> Result<Receipt, Refused<UserEvent>> {
         Self::process_event(self, event)
+    }
+
+    fn flush(&self, within: Duration) -> Pending<FlushReport> {
+        Self::flush(self, within)
+    }
+
+    fn close(&self, within: Duration) -> Pending<CloseReport> {
+        Self::close(self, within)
+    }
+
+    fn health(&self) -> Health {
+        Self::health(self)
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Producers reserve a place, then put the item into an inbox that takes no lock; whoever takes items out moves them
 //! from the inbox into an ordered store first, under a lock that producers never touch. The reservation is what bounds
-//! the queue: size and bound are one number, so concurrent callers cannot overshoot.
+//! the queue: size and bound are one number, so concurrent callers cannot overshoot. Bytes are bounded in the same way,
+//! where a bound is set.
 
 use std::{
     collections::VecDeque,
@@ -14,7 +15,10 @@ use crossbeam_channel::{Receiver, Sender};
 use crossbeam_queue::SegQueue;
 use parking_lot::Mutex;
 
-use super::{Leased, Queue, Receipt, Refused};
+use super::{
+    Counts, DeliveryQueue, Eventually, Leased, Queue, QueueError, QueueItem, Receipt, Refused,
+    tally::{HELD_MAX, NotTaken, Tally},
+};
 use crate::outcome::Refusal;
 
 /// The queue that takes memory as it fills. The processor's default.
@@ -30,15 +34,15 @@ pub type ChanQueue<T> = BoundedQueue<T, Channel<T>>;
 
 /// A bounded queue in memory over one of two inboxes.
 pub struct BoundedQueue<T, I> {
-    /// Places taken, and [`CLOSED`].
-    places: AtomicUsize,
+    items: Tally,
+    /// Only where items differ in how many events they carry.
+    events: Tally,
     capacity: usize,
+    bytes: AtomicUsize,
+    bytes_max: usize,
     inbox: I,
     store: Mutex<Store<T>>,
 }
-
-/// Set in `places` once the queue is closed.
-const CLOSED: usize = 1 << (usize::BITS - 1);
 
 /// How producers hand items over. Takes no more items than have reserved a place.
 pub trait Inbox<T>: Send + Sync {
@@ -74,29 +78,84 @@ impl<T> ChanQueue<T> {
 impl<T, I> BoundedQueue<T, I> {
     fn over(inbox: I, capacity: usize) -> Self {
         Self {
-            places: AtomicUsize::new(0),
-            capacity: capacity.min(CLOSED - 1),
+            items: Tally::default(),
+            events: Tally::default(),
+            capacity: capacity.min(HELD_MAX),
+            bytes: AtomicUsize::new(0),
+            bytes_max: usize::MAX,
             inbox,
             store: Mutex::new(Store::default()),
         }
     }
 
-    fn places(&self) -> usize {
-        self.places.load(SeqCst) & !CLOSED
+    /// The same queue, holding at most about this many bytes of memory. One item is taken however large it is, or it
+    /// never could be.
+    #[must_use]
+    pub fn bytes_max(mut self, bytes: usize) -> Self {
+        self.bytes_max = bytes;
+        self
+    }
+
+    fn is_bounded_in_bytes(&self) -> bool {
+        self.bytes_max != usize::MAX
     }
 }
 
-impl<T: Clone + Send, I: Inbox<T>> Queue<T> for BoundedQueue<T, I> {
-    fn add(&self, item: T) -> Result<Receipt, Refused<T>> {
-        let reserve = |places: usize| (places & CLOSED == 0 && places < self.capacity).then(|| places + 1);
-        match self.places.fetch_update(SeqCst, SeqCst, reserve) {
-            Ok(_) => {
-                self.inbox.push(item);
-                Ok(Receipt::stored())
-            }
-            Err(places) if places & CLOSED != 0 => Err(Refused { item, reason: Refusal::Closed }),
-            Err(_) => Err(Refused { item, reason: Refusal::QueueFull { capacity: self.capacity } }),
+impl<T: QueueItem, I: Inbox<T>> BoundedQueue<T, I> {
+    /// Room for an item's bytes, if there is.
+    fn reserve_bytes(&self, item: &T) -> bool {
+        if !self.is_bounded_in_bytes() {
+            return true;
         }
+        let more = item.bytes();
+        let reserve = |bytes: usize| {
+            let has_room = bytes == 0 || bytes.saturating_add(more) <= self.bytes_max;
+            has_room.then(|| bytes.saturating_add(more))
+        };
+        self.bytes.fetch_update(SeqCst, SeqCst, reserve).is_ok()
+    }
+
+    fn give_bytes(&self, bytes: usize) {
+        if self.is_bounded_in_bytes() {
+            self.bytes.fetch_sub(bytes, SeqCst);
+        }
+    }
+
+    /// Places and bytes come back only once the items are gone.
+    fn gone(&self, gone: Gone) {
+        self.give_bytes(gone.bytes);
+        if T::EVENTS.is_none() {
+            self.events.give(gone.events);
+        }
+        self.items.give(gone.items);
+    }
+
+    fn refusal(&self, why: NotTaken) -> Refusal {
+        match why {
+            NotTaken::Closed => Refusal::Closed,
+            NotTaken::Full => Refusal::QueueFull { capacity: self.capacity },
+        }
+    }
+}
+
+impl<T: QueueItem, I: Inbox<T>> Queue<T> for BoundedQueue<T, I> {
+    fn add(&self, item: T) -> Result<Receipt, Refused<T>> {
+        if !self.reserve_bytes(&item) {
+            let reason = match self.items.is_closed() {
+                true => Refusal::Closed,
+                false => Refusal::QueueBytesFull { bytes_max: self.bytes_max },
+            };
+            return Err(Refused::new(item, reason));
+        }
+        if let Err(why) = self.items.take_one(self.capacity) {
+            self.give_bytes(item.bytes());
+            return Err(Refused::new(item, self.refusal(why)));
+        }
+        if T::EVENTS.is_none() {
+            self.events.take(item.events());
+        }
+        self.inbox.push(item);
+        Ok(Receipt::stored())
     }
 
     fn get(&self, count: usize) -> Vec<T> {
@@ -105,25 +164,39 @@ impl<T: Clone + Send, I: Inbox<T>> Queue<T> for BoundedQueue<T, I> {
 
     fn remove(&self, count: usize) -> Vec<T> {
         let removed = self.store.lock().filled_from(&self.inbox).remove(count);
-        self.places.fetch_sub(removed.len(), SeqCst);
+        self.gone(removed.iter().map(Gone::of).sum());
         removed
     }
 
     fn size(&self) -> usize {
-        self.places()
+        self.items.held()
     }
+}
 
+impl<T: QueueItem, I: Inbox<T>> DeliveryQueue<T> for BoundedQueue<T, I> {
     fn capacity(&self) -> usize {
         self.capacity
     }
 
-    fn lease(&self, count: usize) -> Vec<Leased<T>> {
-        self.store.lock().filled_from(&self.inbox).lease(count)
+    fn counts(&self) -> Counts {
+        let (taken, held) = match T::EVENTS {
+            Some(each) => {
+                let (taken, held) = self.items.taken_and_held();
+                (taken * each, held * each)
+            }
+            None => self.events.taken_and_held(),
+        };
+        Counts::new(taken, held)
     }
 
-    fn settle(&self, ids: &[u64]) {
+    fn lease(&self, count: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {
+        Eventually::Now(Ok(self.store.lock().filled_from(&self.inbox).lease(count)))
+    }
+
+    fn settle(&self, ids: &[u64]) -> Eventually<Result<(), QueueError>> {
         let settled = self.store.lock().settle(ids);
-        self.places.fetch_sub(settled, SeqCst);
+        self.gone(settled);
+        Eventually::Now(Ok(()))
     }
 
     fn release(&self) {
@@ -131,18 +204,46 @@ impl<T: Clone + Send, I: Inbox<T>> Queue<T> for BoundedQueue<T, I> {
     }
 
     fn close(&self) {
-        self.places.fetch_or(CLOSED, SeqCst);
+        self.items.close();
         // Whoever reserved a place before that is about to put an item in it.
-        while self.store.lock().filled_from(&self.inbox).live != self.places() {
+        while self.store.lock().filled_from(&self.inbox).live != self.items.held() {
             std::thread::yield_now();
         }
+    }
+
+    fn leases_max(&self) -> Option<usize> {
+        Some(usize::MAX)
+    }
+}
+
+/// What has left.
+#[derive(Debug, Clone, Copy, Default)]
+struct Gone {
+    items: usize,
+    events: usize,
+    bytes: usize,
+}
+
+impl Gone {
+    fn of(item: &impl QueueItem) -> Self {
+        Self { items: 1, events: item.events(), bytes: item.bytes() }
+    }
+}
+
+impl std::iter::Sum for Gone {
+    fn sum<I: Iterator<Item = Self>>(gone: I) -> Self {
+        gone.fold(Self::default(), |a, b| Self {
+            items: a.items + b.items,
+            events: a.events + b.events,
+            bytes: a.bytes + b.bytes,
+        })
     }
 }
 
 impl<T, I> fmt::Debug for BoundedQueue<T, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BoundedQueue")
-            .field("size", &self.places())
+            .field("size", &self.items.held())
             .field("capacity", &self.capacity)
             .finish_non_exhaustive()
     }
@@ -190,7 +291,7 @@ impl<T> Default for Store<T> {
     }
 }
 
-impl<T: Clone> Store<T> {
+impl<T: QueueItem> Store<T> {
     fn filled_from(&mut self, inbox: &impl Inbox<T>) -> &mut Self {
         while let Some(item) = inbox.pop() {
             self.items.push_back(Some(item));
@@ -205,23 +306,23 @@ impl<T: Clone> Store<T> {
             let Some(place) = self.items.get(self.leased) else { break };
             if let Some(item) = place {
                 let id = self.first_id + self.leased as u64;
-                leases.push(Leased { id, item: item.clone(), recovered: false });
+                leases.push(Leased::new(id, item.clone()));
             }
             self.leased += 1;
         }
         leases
     }
 
-    fn settle(&mut self, ids: &[u64]) -> usize {
-        let before = self.live;
-        for id in ids {
-            let place = id.checked_sub(self.first_id).and_then(|at| usize::try_from(at).ok());
-            if place.and_then(|at| self.items.get_mut(at)).and_then(Option::take).is_some() {
-                self.live -= 1;
-            }
-        }
+    fn settle(&mut self, ids: &[u64]) -> Gone {
+        let gone = ids.iter().filter_map(|id| self.take(*id)).map(|item| Gone::of(&item)).sum::<Gone>();
+        self.live -= gone.items;
         self.drop_gone();
-        before - self.live
+        gone
+    }
+
+    fn take(&mut self, id: u64) -> Option<T> {
+        let place = usize::try_from(id.checked_sub(self.first_id)?).ok()?;
+        self.items.get_mut(place)?.take()
     }
 
     fn remove(&mut self, count: usize) -> Vec<T> {

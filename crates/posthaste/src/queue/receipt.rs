@@ -101,7 +101,7 @@ impl fmt::Debug for Receipt {
 }
 
 /// Polls a future on this thread, which sleeps in between. Unlike a runtime's own, this may be called anywhere.
-fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
+pub(super) fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
     block_on_within(&mut future, Duration::MAX).expect("there is no end to this time")
 }
 

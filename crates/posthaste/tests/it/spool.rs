@@ -5,7 +5,7 @@ use std::{io, path::Path, sync::Arc, time::Duration};
 use posthaste::{
     Batch, BatchEventProcessor, DeadReason, LogEvent, Queue, QueueEventDispatcher, Refusal, SpoolQueue,
     UserContext, UserEvent, WhenFull, create_conversion_user_event, create_impression_user_event,
-    queue::SpoolItem,
+    queue::{DeliveryQueue, SpoolItem},
     testing::{RecordingDispatcher, ScriptedDispatcher},
 };
 use posthaste_spool::{FaultyFilesystem, MemoryFilesystem, Operation, Spool, SpoolOptions};
@@ -206,12 +206,12 @@ fn a_queue_on_disk_keeps_the_promises_of_queues() {
     }
     assert_eq!(queue.size(), 6);
     assert_eq!(uuids_of(&queue.get(2)), uuids_of(&events[..2]));
-    let leases = queue.lease(3);
+    let leases = queue.lease(3).wait().unwrap();
     assert_eq!(uuids_of(&queue.remove(1)), uuids_of(&events[3..4]));
-    queue.settle(&[leases[1].id]);
+    queue.settle(&[leases[1].id]).wait().unwrap();
     assert_eq!(queue.size(), 4);
     queue.release();
-    let again: Vec<UserEvent> = queue.lease(9).into_iter().map(|leased| leased.item).collect();
+    let again: Vec<UserEvent> = queue.lease(9).wait().unwrap().into_iter().map(|leased| leased.item).collect();
     let expected = [&events[0], &events[2], &events[4], &events[5]].map(Clone::clone);
     assert_eq!(uuids_of(&again), uuids_of(&expected));
     queue.close();

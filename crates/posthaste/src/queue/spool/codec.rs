@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::{
     batch::{Batch, LogEvent, encode_events},
     event::UserEvent,
+    queue::QueueItem,
     project::{Context, Region},
 };
 
@@ -34,15 +35,12 @@ impl UnreadableRecord {
 }
 
 /// An item that can be kept in a spool.
-pub trait SpoolItem: Clone + std::fmt::Debug + Send + Sync + 'static {
+pub trait SpoolItem: QueueItem {
     /// Reads an item back. Items read one after the other share `context` where theirs are equal.
     fn from_record(record: &[u8], context: &mut Option<Arc<Context>>) -> Result<Self, UnreadableRecord>;
 
     /// What is stored of the item.
     fn to_record(&self) -> Vec<u8>;
-
-    /// How many events it carries.
-    fn events(&self) -> usize;
 }
 
 impl SpoolItem for UserEvent {
@@ -74,10 +72,6 @@ impl SpoolItem for UserEvent {
         let mut record = vec![USER_EVENT, flags];
         record.extend_from_slice(&encode_events(std::iter::once(self)).0);
         record
-    }
-
-    fn events(&self) -> usize {
-        1
     }
 }
 
@@ -113,9 +107,5 @@ impl SpoolItem for LogEvent {
         record.extend_from_slice(self.end_point().as_bytes().get(..usize::from(length)).unwrap_or_default());
         record.extend_from_slice(self.body());
         record
-    }
-
-    fn events(&self) -> usize {
-        LogEvent::events(self)
     }
 }

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::codec::{SpoolItem, UnreadableRecord};
 use crate::{
-    outcome::{DeadLetter, DeadLetterStore, DeadReason, NotKept, Refusal},
-    queue::Receipt,
+    outcome::{DeadLetter, DeadReason, Refusal},
+    queue::{DeadLetterStore, NotKept, Receipt},
 };
 
 /// Letters read at once, at most: there may be more of them than memory holds.
@@ -60,7 +60,7 @@ fn written(head: &Head, record: &[u8]) -> Vec<u8> {
 impl Head {
     fn with<T>(self, item: T) -> Option<DeadLetter<T>> {
         let Self { reason, status, text, time_ms } = self;
-        Some(DeadLetter { item, reason: DeadReason::from_name(&reason)?, status, text, time_ms })
+        Some(DeadLetter::new(item, DeadReason::from_name(&reason)?, time_ms).answered(status, text))
     }
 }
 
@@ -133,7 +133,7 @@ impl<T: SpoolItem> DeadLetterStore<T> for DiskDeadLetters<T> {
         };
         match self.letters.add(of, &written(&head, &letter.item.to_record()), then) {
             Ok(()) => Ok(Receipt::pending(async move { stored.await.unwrap_or(Err(Refusal::Closed)) })),
-            Err(error) => Err(NotKept { letter, reason: error.to_string() }),
+            Err(error) => Err(NotKept::new(letter, error.to_string())),
         }
     }
 

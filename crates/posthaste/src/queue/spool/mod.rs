@@ -11,6 +11,7 @@
 mod codec;
 mod dead_letters;
 mod fresh;
+mod intake;
 
 use std::{
     collections::VecDeque,
@@ -26,20 +27,20 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use posthaste_spool::{Batch, Record, Spool, WriteError};
+use posthaste_spool::{Batch, Record, WriteError};
 
 pub use self::{
     codec::{SpoolItem, UnreadableRecord},
     dead_letters::read_dead_letter,
 };
-use self::{dead_letters::DiskDeadLetters, fresh::Fresh};
-use super::{Displacing, Leased, Queue, QueueWatcher, Receipt, Refused, receipt::stored as stored_or_why};
-use crate::{
-    outcome::{DeadLetterStore, Refusal},
-    project::Context,
+use self::{dead_letters::DiskDeadLetters, intake::Intake};
+use super::{
+    Counts, DeadLetterStore, DeliveryQueue, Displacing, Eventually, Leased, Queue, QueueError, QueueWatcher, Receipt, Refused,
+    receipt::stored as stored_or_why,
 };
+use crate::{outcome::Refusal, project::Context};
 
-pub use posthaste_spool::{Durability, OpenError, SpoolOptions};
+pub use posthaste_spool::{Durability, OpenError, Spool, SpoolOptions};
 
 /// Bytes of records read at once, at most.
 const READ_BYTES_MAX: usize = 4 << 20;
@@ -55,8 +56,6 @@ struct Inner<T> {
     spool: Spool,
     /// The first sequence number that was not there when the spool was opened.
     new_from: u64,
-    /// Records that were lost before the queue was there.
-    lost_at_start: u64,
     /// Never held while the disk is asked for anything: whoever adds, or gives up, waits for nobody.
     intake: Mutex<Intake<T>>,
     /// Held while records are read back: by those who lease, and by nobody who adds.
@@ -65,14 +64,6 @@ struct Inner<T> {
     leased_to: AtomicU64,
     watcher: OnceLock<Arc<dyn QueueWatcher>>,
     dead_letters: Arc<DiskDeadLetters<T>>,
-}
-
-struct Intake<T> {
-    closed: bool,
-    fresh: Fresh<T>,
-    /// Records that make room for newer ones: they are buried, not leased for delivery. Kept until leasing has passed them,
-    /// with the number of the first that has not been handed out to be buried.
-    displaced: VecDeque<(Range<u64>, u64)>,
 }
 
 struct Work {
@@ -100,10 +91,9 @@ impl<T: SpoolItem> SpoolQueue<T> {
         let queue = Self(Arc::new_cyclic(|me| Inner {
             me: Weak::clone(me),
             new_from: stats.next_sequence,
-            lost_at_start: lost,
             dead_letters: Arc::new(DiskDeadLetters::new(spool.dead().clone())),
             spool,
-            intake: Mutex::new(Intake { closed: false, fresh: Fresh::default(), displaced: VecDeque::new() }),
+            intake: Mutex::new(Intake::new(stats.records + lost)),
             work: Mutex::new(Work {
                 next: stats.first_sequence,
                 context: None,
@@ -139,24 +129,25 @@ impl<T: SpoolItem> SpoolQueue<T> {
             records: items.iter().map(|item| item.to_record().into()).collect(),
             meta: Some(meta.into()),
         };
-        let events = items.iter().map(SpoolItem::events).sum();
+        let events: usize = items.iter().map(T::events).sum();
         let count = items.len() as u64;
         let mut intake = inner.intake.lock();
-        if intake.closed {
-            return Err(Refused { item: items, reason: Refusal::Closed });
+        if intake.is_closed() {
+            return Err(Refused::new(items, Refusal::Closed));
         }
         let (told, stored) = tokio::sync::oneshot::channel();
         let weak = Arc::downgrade(inner);
         let then = move |result: Result<u64, WriteError>| {
-            if let (Ok(first), Some(inner)) = (&result, weak.upgrade()) {
-                inner.reveal(*first..first + count, events);
+            if let Some(inner) = weak.upgrade() {
+                inner.intake.lock().known(result.as_ref().ok().map(|first| *first..first + count), count, events);
+                inner.tell(|watcher| watcher.changed());
             }
             drop(told.send(stored_or_why(result)));
         };
         match inner.spool.add_then(batch, then) {
-            Err(refused) => Err(Refused { item: items, reason: refusal(&refused.reason) }),
+            Err(refused) => Err(Refused::new(items, refusal(&refused.reason))),
             Ok(first) => {
-                intake.fresh.push_hidden(first, items);
+                intake.push_hidden(first, items);
                 Ok(Receipt::pending(async move { stored.await.unwrap_or(Err(Refusal::Closed)) }))
             }
         }
@@ -169,26 +160,24 @@ impl<T: SpoolItem> Inner<T> {
         let batch = Batch::record(item.to_record());
         let bytes = batch.records.first().map_or(0, bytes::Bytes::len);
         let mut intake = self.intake.lock();
-        if intake.closed {
+        if intake.is_closed() {
             return Err((item, posthaste_spool::Refusal::Closed));
         }
         match self.spool.add_numbered(batch) {
             Err(refused) => Err((item, refused.reason)),
             Ok((sequence, receipt)) => {
-                intake.fresh.push(sequence, item, bytes);
-                if intake.fresh.is_large() {
-                    intake.fresh.forget(self.spool.stored(), self.leased_to.load(SeqCst));
+                intake.push(sequence, item, bytes);
+                if intake.fresh().is_large() {
+                    intake.forget(self.spool.stored(), self.leased_to.load(SeqCst));
                 }
                 Ok(Receipt::of_spool(receipt))
             }
         }
     }
 
-    /// Items that were stored with metadata are in the queue from here on.
-    fn reveal(&self, sequences: Range<u64>, events: usize) {
-        self.intake.lock().fresh.reveal(sequences);
+    fn tell(&self, what: impl FnOnce(&dyn QueueWatcher)) {
         if let Some(watcher) = self.watcher.get() {
-            watcher.added(events);
+            what(&**watcher);
         }
     }
 
@@ -200,9 +189,9 @@ impl<T: SpoolItem> Inner<T> {
             let from_disk_until = {
                 let mut intake = self.intake.lock();
                 intake.skip_displaced(&mut work.next);
-                intake.fresh.forget(stored, work.next);
+                intake.forget(stored, work.next);
                 let bound = intake.bound(work.next);
-                intake.fresh.first().unwrap_or(u64::MAX).min(stored).min(bound)
+                intake.fresh().first().unwrap_or(u64::MAX).min(stored).min(bound)
             };
             let taken = if work.next < from_disk_until {
                 Some(self.read_on(work, left, from_disk_until, take))
@@ -225,7 +214,7 @@ impl<T: SpoolItem> Inner<T> {
         let intake = self.intake.lock();
         let bound = intake.bound(work.next);
         let mut taken = 0;
-        for (sequence, item) in intake.fresh.from(work.next).take_while(|(at, _)| *at < bound).take(count) {
+        for (sequence, item) in intake.fresh().from(work.next).take_while(|(at, _)| *at < bound).take(count) {
             work.next = sequence + 1;
             if !self.spool.is_settled(sequence) {
                 take(sequence, item.clone());
@@ -307,13 +296,14 @@ impl<T: SpoolItem> Inner<T> {
         }
     }
 
-    /// The spool counts what is lost; the ledger has to know.
+    /// The spool counts what is lost; whoever delivers has to look.
     fn count_lost(&self, work: &mut Work) {
         let lost = self.spool.stats().counters.lost_records;
         let new = lost.saturating_sub(work.lost);
         work.lost = lost;
-        if let (true, Some(watcher)) = (new > 0, self.watcher.get()) {
-            watcher.lost(usize::try_from(new).unwrap_or(usize::MAX));
+        if new > 0 {
+            // Whoever flushes need not wait for these any more.
+            self.tell(|watcher| watcher.gone());
         }
     }
 
@@ -324,99 +314,19 @@ impl<T: SpoolItem> Inner<T> {
         let me = Weak::clone(&self.me);
         self.dead_letters.keep_unreadable(sequence, &record.bytes, reason, move || {
             let Some(inner) = me.upgrade() else { return };
-            inner.spool.ack(&[sequence]);
-            if let Some(watcher) = inner.watcher.get() {
-                watcher.unreadable(1);
-            }
+            inner.intake.lock().set_aside(|| inner.spool.ack(&[sequence]));
+            inner.tell(|watcher| watcher.gone());
         })
-    }
-}
-
-impl<T> Intake<T> {
-    /// What makes room for newer ones is not for those who deliver.
-    fn skip_displaced(&mut self, next: &mut u64) {
-        for (range, _) in &self.displaced {
-            if range.contains(next) {
-                *next = range.end;
-            }
-        }
-        while self.displaced.front().is_some_and(|(range, handed)| *handed >= range.end && range.end <= *next)
-        {
-            self.displaced.pop_front();
-        }
-    }
-
-    /// Records that are to be buried and have not been handed out, with the number of the first of them.
-    fn next_displaced(&self) -> Option<(Range<u64>, u64)> {
-        self.displaced.iter().find(|(range, handed)| *handed < range.end).cloned()
-    }
-
-    fn handed(&mut self, of: &Range<u64>, next: u64) {
-        if let Some((_, handed)) = self.displaced.iter_mut().find(|(range, _)| range == of) {
-            *handed = next;
-        }
-    }
-
-    /// Where leasing has to stop for now: before what makes room for newer ones.
-    fn bound(&self, next: u64) -> u64 {
-        let starts = self.displaced.iter().map(|(range, _)| range.start).filter(|start| *start > next);
-        starts.min().unwrap_or(u64::MAX)
     }
 }
 
 impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
     fn add(&self, item: T) -> Result<Receipt, Refused<T>> {
-        self.0.add(item).map_err(|(item, reason)| Refused { item, reason: refusal(&reason) })
-    }
-
-    /// Lets the oldest segment go whose items nobody works on, where its room is what is missing.
-    fn add_displacing(&self, item: T) -> Displacing<T> {
-        let inner = &self.0;
-        let refused = match inner.add(item) {
-            Ok(receipt) => return Displacing::taken(receipt),
-            Err(refused) => refused,
-        };
-        let (item, posthaste_spool::Refusal::Blocked(error)) = &refused else {
-            return Displacing::refused(refused.0, refusal(&refused.1));
-        };
-        let mut intake = inner.intake.lock();
-        let leased_to = inner.leased_to.load(SeqCst);
-        let from = intake.displaced.back().map_or(leased_to, |(range, _)| range.end.max(leased_to));
-        let bytes = item.to_record().len() + RECORD_ROOM;
-        let oldest = inner.spool.oldest_to_displace(from, bytes).filter(|_| error.is_full());
-        let Some(oldest) = oldest.filter(|_| inner.dead_letters.has_room_for(&inner.spool)) else {
-            return Displacing::refused(refused.0, refusal(&refused.1));
-        };
-        inner.spool.promise(&oldest);
-        let first = oldest.start;
-        intake.displaced.push_back((oldest, first));
-        drop(intake);
-        match inner.add(refused.0) {
-            Ok(receipt) => Displacing::taken(receipt),
-            Err((item, reason)) => Displacing::refused(item, refusal(&reason)),
-        }
-    }
-
-    fn displaced(&self, count: usize) -> Vec<Leased<T>> {
-        let mut leased = Vec::new();
-        while leased.len() < count {
-            let next = self.0.intake.lock().next_displaced();
-            let Some((range, handed)) = next else { break };
-            let mut work = self.0.work.lock();
-            let Ok(read) = self.0.spool.read(handed, count - leased.len(), READ_BYTES_MAX) else { break };
-            for record in read.records.iter().filter(|record| record.sequence < range.end) {
-                let recovered = record.sequence < self.0.new_from;
-                let mut take = |id, item| leased.push(Leased { id, item, recovered });
-                self.0.decode(&mut work, record, &mut take);
-            }
-            let next = if read.next > handed { read.next.min(range.end) } else { range.end };
-            self.0.intake.lock().handed(&range, next);
-        }
-        leased
+        self.0.add(item).map_err(|(item, reason)| Refused::new(item, refusal(&reason)))
     }
 
     fn get(&self, count: usize) -> Vec<T> {
-        let until = self.0.intake.lock().fresh.first().unwrap_or(u64::MAX);
+        let until = self.0.intake.lock().fresh().first().unwrap_or(u64::MAX);
         let (mut items, mut from, mut context) = (Vec::new(), 0, None);
         while items.len() < count && from < until {
             let read = self.0.spool.read(from, count - items.len(), READ_BYTES_MAX).unwrap_or_default();
@@ -429,46 +339,72 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
         }
         let missing = count - items.len();
         let intake = self.0.intake.lock();
-        let fresh = intake.fresh.from(0).filter(|(sequence, _)| !self.0.spool.is_settled(*sequence));
+        let fresh = intake.fresh().from(0).filter(|(sequence, _)| !self.0.spool.is_settled(*sequence));
         items.extend(fresh.take(missing).map(|(_, item)| item.clone()));
         items
     }
 
     fn remove(&self, count: usize) -> Vec<T> {
-        let (mut sequences, mut items) = (Vec::new(), Vec::new());
-        self.0.lease(&mut self.0.work.lock(), count, &mut |sequence, item| {
-            sequences.push(sequence);
-            items.push(item);
-        });
-        self.0.spool.ack(&sequences);
-        items
+        let leases = self.0.take_leases(count);
+        let ids: Vec<u64> = leases.iter().map(|lease| lease.id).collect();
+        self.0.settle(&ids);
+        leases.into_iter().map(|lease| lease.item).collect()
     }
 
     fn size(&self) -> usize {
         usize::try_from(self.0.spool.len()).unwrap_or(usize::MAX)
     }
+}
 
+impl<T: SpoolItem> Inner<T> {
+    fn take_leases(&self, count: usize) -> Vec<Leased<T>> {
+        let mut leases = Vec::new();
+        self.lease(&mut self.work.lock(), count, &mut |id, item| leases.push(Leased::new(id, item)));
+        self.note_leases(&leases);
+        leases
+    }
+
+    /// A record that an earlier process left counts as one event until it has been looked at.
+    fn note_leases(&self, leases: &[Leased<T>]) {
+        let many = |lease: &&Leased<T>| lease.item.events() != 1;
+        if leases.iter().any(|lease| many(&lease)) {
+            let mut intake = self.intake.lock();
+            for lease in leases.iter().filter(many) {
+                intake.leased(lease.id, lease.item.events(), lease.id < self.new_from);
+            }
+        }
+    }
+
+    fn settle(&self, ids: &[u64]) {
+        let mut intake = self.intake.lock();
+        self.spool.ack(ids);
+        intake.settled(ids);
+    }
+}
+
+impl<T: SpoolItem> DeliveryQueue<T> for SpoolQueue<T> {
     /// Bounded in bytes, not in items.
     fn capacity(&self) -> usize {
         usize::MAX
     }
 
-    fn lease(&self, count: usize) -> Vec<Leased<T>> {
-        let mut leases = Vec::new();
-        let new_from = self.0.new_from;
-        self.0.lease(&mut self.0.work.lock(), count, &mut |id, item| {
-            leases.push(Leased { id, item, recovered: id < new_from });
-        });
-        leases
+    fn counts(&self) -> Counts {
+        let mut intake = self.0.intake.lock();
+        intake.counts(&self.0.spool.stats())
     }
 
-    fn settle(&self, ids: &[u64]) {
-        self.0.spool.ack(ids);
+    fn lease(&self, count: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {
+        Eventually::Now(Ok(self.0.take_leases(count)))
+    }
+
+    fn settle(&self, ids: &[u64]) -> Eventually<Result<(), QueueError>> {
+        self.0.settle(ids);
+        Eventually::Now(Ok(()))
     }
 
     fn release(&self) {
         // Nobody leases any longer; whoever still reads finds out by itself.
-        self.0.intake.lock().displaced.clear();
+        self.0.intake.lock().keep_displaced();
         let first = self.0.spool.stats().first_sequence;
         if let Some(mut work) = self.0.work.try_lock() {
             work.next = first;
@@ -477,8 +413,43 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
     }
 
     fn close(&self) {
-        self.0.intake.lock().closed = true;
+        self.0.intake.lock().close();
         self.0.spool.refuse();
+    }
+
+    /// Lets the oldest segment go whose items nobody works on, where its room is what is missing.
+    fn add_displacing(&self, item: T) -> Displacing<T> {
+        let inner = &self.0;
+        let refused = match inner.add(item) {
+            Ok(receipt) => return Displacing::new(Vec::new(), Ok(receipt)),
+            Err(refused) => refused,
+        };
+        if inner.make_room_for(&refused) {
+            let added = inner.add(refused.0);
+            return Displacing::new(
+                Vec::new(),
+                added.map_err(|(item, reason)| Refused::new(item, refusal(&reason))),
+            );
+        }
+        Displacing::new(Vec::new(), Err(Refused::new(refused.0, refusal(&refused.1))))
+    }
+
+    fn displaced(&self, count: usize) -> Vec<Leased<T>> {
+        let mut leased = Vec::new();
+        while leased.len() < count {
+            let next = self.0.intake.lock().next_displaced();
+            let Some((range, handed)) = next else { break };
+            let mut work = self.0.work.lock();
+            let Ok(read) = self.0.spool.read(handed, count - leased.len(), READ_BYTES_MAX) else { break };
+            for record in read.records.iter().filter(|record| record.sequence < range.end) {
+                let mut take = |id, item| leased.push(Leased::new(id, item));
+                self.0.decode(&mut work, record, &mut take);
+            }
+            let next = if read.next > handed { read.next.min(range.end) } else { range.end };
+            self.0.intake.lock().handed(&range, next);
+        }
+        self.0.note_leases(&leased);
+        leased
     }
 
     fn finish(&self, within: Duration) -> super::Finish {
@@ -504,11 +475,7 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
 
     fn give_up(&self) -> Vec<T> {
         let given_up = self.0.spool.give_up();
-        self.0.intake.lock().fresh.take(&given_up)
-    }
-
-    fn lost(&self) -> usize {
-        usize::try_from(self.0.lost_at_start).unwrap_or(usize::MAX)
+        self.0.intake.lock().give_up(&given_up)
     }
 
     fn watch(&self, watcher: Arc<dyn QueueWatcher>) {
@@ -518,6 +485,21 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
 
     fn dead_letters(&self) -> Option<Arc<dyn DeadLetterStore<T>>> {
         Some(Arc::clone(&self.0.dead_letters) as Arc<dyn DeadLetterStore<T>>)
+    }
+}
+
+impl<T: SpoolItem> Inner<T> {
+    /// Promises the room of the oldest segment that may go. False: nothing would make room.
+    fn make_room_for(&self, (item, reason): &(T, posthaste_spool::Refusal)) -> bool {
+        let posthaste_spool::Refusal::Blocked(error) = reason else { return false };
+        let mut intake = self.intake.lock();
+        let from = intake.displaceable_from(self.leased_to.load(SeqCst));
+        let bytes = item.to_record().len() + RECORD_ROOM;
+        let oldest = self.spool.oldest_to_displace(from, bytes).filter(|_| error.is_full());
+        let Some(oldest) = oldest.filter(|_| self.dead_letters.has_room_for(&self.spool)) else { return false };
+        self.spool.promise(&oldest);
+        intake.displace(oldest);
+        true
     }
 }
 

@@ -2,15 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{DispatchError, DispatchFuture, Dispatcher, FlushFuture, Response};
 use crate::{
     batch::LogEvent,
     clock::{Clock, SystemClock},
-    delivery::{
-        CloseReport, Delivery, Driver, FlushReport, Options, OptionsError, Pending, delivery_setters,
-    },
-    outcome::{DeadLetter, Ledger},
-    queue::{InMemoryQueue, Queue, Receipt, Refused},
+    delivery::{Delivery, Driver, Makings, Options, OptionsError, Pending, delivery_setters},
+    dispatch::{DispatchError, DispatchFuture, Dispatcher, FlushFuture, Response},
+    outcome::{CloseReport, DeadLetter, FlushReport, Health, Ledger},
+    queue::{DeliveryQueue, InMemoryQueue, Receipt, Refused},
 };
 
 /// Requests that the queue may hold, unless told otherwise: as many as today's Go SDK's. The seed's has no bound.
@@ -30,7 +28,8 @@ impl QueueEventDispatcher {
     /// Over this dispatcher, everything else at its default.
     #[doc(alias = "NewQueueEventDispatcher")]
     pub fn builder(dispatcher: impl Dispatcher + 'static) -> QueueEventDispatcherBuilder {
-        let options = Options { batch_size: 1, ..Options::default() };
+        let options =
+            Options { batch_size: 1, pipeline: "dispatcher".to_owned(), ..Options::default() };
         QueueEventDispatcherBuilder {
             options,
             queue_size: DEFAULT_REQUEST_QUEUE_SIZE,
@@ -56,14 +55,20 @@ impl QueueEventDispatcher {
         self.delivery.queue().get(count)
     }
 
-    /// The report comes once every request accepted before this call has come to an end, or at the deadline. What is left is counted in requests.
-    pub fn flush(&self, deadline: Duration) -> Pending<FlushReport> {
-        self.delivery.flush(deadline)
+    /// The report comes once every request accepted before this call has come to an end, or when the time is over. What is
+    /// left is counted in requests.
+    pub fn flush(&self, within: Duration) -> Pending<FlushReport> {
+        self.delivery.flush(within)
     }
 
-    /// Takes no more requests, and sends what there is until the deadline.
-    pub fn close(&self, deadline: Duration) -> Pending<CloseReport<LogEvent>> {
-        self.delivery.close(deadline)
+    /// Takes no more requests, and sends what there is for as long as this.
+    pub fn close(&self, within: Duration) -> Pending<CloseReport<LogEvent>> {
+        self.delivery.close(within)
+    }
+
+    /// Whether requests get through, and if not, why: what each end point said last, and since when.
+    pub fn health(&self) -> Health {
+        self.delivery.health()
     }
 
     /// What has become of the requests' events so far.
@@ -99,8 +104,8 @@ impl Dispatcher for QueueEventDispatcher {
         })
     }
 
-    fn flush(&self, deadline: Duration) -> FlushFuture {
-        let flush = self.delivery.flush(deadline);
+    fn flush(&self, within: Duration) -> FlushFuture {
+        let flush = self.delivery.flush(within);
         Box::pin(async move { Some(flush.await) })
     }
 }
@@ -111,7 +116,7 @@ impl Dispatcher for QueueEventDispatcher {
 pub struct QueueEventDispatcherBuilder {
     options: Options<LogEvent>,
     queue_size: usize,
-    queue: Option<Arc<dyn Queue<LogEvent>>>,
+    queue: Option<Arc<dyn DeliveryQueue<LogEvent>>>,
     dispatcher: Arc<dyn Dispatcher>,
     clock: Arc<dyn Clock>,
 }
@@ -124,7 +129,7 @@ impl QueueEventDispatcherBuilder {
     }
 
     /// Where requests wait. Default: an [`InMemoryQueue`]. A queue serves one dispatcher.
-    pub fn queue(mut self, queue: impl Queue<LogEvent> + 'static) -> Self {
+    pub fn queue(mut self, queue: impl DeliveryQueue<LogEvent> + 'static) -> Self {
         self.queue = Some(Arc::new(queue));
         self
     }
@@ -160,22 +165,21 @@ impl QueueEventDispatcherBuilder {
 
     /// Checks everything, and starts.
     pub fn build(self) -> Result<QueueEventDispatcher, OptionsError> {
-        let queue = self.checked_queue()?;
-        let delivery = Delivery::start(queue, self.dispatcher, self.options, self.clock)?;
-        Ok(QueueEventDispatcher { delivery })
+        Ok(QueueEventDispatcher { delivery: Delivery::start(self.makings()?)? })
     }
 
     /// Checks everything, and leaves it to the caller to run delivery, as
     /// [`BatchEventProcessorBuilder::build_with_driver`](crate::BatchEventProcessorBuilder::build_with_driver) does.
     pub fn build_with_driver(self) -> Result<(QueueEventDispatcher, Driver), OptionsError> {
-        let queue = self.checked_queue()?;
-        let (delivery, driver) = Delivery::with_driver(queue, self.dispatcher, self.options, self.clock);
+        let (delivery, driver) = Delivery::with_driver(self.makings()?)?;
         Ok((QueueEventDispatcher { delivery }, driver))
     }
 
-    fn checked_queue(&self) -> Result<Arc<dyn Queue<LogEvent>>, OptionsError> {
-        let queue = self.queue.clone().unwrap_or_else(|| Arc::new(InMemoryQueue::new(self.queue_size)));
+    fn makings(self) -> Result<Makings<LogEvent>, OptionsError> {
+        let bytes = self.options.queue_bytes.unwrap_or(usize::MAX);
+        let own = || Arc::new(InMemoryQueue::new(self.queue_size).bytes_max(bytes)) as Arc<dyn DeliveryQueue<_>>;
+        let queue = self.queue.unwrap_or_else(own);
         self.options.check(queue.capacity())?;
-        Ok(queue)
+        Ok(Makings { queue, dispatcher: self.dispatcher, options: self.options, clock: self.clock })
     }
 }

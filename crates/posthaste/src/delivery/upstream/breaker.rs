@@ -13,7 +13,7 @@ use crate::dispatch::Backoff;
 
 /// Whether a request may be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Permission {
+pub(in crate::delivery) enum Permission {
     /// Any number.
     Send,
     /// One, to see whether the upstream is back.
@@ -26,7 +26,7 @@ pub(super) enum Permission {
 
 /// Why nothing is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Why {
+pub(in crate::delivery) enum Why {
     /// The upstream fails.
     Failing,
     /// The upstream refuses everything: the address or a credential is wrong.
@@ -35,7 +35,7 @@ pub(super) enum Why {
 
 /// What a change of state deserves: a line in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Change {
+pub(in crate::delivery) enum Change {
     /// Requests are held back from now on.
     Opened(Why),
     /// Requests flow again.

@@ -1,0 +1,132 @@
+//! A queue that may panic: somebody else wrote it. What panics ends the pipeline with a reason, not the process.
+//!
+//! `add` alone is not guarded: it runs on the caller's thread with the caller's item, and a panic there is the caller's.
+
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use crate::queue::{
+    Counts, DeadLetterStore, DeliveryQueue, Displacing, Eventually, Finish, Leased, QueueError, QueueWatcher,
+    Receipt, Refused,
+};
+
+/// A queue, and what became of it.
+#[derive(Debug)]
+pub(super) struct Guarded<T> {
+    queue: Arc<dyn DeliveryQueue<T>>,
+    broken: OnceLock<String>,
+}
+
+impl<T> Guarded<T> {
+    pub(super) fn new(queue: Arc<dyn DeliveryQueue<T>>) -> Self {
+        Self { queue, broken: OnceLock::new() }
+    }
+
+    /// The queue as the caller gave it: a panic is the caller's.
+    pub(super) fn bare(&self) -> &dyn DeliveryQueue<T> {
+        &*self.queue
+    }
+
+    /// What it said when it panicked.
+    pub(super) fn broken(&self) -> Option<&str> {
+        self.broken.get().map(String::as_str)
+    }
+
+    fn call<R>(&self, what: &str, call: impl FnOnce(&dyn DeliveryQueue<T>) -> R) -> Option<R> {
+        catch_unwind(AssertUnwindSafe(|| call(&*self.queue)))
+            .inspect_err(|panic| self.note(what, &**panic))
+            .ok()
+    }
+
+    fn note(&self, what: &str, panic: &(dyn Any + Send)) {
+        let said = panic_text(panic);
+        tracing::error!(what, said, "the queue panicked; delivery ends");
+        self.broken.get_or_init(|| format!("the queue panicked in {what}: {said}"));
+    }
+
+    pub(super) fn add(&self, item: T) -> Result<Receipt, Refused<T>> {
+        self.queue.add(item)
+    }
+
+    pub(super) fn add_displacing(&self, item: T) -> Displacing<T> {
+        self.queue.add_displacing(item)
+    }
+
+    pub(super) fn remove(&self, count: usize) -> Vec<T> {
+        self.call("remove", |queue| queue.remove(count)).unwrap_or_default()
+    }
+
+    pub(super) fn size(&self) -> usize {
+        self.call("size", |queue| queue.size()).unwrap_or_default()
+    }
+
+    pub(super) fn capacity(&self) -> usize {
+        self.call("capacity", |queue| queue.capacity()).unwrap_or_default()
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.call("counts", |queue| queue.counts()).unwrap_or_default()
+    }
+
+    pub(super) fn lease(&self, count: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {
+        self.call("lease", |queue| queue.lease(count)).unwrap_or_else(|| Eventually::Now(Err(panicked())))
+    }
+
+    pub(super) fn settle(&self, ids: &[u64]) -> Eventually<Result<(), QueueError>> {
+        self.call("settle", |queue| queue.settle(ids)).unwrap_or_else(|| Eventually::Now(Err(panicked())))
+    }
+
+    pub(super) fn renew(&self, ids: &[u64]) -> Eventually<Result<Vec<u64>, QueueError>> {
+        self.call("renew", |queue| queue.renew(ids)).unwrap_or_else(|| Eventually::Now(Err(panicked())))
+    }
+
+    pub(super) fn lease_time(&self) -> Option<Duration> {
+        self.call("lease_time", |queue| queue.lease_time()).flatten()
+    }
+
+    pub(super) fn leases_max(&self) -> Option<usize> {
+        self.call("leases_max", |queue| queue.leases_max()).flatten()
+    }
+
+    pub(super) fn release(&self) {
+        self.call("release", |queue| queue.release());
+    }
+
+    pub(super) fn close(&self) {
+        self.call("close", |queue| queue.close());
+    }
+
+    pub(super) fn displaced(&self, count: usize) -> Vec<Leased<T>> {
+        self.call("displaced", |queue| queue.displaced(count)).unwrap_or_default()
+    }
+
+    pub(super) fn finish(&self, within: Duration) -> Finish {
+        self.call("finish", |queue| queue.finish(within)).unwrap_or_else(|| Box::pin(std::future::ready(())))
+    }
+
+    pub(super) fn give_up(&self) -> Vec<T> {
+        self.call("give_up", |queue| queue.give_up()).unwrap_or_default()
+    }
+
+    pub(super) fn watch(&self, watcher: Arc<dyn QueueWatcher>) {
+        self.call("watch", |queue| queue.watch(watcher));
+    }
+
+    pub(super) fn dead_letters(&self) -> Option<Arc<dyn DeadLetterStore<T>>> {
+        self.call("dead_letters", |queue| queue.dead_letters()).flatten()
+    }
+}
+
+fn panicked() -> QueueError {
+    QueueError::new("the queue panicked")
+}
+
+/// What a panic said, where it said something.
+pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+}

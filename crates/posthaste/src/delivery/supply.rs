@@ -1,0 +1,235 @@
+//! What comes out of the queue: leases, the news that leases are lost, and the end of leases.
+//!
+//! All three may take their time and may fail: what fails is tried again, and told.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+
+use crate::{
+    outcome::Trouble,
+    queue::{Eventually, Leased, QueueError},
+};
+
+/// How long a queue is left alone that could not do what it was asked to.
+const RETRY: Duration = Duration::from_secs(1);
+
+type Answer<R> = Pin<Box<dyn Future<Output = Result<R, QueueError>> + Send>>;
+
+/// Leases to come.
+pub(super) struct Supply<T> {
+    under_way: Option<Answer<Vec<Leased<T>>>>,
+    /// Nothing is leased before this time.
+    not_before: Option<Duration>,
+    /// How often in a row there was nothing to lease though there should have been.
+    empty: u32,
+    trouble: Option<Trouble>,
+}
+
+impl<T> Default for Supply<T> {
+    fn default() -> Self {
+        Self { under_way: None, not_before: None, empty: 0, trouble: None }
+    }
+}
+
+impl<T> Supply<T> {
+    /// Whether the queue may be asked for more.
+    pub(super) fn may_ask(&self, now: Duration) -> bool {
+        self.under_way.is_none() && self.not_before.is_none_or(|from| from <= now)
+    }
+
+    /// Asks: what there is, unless it takes its time.
+    pub(super) fn ask(
+        &mut self,
+        answer: Eventually<Result<Vec<Leased<T>>, QueueError>>,
+        now: Duration,
+        now_ms: i64,
+    ) -> Vec<Leased<T>> {
+        match answer {
+            Eventually::Now(answer) => self.answered(answer, now, now_ms),
+            Eventually::Later(answer) => {
+                self.under_way = Some(answer);
+                Vec::new()
+            }
+        }
+    }
+
+    /// The answer that took its time. Never resolves where none does.
+    pub(super) async fn next(&mut self) -> Result<Vec<Leased<T>>, QueueError> {
+        let Some(answer) = &mut self.under_way else { return std::future::pending().await };
+        let answer = answer.await;
+        self.under_way = None;
+        answer
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        answer: Result<Vec<Leased<T>>, QueueError>,
+        now: Duration,
+        now_ms: i64,
+    ) -> Vec<Leased<T>> {
+        match answer {
+            Ok(leases) => {
+                self.trouble = None;
+                leases
+            }
+            Err(error) => {
+                let text = format!("cannot take events from the queue: {error}");
+                self.trouble.get_or_insert_with(|| Trouble::new(text, now_ms));
+                self.not_before = Some(now.saturating_add(RETRY));
+                Vec::new()
+            }
+        }
+    }
+
+    /// There was something, or nothing was to be expected.
+    pub(super) fn flows(&mut self) {
+        self.empty = 0;
+    }
+
+    /// There should have been something. That passes at once where somebody is about to finish adding; a disk that cannot be
+    /// read is asked again later.
+    pub(super) fn ran_dry(&mut self, now: Duration) {
+        /// Turns that somebody may need to finish adding.
+        const TURNS: u32 = 1_000;
+        self.empty = self.empty.saturating_add(1);
+        if self.empty > TURNS {
+            self.not_before = Some(now.saturating_add(RETRY));
+        }
+    }
+
+    /// When it may be asked again, if that is to come.
+    pub(super) fn due(&self, now: Duration) -> Option<Duration> {
+        self.not_before.filter(|from| now < *from)
+    }
+
+    pub(super) fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref()
+    }
+}
+
+/// Leases whose end the queue has not confirmed.
+#[derive(Default)]
+pub(super) struct Endings {
+    under_way: FuturesUnordered<Pin<Box<dyn Future<Output = (Vec<u64>, Result<(), QueueError>)> + Send>>>,
+    again: Vec<u64>,
+    retry_at: Option<Duration>,
+    trouble: Option<Trouble>,
+}
+
+impl Endings {
+    /// These are being ended.
+    pub(super) fn begin(
+        &mut self,
+        ids: Vec<u64>,
+        answer: Eventually<Result<(), QueueError>>,
+        now: Duration,
+        now_ms: i64,
+    ) {
+        match answer {
+            Eventually::Now(Ok(())) => {}
+            Eventually::Now(Err(error)) => self.ended(ids, Err(error), now, now_ms),
+            Eventually::Later(answer) => {
+                self.under_way.push(Box::pin(answer.map(move |answer| (ids, answer))));
+            }
+        }
+    }
+
+    /// The next answer. Never resolves where none is to come.
+    pub(super) async fn next(&mut self) -> (Vec<u64>, Result<(), QueueError>) {
+        match self.under_way.next().await {
+            Some(ended) => ended,
+            None => std::future::pending().await,
+        }
+    }
+
+    pub(super) fn ended(&mut self, ids: Vec<u64>, answer: Result<(), QueueError>, now: Duration, now_ms: i64) {
+        match answer {
+            Ok(()) => self.trouble = None,
+            Err(error) => {
+                let text = format!("cannot tell the queue what has been delivered: {error}");
+                self.trouble.get_or_insert_with(|| Trouble::new(text, now_ms));
+                self.again.extend(ids);
+                self.retry_at.get_or_insert(now.saturating_add(RETRY));
+            }
+        }
+    }
+
+    /// Those that are to be tried again now.
+    pub(super) fn take_again(&mut self, now: Duration) -> Vec<u64> {
+        if self.retry_at.is_none_or(|at| now < at) {
+            return Vec::new();
+        }
+        self.retry_at = None;
+        std::mem::take(&mut self.again)
+    }
+
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.retry_at
+    }
+
+    /// Whether the queue has confirmed everything.
+    pub(super) fn are_confirmed(&self) -> bool {
+        self.under_way.is_empty() && self.again.is_empty()
+    }
+
+    pub(super) fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref()
+    }
+}
+
+/// Leases that would run out.
+pub(super) struct Renewal {
+    /// How long a lease lasts; `None`: without end.
+    time: Option<Duration>,
+    next_at: Duration,
+    under_way: Option<Answer<Vec<u64>>>,
+}
+
+impl Renewal {
+    pub(super) fn new(time: Option<Duration>, now: Duration) -> Self {
+        let mut renewal = Self { time, next_at: now, under_way: None };
+        renewal.put_off(now);
+        renewal
+    }
+
+    /// Three times in a lease's time: two may fail.
+    fn put_off(&mut self, now: Duration) {
+        self.next_at = now.saturating_add(self.time.unwrap_or_default() / 3);
+    }
+
+    pub(super) fn due(&self) -> Option<Duration> {
+        self.time.filter(|_| self.under_way.is_none()).map(|_| self.next_at)
+    }
+
+    pub(super) fn is_due(&self, now: Duration) -> bool {
+        self.due().is_some_and(|due| due <= now)
+    }
+
+    /// Leases are being renewed; returns the lost ones that are known at once.
+    pub(super) fn begin(&mut self, answer: Eventually<Result<Vec<u64>, QueueError>>, now: Duration) -> Vec<u64> {
+        self.put_off(now);
+        match answer {
+            Eventually::Now(answer) => Self::lost(answer),
+            Eventually::Later(answer) => {
+                self.under_way = Some(answer);
+                Vec::new()
+            }
+        }
+    }
+
+    /// The answer that took its time: the leases that are lost. Never resolves where none is to come.
+    pub(super) async fn next(&mut self) -> Vec<u64> {
+        let Some(answer) = &mut self.under_way else { return std::future::pending().await };
+        let answer = answer.await;
+        self.under_way = None;
+        Self::lost(answer)
+    }
+
+    fn lost(answer: Result<Vec<u64>, QueueError>) -> Vec<u64> {
+        answer.unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot renew leases; they may be lost");
+            Vec::new()
+        })
+    }
+}

@@ -1,0 +1,208 @@
+//! How a pipeline stands, and why what is left is left: in words that reach people without a log.
+
+use std::{fmt, time::Duration};
+
+/// Whether events get through, and if not, why.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Health {
+    /// The end points that requests have gone to, the ones in use first. Bounded; the least used are forgotten.
+    pub upstreams: Vec<UpstreamHealth>,
+    /// What is wrong with the queue or the dead letters, where something is.
+    pub queue: Option<Trouble>,
+    /// Why delivery has ended before it was closed: a custom queue or clock panicked. Nothing is taken any more.
+    pub ended: Option<Trouble>,
+}
+
+impl Health {
+    /// Whether nothing is wrong.
+    pub fn is_working(&self) -> bool {
+        let works = |upstream: &UpstreamHealth| upstream.state == UpstreamState::Working;
+        self.ended.is_none() && self.queue.is_none() && self.upstreams.iter().all(works)
+    }
+
+    /// Everything that is wrong, the gravest first.
+    pub fn troubles(&self) -> impl Iterator<Item = &Trouble> {
+        let of_upstreams = self.upstreams.iter().filter(|upstream| upstream.state != UpstreamState::Working);
+        let of_upstreams = of_upstreams.filter_map(|upstream| upstream.trouble.as_ref());
+        self.ended.iter().chain(&self.queue).chain(of_upstreams)
+    }
+}
+
+/// `working`, or what is wrong, separated by semicolons.
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_working() {
+            return f.write_str("working");
+        }
+        fmt_list(self.troubles(), f)
+    }
+}
+
+/// How one end point stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UpstreamHealth {
+    /// Its URL.
+    pub end_point: String,
+    /// Whether requests go to it.
+    pub state: UpstreamState,
+    /// What has gone wrong since it last answered as one that works. It may work all the same: then single requests fail.
+    pub trouble: Option<Trouble>,
+}
+
+impl UpstreamHealth {
+    pub(crate) fn new(end_point: &str, state: UpstreamState, trouble: Option<Trouble>) -> Self {
+        Self { end_point: end_point.to_owned(), state, trouble }
+    }
+}
+
+/// Whether requests go to an end point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum UpstreamState {
+    /// They do.
+    Working,
+    /// It fails: one request at a time tries whether it is back.
+    Failing,
+    /// It refuses everything: its address or a credential is wrong. One request at a time tries, slowly.
+    Held,
+}
+
+/// Something that goes wrong, since when, and how often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Trouble {
+    /// The URL that it is about; `None` where it is about none.
+    pub end_point: Option<String>,
+    /// What happened last: a status and what the server said, or an error.
+    pub what: String,
+    /// The status of the last answer, where there was one.
+    pub status: Option<u16>,
+    /// When it began: milliseconds since 1970, UTC.
+    pub since_ms: i64,
+    /// When it last happened, likewise.
+    pub last_ms: i64,
+    /// How often it has happened.
+    pub times: u64,
+    /// In a report: how many events are left because of it.
+    pub events: u64,
+}
+
+impl Trouble {
+    /// About no end point.
+    pub(crate) fn new(what: impl Into<String>, now_ms: i64) -> Self {
+        Self {
+            end_point: None,
+            what: what.into(),
+            status: None,
+            since_ms: now_ms,
+            last_ms: now_ms,
+            times: 1,
+            events: 0,
+        }
+    }
+
+    pub(crate) fn at(end_point: &str, what: impl Into<String>, now_ms: i64) -> Self {
+        Self { end_point: Some(end_point.to_owned()), ..Self::new(what, now_ms) }
+    }
+
+    /// It has happened again, in these words.
+    pub(crate) fn again(&mut self, status: Option<u16>, what: String, now_ms: i64) {
+        (self.status, self.what, self.last_ms) = (status, what, now_ms);
+        self.times += 1;
+    }
+
+    /// The same, with this status.
+    pub(crate) fn with_status(self, status: Option<u16>) -> Self {
+        Self { status, ..self }
+    }
+
+    pub(crate) fn with_events(mut self, events: u64) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// Whether the two are the same trouble of several requests.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        (&self.end_point, self.status, &self.what) == (&other.end_point, other.status, &other.what)
+    }
+
+    /// The same trouble met by more.
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.events += other.events;
+        self.times += other.times;
+        self.since_ms = self.since_ms.min(other.since_ms);
+        self.last_ms = self.last_ms.max(other.last_ms);
+    }
+}
+
+/// `http://127.0.0.1/v1/events: status 503: busy (12 times since Wed, 25 Nov 2026 21:26:42 GMT)`
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.events > 0 {
+            write!(f, "{} events: ", self.events)?;
+        }
+        if let Some(end_point) = &self.end_point {
+            write!(f, "{end_point}: ")?;
+        }
+        let since = std::time::UNIX_EPOCH
+            .checked_add(Duration::from_millis(u64::try_from(self.since_ms).unwrap_or_default()))
+            .filter(|_| (0..=YEAR_9999_MS).contains(&self.since_ms));
+        match since {
+            Some(since) => {
+                write!(f, "{} ({} times since {})", self.what, self.times, httpdate::fmt_http_date(since))
+            }
+            None => write!(f, "{} ({} times)", self.what, self.times),
+        }
+    }
+}
+
+/// Dates are written with four digits for the year.
+const YEAR_9999_MS: i64 = 253_402_300_799_000;
+
+pub(super) fn fmt_list<'a>(
+    troubles: impl Iterator<Item = &'a Trouble>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    for (at, trouble) in troubles.enumerate() {
+        if at > 0 {
+            f.write_str("; ")?;
+        }
+        write!(f, "{trouble}")?;
+    }
+    Ok(())
+}
+
+/// Reasons that a report gives, at most: enough to see what is wrong.
+const REASONS_MAX: usize = 8;
+
+/// Like troubles as one, those of the most events first among equals.
+pub(crate) fn merged(troubles: impl Iterator<Item = Trouble>) -> Vec<Trouble> {
+    let mut merged: Vec<Trouble> = Vec::new();
+    for trouble in troubles {
+        if let Some(known) = merged.iter_mut().find(|known| known.is_like(&trouble)) {
+            known.join(&trouble);
+        } else if merged.len() < REASONS_MAX {
+            merged.push(trouble);
+        }
+    }
+    merged.sort_by_key(|trouble| (trouble.end_point.is_some(), std::cmp::Reverse(trouble.events)));
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn like_troubles_are_one_and_the_gravest_comes_first() {
+        let at = |end_point, what, events| Trouble::at(end_point, what, 1_000).with_events(events);
+        let troubles = [at("a", "status 503", 2), at("b", "status 503", 9), at("a", "status 503", 5)];
+        let all = merged(troubles.into_iter().chain([Trouble::new("the queue panicked", 1_000)]));
+        let said: Vec<_> = all.iter().map(|trouble| (trouble.end_point.as_deref(), trouble.events)).collect();
+        assert_eq!(said, [(None, 0), (Some("b"), 9), (Some("a"), 7)]);
+        let many = (0..100).map(|n| at("a", if n % 2 == 0 { "x" } else { "y" }, 1));
+        assert_eq!(merged(many).iter().map(|trouble| trouble.events).collect::<Vec<_>>(), [50, 50]);
+    }
+}

@@ -1,0 +1,44 @@
+//! How many events there have been, and what became of them.
+
+/// How many events there have been, and what became of them. Each number is counted by itself: what was taken and is
+/// queued by the queue, what was delivered and dead-lettered by delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Ledger {
+    /// Events taken.
+    pub accepted: u64,
+    /// Events that the API has confirmed.
+    pub delivered: u64,
+    /// Events that will not be delivered, each with a [`DeadReason`].
+    pub dead_lettered: u64,
+    /// Events that have not come to an end yet.
+    pub queued: u64,
+    /// Events that were never taken; callers have them back. No part of the balance.
+    pub refused: u64,
+}
+
+impl Ledger {
+    pub(crate) fn new(accepted: u64, delivered: u64, dead_lettered: u64, queued: u64, refused: u64) -> Self {
+        Self { accepted, delivered, dead_lettered, queued, refused }
+    }
+
+    /// Whether every accepted event is accounted for.
+    pub fn balances(&self) -> bool {
+        let ended = self.delivered.checked_add(self.dead_lettered);
+        ended.and_then(|ended| ended.checked_add(self.queued)) == Some(self.accepted)
+    }
+}
+
+impl std::ops::Add for Ledger {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            accepted: self.accepted + other.accepted,
+            delivered: self.delivered + other.delivered,
+            dead_lettered: self.dead_lettered + other.dead_lettered,
+            queued: self.queued + other.queued,
+            refused: self.refused + other.refused,
+        }
+    }
+}

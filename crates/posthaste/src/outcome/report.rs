@@ -1,0 +1,122 @@
+//! What flush and close answer.
+
+use std::fmt;
+
+use super::{
+    DeadLetter, Ledger,
+    health::{Trouble, fmt_list},
+};
+use crate::event::UserEvent;
+
+/// What a flush has achieved.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct FlushReport {
+    /// Events accepted before the call that had not come to an end by its deadline. 0: the flush is complete.
+    pub left: u64,
+    /// The ledger at the end of the flush.
+    pub ledger: Ledger,
+    /// Why what is left is left, the gravest first; a few at most.
+    pub reasons: Vec<Trouble>,
+}
+
+/// What has become of everything, once nothing more is taken.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct CloseReport<T = UserEvent> {
+    /// Events that were delivered, since the start.
+    pub delivered: u64,
+    /// Events that were dead-lettered, since the start.
+    pub dead_lettered: u64,
+    /// Events left in the queue.
+    pub left: u64,
+    /// Why these are left, the gravest first; a few at most.
+    pub reasons: Vec<Trouble>,
+    /// The same numbers as a ledger.
+    pub ledger: Ledger,
+    /// What the dispatcher's own queue had to say, where it has one.
+    pub dispatcher: Option<FlushReport>,
+    /// Of the dead letters, those whose events were taken into a queue on disk that the disk never confirmed
+    /// ([`NotStored`](crate::DeadReason::NotStored)).
+    pub not_stored: Vec<DeadLetter<T>>,
+}
+
+impl FlushReport {
+    pub(crate) fn new(left: u64, ledger: Ledger, reasons: Vec<Trouble>) -> Self {
+        Self { left, ledger, reasons }
+    }
+
+    /// Whether everything accepted before the call has come to an end.
+    pub fn is_complete(&self) -> bool {
+        self.left == 0
+    }
+}
+
+/// `12 delivered, 0 dead-lettered, 3 left: http://…: status 503 (4 times since …)`
+impl fmt::Display for FlushReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt_numbers(&self.ledger, self.left, &self.reasons, f)
+    }
+}
+
+/// Nothing was ever taken.
+impl<T> Default for CloseReport<T> {
+    fn default() -> Self {
+        Self::new(Ledger::default(), Vec::new(), None, Vec::new())
+    }
+}
+
+impl<T> CloseReport<T> {
+    pub(crate) fn new(
+        ledger: Ledger,
+        reasons: Vec<Trouble>,
+        dispatcher: Option<FlushReport>,
+        not_stored: Vec<DeadLetter<T>>,
+    ) -> Self {
+        let Ledger { delivered, dead_lettered, queued: left, .. } = ledger;
+        let reasons = if left > 0 || ledger == Ledger::default() { reasons } else { Vec::new() };
+        Self { delivered, dead_lettered, left, reasons, ledger, dispatcher, not_stored }
+    }
+
+    /// Whether nothing is left, here and in the dispatcher's own queue.
+    pub fn is_complete(&self) -> bool {
+        self.left == 0 && self.dispatcher.as_ref().is_none_or(FlushReport::is_complete)
+    }
+}
+
+/// `12 delivered, 0 dead-lettered, 3 left: http://…: status 503 (4 times since …)`
+impl<T> fmt::Display for CloseReport<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt_numbers(&self.ledger, self.left, &self.reasons, f)?;
+        match &self.dispatcher {
+            Some(dispatcher) => write!(f, "; the dispatcher: {dispatcher}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn fmt_numbers(ledger: &Ledger, left: u64, reasons: &[Trouble], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{} delivered, {} dead-lettered, {left} left", ledger.delivered, ledger.dead_lettered)?;
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    f.write_str(": ")?;
+    fmt_list(reasons.iter(), f)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_one_line() {
+        let ledger = Ledger::new(15, 12, 0, 3, 0);
+        let trouble = Trouble::at("http://127.0.0.1/v1/events", "status 503: busy", 784_111_777_000);
+        let report = FlushReport::new(3, ledger, vec![trouble.with_events(3)]);
+        assert_eq!(
+            report.to_string(),
+            "12 delivered, 0 dead-lettered, 3 left: 3 events: http://127.0.0.1/v1/events: status 503: busy \
+             (1 times since Sun, 06 Nov 1994 08:49:37 GMT)"
+        );
+    }
+}

@@ -1,0 +1,94 @@
+//! Where dead letters are kept: in memory unless the queue has a better place.
+
+use std::{collections::VecDeque, fmt};
+
+use parking_lot::Mutex;
+
+use super::Receipt;
+use crate::{metrics, outcome::DeadLetter};
+
+/// Where dead letters are kept, oldest first.
+pub trait DeadLetterStore<T>: fmt::Debug + Send + Sync {
+    /// How many are kept.
+    fn count(&self) -> usize;
+
+    /// Keeps one more. `of` is the queue's id of the item, where the letter is about the whole of it. The receipt resolves
+    /// once the letter is kept; until then, and where it is handed back, its item stays in the queue.
+    fn push(&self, letter: DeadLetter<T>, of: Option<u64>) -> Result<Receipt, NotKept<T>>;
+
+    /// The oldest that are kept, as many as may be in memory at once, each with the id that [`remove`](Self::remove) knows
+    /// it by.
+    fn list(&self) -> Vec<(u64, DeadLetter<T>)>;
+
+    /// Keeps these no longer.
+    fn remove(&self, ids: &[u64]);
+}
+
+/// A dead letter that could not be kept, handed back with the reason.
+#[derive(Debug, thiserror::Error)]
+#[error("a dead letter could not be kept: {reason}")]
+#[non_exhaustive]
+pub struct NotKept<T> {
+    /// The letter.
+    pub letter: DeadLetter<T>,
+    /// Why not.
+    pub reason: String,
+}
+
+impl<T> NotKept<T> {
+    /// This letter, for this reason.
+    pub fn new(letter: DeadLetter<T>, reason: impl Into<String>) -> Self {
+        Self { letter, reason: reason.into() }
+    }
+}
+
+/// How many dead letters are kept in memory, unless told otherwise.
+pub const DEFAULT_DEAD_LETTERS_MAX: usize = 1_000;
+
+/// The last dead letters, in memory, oldest first. One too many pushes out the oldest, which stays counted.
+#[derive(Debug)]
+pub(crate) struct DeadLetters<T> {
+    kept: Mutex<Kept<T>>,
+    max: usize,
+}
+
+#[derive(Debug)]
+struct Kept<T> {
+    letters: VecDeque<(u64, DeadLetter<T>)>,
+    last_id: u64,
+}
+
+impl<T> DeadLetters<T> {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { kept: Mutex::new(Kept { letters: VecDeque::new(), last_id: 0 }), max }
+    }
+}
+
+impl<T: Clone + fmt::Debug + Send + Sync> DeadLetterStore<T> for DeadLetters<T> {
+    fn count(&self) -> usize {
+        self.kept.lock().letters.len()
+    }
+
+    fn list(&self) -> Vec<(u64, DeadLetter<T>)> {
+        self.kept.lock().letters.iter().cloned().collect()
+    }
+
+    fn remove(&self, ids: &[u64]) {
+        self.kept.lock().letters.retain(|(id, _)| !ids.contains(id));
+    }
+
+    fn push(&self, letter: DeadLetter<T>, _of: Option<u64>) -> Result<Receipt, NotKept<T>> {
+        if self.max == 0 {
+            return Ok(Receipt::stored());
+        }
+        let mut kept = self.kept.lock();
+        if kept.letters.len() >= self.max {
+            kept.letters.pop_front();
+            ::metrics::counter!(metrics::DEAD_LETTERS_FORGOTTEN).increment(1);
+        }
+        kept.last_id += 1;
+        let id = kept.last_id;
+        kept.letters.push_back((id, letter));
+        Ok(Receipt::stored())
+    }
+}

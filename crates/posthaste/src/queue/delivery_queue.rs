@@ -1,0 +1,247 @@
+//! What delivery needs of a queue so that requests may overlap: while some items are under way, the next ones can be
+//! taken without waiting for the first to end.
+//!
+//! Leasing and settling may finish later and may fail, and a lease may be lost: a queue on another machine fits too.
+
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use super::{DeadLetterStore, Eventually, Queue, Receipt, Refused};
+use crate::outcome::Refusal;
+
+/// A queue whose items can be under way while others are taken.
+///
+/// Delivery calls it from its own thread; `close`, `give_up`, `counts` and what [`Queue`] has come from any. None of these
+/// may block for long: whoever closes a processor waits for them. One that panics ends its pipeline, with the reason.
+pub trait DeliveryQueue<T>: Queue<T> {
+    /// The most items it may hold; `usize::MAX` where it is not bounded in items.
+    fn capacity(&self) -> usize;
+
+    /// What it has counted so far, all at one moment.
+    fn counts(&self) -> Counts;
+
+    /// The oldest items that are not leased yet, at most `count`, which are now. They stay in the queue. Asked for again
+    /// only once the answer has come; one that fails is asked for again after a while.
+    fn lease(&self, count: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>>;
+
+    /// Ends leases by their ids, in any order: the items have come to an end and leave the queue. From this call on,
+    /// [`counts`](Self::counts) no longer has them as held, whatever the answer will be. One that fails is tried again;
+    /// ids that are unknown or settled already are no failure.
+    fn settle(&self, ids: &[u64]) -> Eventually<Result<(), QueueError>>;
+
+    /// Ends all leases: the items wait again, in their old order.
+    fn release(&self);
+
+    /// Refuses further items, at once. From here on, the queue only shrinks.
+    fn close(&self);
+
+    /// How many leased items may be in memory at once, where delivery does not choose. A queue that holds its items in
+    /// memory anyway says `usize::MAX`.
+    fn leases_max(&self) -> Option<usize> {
+        None
+    }
+
+    /// For how long a lease lasts; `None`: until it is settled or released. Delivery [renews](Self::renew) it in time.
+    fn lease_time(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Makes these leases last for another [`lease_time`](Self::lease_time). Answers with those that are lost: their items
+    /// wait in the queue again, for whoever leases them next.
+    fn renew(&self, _ids: &[u64]) -> Eventually<Result<Vec<u64>, QueueError>> {
+        Eventually::Now(Ok(Vec::new()))
+    }
+
+    /// Takes an item into a full queue at the cost of the oldest ones that are not leased: the fewest whose going makes
+    /// room for it. Where nothing would make room, nothing goes, and the item comes back.
+    fn add_displacing(&self, item: T) -> Displacing<T> {
+        let mut displaced = Vec::new();
+        let mut item = item;
+        loop {
+            item = match self.add(item) {
+                Ok(receipt) => return Displacing::new(displaced, Ok(receipt)),
+                Err(Refused { item, reason }) if reason.is_full() => item,
+                Err(refused) => return Displacing::new(displaced, Err(refused)),
+            };
+            let oldest = self.remove(1);
+            if oldest.is_empty() {
+                let reason = Refusal::QueueFull { capacity: self.capacity() };
+                return Displacing::new(displaced, Err(Refused::new(item, reason)));
+            }
+            displaced.extend(oldest);
+        }
+    }
+
+    /// Items that have made room for newer ones and are still in the queue, leased now: whoever delivers is to bury them.
+    fn displaced(&self, _count: usize) -> Vec<Leased<T>> {
+        Vec::new()
+    }
+
+    /// Resolves once everything that was taken is as safe as this queue makes it, and what was settled is written down; or
+    /// after this time, which is real time wherever a disk is waited for.
+    fn finish(&self, _within: Duration) -> Finish {
+        Box::pin(std::future::ready(()))
+    }
+
+    /// Stops waiting for whatever makes items safe. Returns those that were taken, have not come to an end, and are not
+    /// known to be safe; they are held no longer.
+    fn give_up(&self) -> Vec<T> {
+        Vec::new()
+    }
+
+    /// Whom to tell of what happens later than the call that caused it. Called once, before anything is leased.
+    fn watch(&self, _watcher: Arc<dyn QueueWatcher>) {}
+
+    /// Where this queue keeps the items that will not be delivered; `None`: nowhere, and they are kept in memory.
+    fn dead_letters(&self) -> Option<Arc<dyn DeadLetterStore<T>>> {
+        None
+    }
+}
+
+impl<T, Q: DeliveryQueue<T> + ?Sized> DeliveryQueue<T> for Arc<Q> {
+    fn capacity(&self) -> usize {
+        (**self).capacity()
+    }
+
+    fn counts(&self) -> Counts {
+        (**self).counts()
+    }
+
+    fn lease(&self, count: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {
+        (**self).lease(count)
+    }
+
+    fn settle(&self, ids: &[u64]) -> Eventually<Result<(), QueueError>> {
+        (**self).settle(ids)
+    }
+
+    fn release(&self) {
+        (**self).release();
+    }
+
+    fn close(&self) {
+        (**self).close();
+    }
+
+    fn leases_max(&self) -> Option<usize> {
+        (**self).leases_max()
+    }
+
+    fn lease_time(&self) -> Option<Duration> {
+        (**self).lease_time()
+    }
+
+    fn renew(&self, ids: &[u64]) -> Eventually<Result<Vec<u64>, QueueError>> {
+        (**self).renew(ids)
+    }
+
+    fn add_displacing(&self, item: T) -> Displacing<T> {
+        (**self).add_displacing(item)
+    }
+
+    fn displaced(&self, count: usize) -> Vec<Leased<T>> {
+        (**self).displaced(count)
+    }
+
+    fn finish(&self, within: Duration) -> Finish {
+        (**self).finish(within)
+    }
+
+    fn give_up(&self) -> Vec<T> {
+        (**self).give_up()
+    }
+
+    fn watch(&self, watcher: Arc<dyn QueueWatcher>) {
+        (**self).watch(watcher);
+    }
+
+    fn dead_letters(&self) -> Option<Arc<dyn DeadLetterStore<T>>> {
+        (**self).dead_letters()
+    }
+}
+
+/// What a queue has counted, in events. `taken` is `held` and everything that has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Events taken, with what was there when the queue was opened.
+    pub taken: u64,
+    /// Events that are in the queue.
+    pub held: u64,
+    /// Events that left because the queue lost them.
+    pub lost: u64,
+    /// Events that left because this version cannot read them; the queue has set them aside.
+    pub unreadable: u64,
+}
+
+impl Counts {
+    /// A queue that loses nothing.
+    pub fn new(taken: u64, held: u64) -> Self {
+        Self { taken, held, lost: 0, unreadable: 0 }
+    }
+
+    /// The same, having lost this many, and having set aside that many.
+    #[must_use]
+    pub fn with_lost(self, lost: u64, unreadable: u64) -> Self {
+        Self { lost, unreadable, ..self }
+    }
+}
+
+/// Why a queue could not do what it was asked to. It is asked again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct QueueError(String);
+
+impl QueueError {
+    /// For this reason.
+    pub fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}
+
+/// Told by a queue of what happens later than the call that caused it.
+pub trait QueueWatcher: Send + Sync {
+    /// Items have become available, or room has.
+    fn changed(&self);
+
+    /// Items have left that were not settled: they are lost, or set aside.
+    fn gone(&self);
+}
+
+/// What [`DeliveryQueue::finish`] returns.
+pub type Finish = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What has come of [`DeliveryQueue::add_displacing`].
+#[derive(Debug)]
+#[must_use = "displaced items are nobody's any more"]
+#[non_exhaustive]
+pub struct Displacing<T> {
+    /// What had to go, for the caller to bury.
+    pub displaced: Vec<T>,
+    /// Whether the item is in.
+    pub added: Result<Receipt, Refused<T>>,
+}
+
+impl<T> Displacing<T> {
+    /// These had to go, and that has come of the item.
+    pub fn new(displaced: Vec<T>, added: Result<Receipt, Refused<T>>) -> Self {
+        Self { displaced, added }
+    }
+}
+
+/// An item that somebody works on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a leased item stays in the queue until it is settled"]
+#[non_exhaustive]
+pub struct Leased<T> {
+    /// What [`DeliveryQueue::settle`] knows the item by. No two leases that last have the same.
+    pub id: u64,
+    /// The item.
+    pub item: T,
+}
+
+impl<T> Leased<T> {
+    /// This item, under this id.
+    pub fn new(id: u64, item: T) -> Self {
+        Self { id, item }
+    }
+}
