@@ -6,6 +6,9 @@ use crate::{batch::LogEvent, event::UserEvent, queue::QueueItem};
 
 /// Something that a queue holds and the machine delivers.
 pub(crate) trait Item: QueueItem {
+    /// Whether it may go anywhere, and not only to the Event API of its region.
+    const GOES_ANYWHERE: bool;
+
     /// Where it goes, as a URL: to the fixed end point, where there is one.
     fn end_point<'a>(&'a self, fixed: Option<&'a Arc<str>>) -> &'a str;
 
@@ -31,6 +34,8 @@ pub(crate) trait Item: QueueItem {
 }
 
 impl Item for UserEvent {
+    const GOES_ANYWHERE: bool = false;
+
     fn end_point<'a>(&'a self, fixed: Option<&'a Arc<str>>) -> &'a str {
         fixed.map_or_else(|| self.context().region.event_end_point(), |fixed| &**fixed)
     }
@@ -75,6 +80,8 @@ impl Item for UserEvent {
 }
 
 impl Item for LogEvent {
+    const GOES_ANYWHERE: bool = true;
+
     fn end_point<'a>(&'a self, fixed: Option<&'a Arc<str>>) -> &'a str {
         fixed.map_or_else(|| LogEvent::end_point(self), |fixed| &**fixed)
     }

@@ -98,9 +98,13 @@ impl<T: Item> Lanes<T> {
     }
 
     /// How many requests more the lanes could send than they have ready; a lane to come could send `in_flight`.
-    pub(super) fn demand(&self, now: Duration, in_flight: usize, is_only_one: bool) -> usize {
+    pub(super) fn demand(&self, now: Duration, in_flight: usize, looks_ahead: bool) -> usize {
         let known: usize = self.lanes.iter().map(|lane| lane.demand(now)).sum();
-        if self.lanes.is_empty() || (known == 0 && !is_only_one) { in_flight } else { known }
+        if self.lanes.is_empty() || (known == 0 && looks_ahead) { in_flight } else { known }
+    }
+
+    pub(super) fn are_several(&self) -> bool {
+        self.lanes.len() > 1
     }
 
     /// Whether some lane takes nothing, while others may.
@@ -124,10 +128,10 @@ impl<T: Item> Lanes<T> {
     }
 
     /// How many more items it takes at least until some group is full; `None`: none can fill now.
-    pub(super) fn missing(&self, now: Duration, batch_size: usize, is_only_one: bool) -> Option<usize> {
+    pub(super) fn missing(&self, now: Duration, batch_size: usize, looks_ahead: bool) -> Option<usize> {
         let can_send = self.lanes.iter().filter(|lane| lane.demand(now) > 0);
         let known = can_send.map(|lane| lane.groups.missing()).min();
-        let is_unknown_welcome = self.lanes.is_empty() || !is_only_one;
+        let is_unknown_welcome = self.lanes.is_empty() || looks_ahead;
         known.or(is_unknown_welcome.then_some(batch_size))
     }
 

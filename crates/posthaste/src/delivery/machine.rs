@@ -17,7 +17,7 @@ use super::{
     lanes::{Lane, Lanes},
     leases::{Fate, Lease, Leases, PartEnd},
     mailbox::Command,
-    options::Options,
+    options::{Options, WhenFull},
     settle::{Step, settle},
     shared::Shared,
     supply::{Endings, Renewal, Supply},
@@ -248,21 +248,24 @@ impl<T: Item> Machine<T> {
             return None;
         }
         let options = self.options();
-        let requests = self.lanes.demand(now, options.rules.in_flight, self.is_only_one());
+        let requests = self.lanes.demand(now, options.rules.in_flight, self.looks_ahead());
         let wanted = requests.saturating_mul(options.batch_size).min(self.room()).min(AT_ONCE);
         (wanted > 0).then_some(wanted)
     }
 
-    /// Whether everything goes to one end point.
-    fn is_only_one(&self) -> bool {
-        self.options().end_point.is_some()
+    /// Whether to lease beyond what can be sent, for the sake of end points that are not known yet. Not where the oldest is
+    /// to make room for the newest: what is leased cannot.
+    fn looks_ahead(&self) -> bool {
+        let options = self.options();
+        let has_others = options.end_point.is_none() && (T::GOES_ANYWHERE || self.lanes.are_several());
+        has_others && options.when_full != WhenFull::DropOldest
     }
 
     /// How many items more may be leased: more where one end point holds back what it has, so that it holds back nobody
     /// else's.
     fn room(&self) -> usize {
         let window = self.options().window_max();
-        let max = if !self.is_only_one() && self.lanes.some_are_blocked(self.now()) {
+        let max = if self.looks_ahead() && self.lanes.some_are_blocked(self.now()) {
             self.shared.queue().leases_max().unwrap_or(window.saturating_mul(BLOCKED_WINDOWS))
         } else {
             window
@@ -594,7 +597,7 @@ impl<T: Item> Machine<T> {
         if !self.supply.may_ask(now) || self.room() == 0 {
             return None;
         }
-        let missing = self.lanes.missing(now, self.options().batch_size, self.is_only_one())?;
+        let missing = self.lanes.missing(now, self.options().batch_size, self.looks_ahead())?;
         let is_forced = self.force_before > self.leases.next();
         let open = self.leases.open();
         let size = open.saturating_add(if is_forced { 1 } else { missing });
@@ -607,7 +610,7 @@ impl<T: Item> Machine<T> {
         let moments = [
             Some(self.next_tick),
             self.lanes.next_attempt(now),
-            self.lanes.next_stall(now).filter(|_| !self.is_only_one()),
+            self.lanes.next_stall(now).filter(|_| self.looks_ahead()),
             self.published.due(),
             self.supply.due(now),
             self.endings.due(),

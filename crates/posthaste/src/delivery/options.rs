@@ -15,7 +15,8 @@ pub enum WhenFull {
     #[default]
     Reject,
     /// Let it take the place of the oldest event that is not under way, which becomes a dead letter
-    /// ([`Displaced`](crate::DeadReason::Displaced)).
+    /// ([`Displaced`](crate::DeadReason::Displaced)). What waits for an end point that is dead then stands in the way of
+    /// what goes to others, until it has been displaced: what is looked at ahead of its turn could not be displaced.
     DropOldest,
     /// Block the caller until there is room, at most for this time; then hand it back.
     Block(Duration),

@@ -18,7 +18,8 @@ use crate::support::{
 fn read(snapshotter: &Snapshotter) -> BTreeMap<String, f64> {
     let snapshot = snapshotter.snapshot().into_vec();
     let figures = snapshot.into_iter().map(|(key, _, _, value)| {
-        let labels: Vec<&str> = key.key().labels().map(::metrics::Label::value).collect();
+        let labels = key.key().labels().filter(|label| label.key() != "pipeline");
+        let labels: Vec<&str> = labels.map(::metrics::Label::value).collect();
         let name = [&[key.key().name()], &labels[..]].concat().join(" ");
         let value = match value {
             #[expect(clippy::cast_precision_loss, reason = "small numbers")]
