@@ -5,6 +5,7 @@
 
 mod answer;
 mod backoff;
+mod end_point;
 #[cfg(feature = "http")]
 mod http;
 mod queue_dispatcher;
@@ -14,6 +15,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 pub use answer::{Answer, DispatchError, Response, RetryAfter, TEXT_BYTES_MAX};
 pub(crate) use backoff::Backoff;
+pub use end_point::{EndPoint, EndPointError, EndPointProblem, URL_BYTES_MAX};
 #[cfg(feature = "http")]
 pub use http::{HttpEventDispatcher, HttpEventDispatcherBuilder, HttpSetupError, Strict};
 pub use queue_dispatcher::{DEFAULT_REQUEST_QUEUE_SIZE, QueueEventDispatcher, QueueEventDispatcherBuilder};

@@ -7,7 +7,7 @@ use std::{io::Write, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body, Incoming};
 use hyper_util::{
@@ -16,7 +16,7 @@ use hyper_util::{
 };
 
 use self::connector::Connector;
-use super::{Answer, DispatchError, DispatchFuture, Dispatcher, Response, RetryAfter};
+use super::{Answer, DispatchError, DispatchFuture, Dispatcher, EndPoint, Response, RetryAfter};
 use crate::batch::LogEvent;
 
 /// How long connecting may take: resolving, TCP and proxy; not TLS, which is part of the request.
@@ -101,7 +101,7 @@ impl Inner {
     fn request(&self, event: &LogEvent) -> Result<Request<Full<Bytes>>, DispatchError> {
         let mut request = Request::new(Full::default());
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = address(event.end_point())?;
+        *request.uri_mut() = EndPoint::check(event.end_point())?.uri().clone();
         *request.headers_mut() = self.headers.clone();
         if self.is_strict() {
             request.headers_mut().insert("x-optimizely-strict", HeaderValue::from_static("true"));
@@ -149,15 +149,6 @@ async fn text_of(body: Incoming) -> String {
     }
     let read = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
     read.map_or_else(|_| String::new(), |read| String::from_utf8_lossy(&read.to_bytes()).into_owned())
-}
-
-fn address(url: &str) -> Result<Uri, DispatchError> {
-    let bad = |message: &str| DispatchError::BadEndPoint { url: url.to_owned(), message: message.to_owned() };
-    let address: Uri = url.parse().map_err(|error: http::uri::InvalidUri| bad(&error.to_string()))?;
-    match (address.scheme_str(), address.host()) {
-        (Some("http" | "https"), Some(host)) if !host.is_empty() => Ok(address),
-        _ => Err(bad("it should look like https://logx.optimizely.com/v1/events")),
-    }
 }
 
 /// Writing into memory cannot fail.
