@@ -21,7 +21,7 @@ use hyper_util::{
 use tokio::net::TcpStream;
 use tower_service::Service;
 
-use super::HttpSetupError;
+use crate::dispatch::HttpSetupError;
 
 pub(super) type Connector = HttpsConnector<MaybeProxy>;
 

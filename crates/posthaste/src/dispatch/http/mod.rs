@@ -16,7 +16,9 @@ use hyper_util::{
 };
 
 use self::connector::Connector;
-use super::{Answer, DispatchError, DispatchFuture, Dispatcher, EndPoint, Response, RetryAfter};
+use super::{
+    Answer, DispatchError, DispatchFuture, Dispatcher, EndPoint, HttpSetupError, Response, RetryAfter,
+};
 use crate::batch::LogEvent;
 
 /// How long connecting may take: resolving, TCP and proxy; not TLS, which is part of the request.
@@ -59,18 +61,6 @@ struct Inner {
     request_timeout: Duration,
     strict: Strict,
     gzip: bool,
-}
-
-/// Why there can be no HTTP client.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HttpSetupError {
-    /// The system's certificates cannot be read.
-    #[error("failed to load the system's root certificates: {0}; install them (ca-certificates)")]
-    Roots(#[source] std::io::Error),
-    /// A header that cannot be sent.
-    #[error("{0:?} is no HTTP header that can be sent")]
-    Header(String),
 }
 
 impl HttpEventDispatcher {
