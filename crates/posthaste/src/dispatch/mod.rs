@@ -26,7 +26,7 @@ pub use answer::{Answer, DispatchError, Response, RetryAfter, TEXT_BYTES_MAX};
 pub(crate) use backoff::Backoff;
 pub use end_point::{EndPoint, EndPointError, EndPointProblem, URL_BYTES_MAX};
 #[cfg(feature = "http")]
-pub use http::{HttpEventDispatcher, HttpEventDispatcherBuilder, Strict};
+pub use http::{HttpEventDispatcher, HttpEventDispatcherBuilder, Share, ShareError, Strict};
 pub use queue_dispatcher::{DEFAULT_REQUEST_QUEUE_SIZE, QueueEventDispatcher, QueueEventDispatcherBuilder};
 pub use setup_error::HttpSetupError;
 pub use verdict::{Verdict, verdict};

@@ -9,6 +9,7 @@
 )]
 
 mod additions;
+mod answers;
 mod closing;
 mod datafiles;
 mod delivery;
