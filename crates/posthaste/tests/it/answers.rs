@@ -104,7 +104,7 @@ impl Server {
 }
 
 fn dispatcher(request_timeout: Duration) -> HttpEventDispatcher {
-    HttpEventDispatcher::builder().request_timeout(request_timeout).build().unwrap()
+    HttpEventDispatcher::builder().request_timeout(request_timeout).no_proxy().build().unwrap()
 }
 
 fn dispatch(server: &Server, request_timeout: Duration) -> Answer {

@@ -130,6 +130,20 @@ fn an_address_that_is_none_says_so() {
 }
 
 #[test]
+fn nothing_shows_the_credentials_that_requests_carry() {
+    let builder = HttpEventDispatcher::builder()
+        .header("authorization", "Bearer secret")
+        .proxy("http://me:secret@127.0.0.1:1");
+    let builder_text = format!("{builder:?}");
+    let dispatcher = builder.build().unwrap();
+    let answer = dispatch_all(&dispatcher, vec![request("http://h/?token=secret")]).remove(0);
+    for text in [builder_text, format!("{dispatcher:?}"), format!("{answer:?}")] {
+        assert!(!text.contains("secret"), "{text}");
+        assert!(!text.contains("bWU6c2VjcmV0"), "{text}");
+    }
+}
+
+#[test]
 fn strictness_is_asked_for_never_always_or_now_and_then() {
     for (strict, share) in [
         (Strict::Off, 0.0..=0.0),

@@ -19,6 +19,7 @@ mod notifications;
 mod parity;
 mod persistence;
 mod processing;
+mod proxies;
 mod queues;
 mod seed_calls;
 mod server;

@@ -9,7 +9,7 @@ use hyper_util::{
 };
 use parking_lot::Mutex;
 
-use super::{HttpEventDispatcher, Inner, Strict, connector};
+use super::{HttpEventDispatcher, Inner, Strict, connector, proxy::ProxyChoice};
 use crate::dispatch::HttpSetupError;
 
 /// How long connecting may take: resolving, TCP and proxy; not TLS, which is part of the request.
@@ -33,6 +33,7 @@ const ANSWER_HEADERS_MAX: usize = 1_000;
 ///     .request_timeout(Duration::from_secs(10))
 ///     .strict(Strict::Sampled(Share::new(0.01)?))
 ///     .header("authorization", "Bearer t0ken")
+///     .no_proxy()
 ///     .build()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -43,6 +44,7 @@ pub struct HttpEventDispatcherBuilder {
     strict: Strict,
     gzip: bool,
     headers: Vec<(String, String)>,
+    proxy: ProxyChoice,
 }
 
 impl Default for HttpEventDispatcherBuilder {
@@ -53,6 +55,7 @@ impl Default for HttpEventDispatcherBuilder {
             strict: Strict::Off,
             gzip: false,
             headers: Vec::new(),
+            proxy: ProxyChoice::Environment,
         }
     }
 }
@@ -90,10 +93,34 @@ impl HttpEventDispatcherBuilder {
         self
     }
 
+    /// The proxy that every request goes through, whatever the environment says:
+    /// `scheme://user:password@host:port`, user name, password and port being optional.
+    ///
+    /// | scheme | spoken with the proxy | who resolves the end point's host |
+    /// |---|---|---|
+    /// | `http`, `https` | HTTP `CONNECT`, plain or over TLS | the proxy |
+    /// | `socks5h` | SOCKS5 | the proxy |
+    /// | `socks5` | SOCKS5 | this process |
+    /// | `socks4a` | SOCKS4 with names, without a password | the proxy |
+    /// | `socks4` | SOCKS4, without a password | this process, IPv4 only |
+    ///
+    /// Default: as the environment says. `HTTP_PROXY` is for `http` end points, `HTTPS_PROXY` for `https`,
+    /// `ALL_PROXY` for both, and `NO_PROXY` lists the hosts that need none; each may be lower case.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxy = ProxyChoice::Always(url.into());
+        self
+    }
+
+    /// No proxy, whatever the environment says.
+    pub fn no_proxy(mut self) -> Self {
+        self.proxy = ProxyChoice::Never;
+        self
+    }
+
     /// Checks everything, and reads the system's root certificates and the environment's proxies.
     pub fn build(self) -> Result<HttpEventDispatcher, HttpSetupError> {
         let headers = self.checked_headers()?;
-        let connector = connector::new(self.connect_timeout)?;
+        let connector = connector::new(self.connect_timeout, self.proxy.proxies()?)?;
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())

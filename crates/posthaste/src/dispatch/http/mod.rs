@@ -16,6 +16,7 @@
 
 mod builder;
 mod connector;
+mod proxy;
 mod strict;
 mod text;
 
