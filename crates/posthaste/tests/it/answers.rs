@@ -19,7 +19,7 @@ use socket2::SockRef;
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    http::request,
+    http::{dispatch_all, request},
     server::{Received, read_head},
     support::{HOUR, SECOND, impressions, larkspur},
 };
@@ -108,8 +108,7 @@ fn dispatcher(request_timeout: Duration) -> HttpEventDispatcher {
 }
 
 fn dispatch(server: &Server, request_timeout: Duration) -> Answer {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(dispatcher(request_timeout).dispatch_event(request(&server.url())))
+    dispatch_all(&dispatcher(request_timeout), vec![request(&server.url())]).remove(0)
 }
 
 /// The ways in which a text may be framed: what the head says of it, and a piece of it.
@@ -124,6 +123,7 @@ const FRAMES: [(&str, &str, &str); 4] = [
 #[test]
 fn a_text_that_does_not_end_changes_nothing() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let dispatcher = dispatcher(HOUR);
     let mut cases = JoinSet::new();
     for status in [200, 204, 299, 301, 400, 413, 422, 429, 500, 503, 999] {
         for (head, text, piece) in FRAMES {
@@ -131,9 +131,9 @@ fn a_text_that_does_not_end_changes_nothing() {
             for &then in [Then::Silence, Then::Close].iter().chain(goes_on) {
                 let begin = format!("HTTP/1.1 {status} x\r\nretry-after: 7\r\n{head}\r\n{text}");
                 let server = Server::start(&begin, piece, then);
+                let dispatcher = dispatcher.clone();
                 cases.spawn_on(
                     async move {
-                        let dispatcher = dispatcher(HOUR);
                         for round in 1..=2 {
                             let case = format!("{status} {head:?} {then:?}, round {round}");
                             let answer = dispatcher.dispatch_event(request(&server.url())).await;
@@ -153,6 +153,19 @@ fn a_text_that_does_not_end_changes_nothing() {
             case.unwrap();
         }
     });
+}
+
+/// It may still come, and must not be taken for the next request's answer.
+#[test]
+fn a_text_that_a_status_cannot_have_is_not_waited_for() {
+    for status in [204, 304] {
+        for head in ["content-length: 9\r\n", "transfer-encoding: chunked\r\n", "content-length: nine\r\n"] {
+            let server = Server::start(&format!("HTTP/1.1 {status} x\r\n{head}\r\n"), "", Then::Silence);
+            let answers = dispatch_all(&dispatcher(HOUR), vec![request(&server.url()); 2]);
+            assert_eq!(answers, vec![Ok(Response::status(status)); 2], "{head:?}");
+            assert_eq!(server.connections.load(Ordering::SeqCst), 2, "{head:?}");
+        }
+    }
 }
 
 fn check(answer: &Response, status: u16, case: &str) {
