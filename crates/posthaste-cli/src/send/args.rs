@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use posthaste::{DEFAULT_BATCH_SIZE, DEFAULT_EVENT_QUEUE_SIZE, Strict};
+use posthaste::{DEFAULT_BATCH_SIZE, DEFAULT_EVENT_QUEUE_SIZE, Strict, dispatch::Share};
 
 use crate::{args, lines, spool};
 
@@ -169,9 +169,9 @@ fn strict(text: &str) -> Result<Strict, String> {
     match text {
         "off" => Ok(Strict::Off),
         "on" => Ok(Strict::On),
-        share => match share.parse::<f64>() {
-            Ok(share) if (0.0..=1.0).contains(&share) => Ok(Strict::Sampled(share)),
-            _ => Err("give off, on, or a share of requests from 0 to 1".to_owned()),
+        share => match share.parse().ok().and_then(|share| Share::new(share).ok()) {
+            Some(share) => Ok(Strict::Sampled(share)),
+            None => Err("give off, on, or a share of requests from 0 to 1".to_owned()),
         },
     }
 }

@@ -2,16 +2,27 @@
 
 use std::time::Duration;
 
-/// What came back: the API's answer, or why there was none.
+/// What came back: the API's answer, or why there was none. [`verdict`](super::verdict) says what follows from it.
 pub type Answer = Result<Response, DispatchError>;
 
-/// How many bytes of an answer's text are kept.
+/// How many bytes of an answer's text are kept, for dead letters and logs.
 pub const TEXT_BYTES_MAX: usize = 1_024;
 
 /// The parts of an answer that decide what happens next.
+///
+/// A dispatcher of one's own makes it from the status, and adds what else it knows:
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::dispatch::{Response, RetryAfter};
+///
+/// let busy = Response::status(429).with_text("slow down").with_retry_after(RetryAfter::Delay(Duration::from_secs(7)));
+/// assert_eq!((busy.status, &*busy.text), (429, "slow down"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Response {
-    /// The HTTP status.
+    /// The HTTP status. It alone decides whether events have arrived.
     pub status: u16,
     /// The `Retry-After` header, where it could be read.
     pub retry_after: Option<RetryAfter>,
@@ -21,6 +32,7 @@ pub struct Response {
 
 /// When to try again, in either form of the `Retry-After` header (RFC 9110, section 10.2.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RetryAfter {
     /// After this time.
     Delay(Duration),
@@ -29,24 +41,27 @@ pub enum RetryAfter {
 }
 
 /// Why there was no answer. The event may have arrived all the same.
+///
+/// A dispatcher of one's own may make any of them. `HttpEventDispatcher` begins its texts
+/// with host and port, and never shows a credential.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DispatchError {
-    /// No connection: refused, no such host, TLS, proxy.
+    /// No connection: refused, no such host, TLS, proxy. The text says where, and why.
     #[error("failed to connect: {0}")]
     Connect(String),
-    /// No answer in time.
+    /// The status of no answer came in this time.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
-    /// The connection broke before the answer was complete.
+    /// The connection broke before the status of an answer had come. The text says where, and how.
     #[error("connection lost: {0}")]
     Lost(String),
-    /// The address is not one that requests can be sent to.
+    /// The address is not one that requests can be sent to. [`EndPointError`](super::EndPointError) becomes one by `?`.
     #[error("{url:?} is no address for events: {message}")]
     BadEndPoint {
-        /// The address.
+        /// The address as it may be shown.
         url: String,
-        /// What is wrong with it.
+        /// What is wrong with it, and what to do.
         message: String,
     },
     /// The dispatcher panicked.
@@ -79,7 +94,8 @@ impl Response {
 }
 
 impl RetryAfter {
-    /// Reads the header's value: seconds, or a date. Anything else is as if there were none.
+    /// Reads the header's value: seconds, or a date in one of the three forms of RFC 9110, section 5.6.7. Anything else
+    /// is as if there were none.
     pub fn parse(value: &str) -> Option<Self> {
         let value = value.trim();
         if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() {
@@ -90,7 +106,7 @@ impl RetryAfter {
         Some(Self::At(i64::try_from(since_1970.as_millis()).ok()?))
     }
 
-    /// How long that is from now.
+    /// How long that is from `now_ms`, milliseconds since 1970: nothing, where the time has passed.
     pub fn from_now(self, now_ms: i64) -> Duration {
         match self {
             Self::Delay(delay) => delay,

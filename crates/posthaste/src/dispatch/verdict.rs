@@ -6,10 +6,12 @@ use super::{Answer, DispatchError};
 
 /// What is to be done with a request, now that it has been answered or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Verdict {
     /// Its events have arrived: forget them.
     Delivered,
     /// Send it again later.
+    #[non_exhaustive]
     Retry {
         /// Not before this time has passed.
         at_least: Duration,
@@ -40,6 +42,30 @@ impl Verdict {
 }
 
 /// What an answer means. `now_ms` (milliseconds since 1970) is needed for a `Retry-After` date.
+///
+/// | answer | verdict |
+/// |---|---|
+/// | 2xx | [`Delivered`](Verdict::Delivered): the API answers 204, a relay may answer another |
+/// | none in time; a queue that is full | [`Retry`](Verdict::Retry), overloaded |
+/// | none for another reason | [`Retry`](Verdict::Retry) |
+/// | 429 | [`Retry`](Verdict::Retry), overloaded, and not before `Retry-After` |
+/// | 408, 425, 5xx; what is no final status | [`Retry`](Verdict::Retry), not before `Retry-After` |
+/// | 413 | [`Halve`](Verdict::Halve) |
+/// | 400, 422 | [`Bisect`](Verdict::Bisect) |
+/// | 3xx, 401, 403, 404, 405, 410, any other 4xx; no address | [`Hold`](Verdict::Hold) |
+///
+/// The statuses and their meaning are those of RFC 9110, section 15; what the Event API and each official SDK make of
+/// them is in the project's `docs/PROTOCOL.md`, section 1.
+///
+/// ```
+/// use posthaste::dispatch::{Response, Verdict, verdict};
+///
+/// let of = |status| verdict(&Ok(Response::status(status)), 0);
+/// assert_eq!((of(204), of(400), of(413), of(403)), (
+///     Verdict::Delivered, Verdict::Bisect, Verdict::Halve, Verdict::Hold,
+/// ));
+/// assert!(matches!(of(503), Verdict::Retry { overloaded: false, .. }));
+/// ```
 pub fn verdict(answer: &Answer, now_ms: i64) -> Verdict {
     let response = match answer {
         Ok(response) => response,

@@ -4,7 +4,7 @@ use std::{io::Read, net::TcpListener, time::Duration};
 
 use posthaste::{
     Batch, BatchEventProcessor, Dispatcher, HttpEventDispatcher, LogEvent, Strict,
-    dispatch::{Answer, DispatchError, RetryAfter},
+    dispatch::{Answer, DispatchError, EndPoint, RetryAfter, Share},
 };
 
 use crate::{
@@ -18,12 +18,12 @@ fn dispatcher() -> HttpEventDispatcher {
     HttpEventDispatcher::builder().request_timeout(TIMEOUT).build().unwrap()
 }
 
-fn request(url: &str) -> LogEvent {
+pub(crate) fn request(url: &str) -> LogEvent {
     LogEvent::new(url, &Batch::from_user_events(&impressions(&larkspur(), 10)))
 }
 
 /// One runtime for all: connections live as long as the runtime that made them.
-fn dispatch_all(dispatcher: &HttpEventDispatcher, requests: Vec<LogEvent>) -> Vec<Answer> {
+pub(crate) fn dispatch_all(dispatcher: &HttpEventDispatcher, requests: Vec<LogEvent>) -> Vec<Answer> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut answers = Vec::new();
@@ -89,19 +89,19 @@ fn no_answer_is_told_apart_by_its_kind() {
         format!("http://{}/", listener.local_addr().unwrap())
     };
     let answers = dispatch_all(&patient, vec![request(&refused), request("http://no-such-host.invalid/")]);
-    for answer in &answers {
-        assert!(matches!(answer, Err(DispatchError::Connect(_))), "{answer:?}");
+    for (answer, place) in answers.iter().zip([&refused[7..refused.len() - 1], "no-such-host.invalid:80"]) {
+        let Err(DispatchError::Connect(text)) = answer else { panic!("{answer:?}") };
+        assert!(text.starts_with(&format!("{place}: ")), "{text}");
     }
     for reply in [Reply::ResetInBody, Reply::CloseUnanswered, Reply::Garbage] {
         let server = Server::start([reply]);
         let answer = dispatch_all(&patient, vec![request(&server.url())]).remove(0);
-        assert!(matches!(answer, Err(DispatchError::Lost(_))), "{reply:?}: {answer:?}");
+        let Err(DispatchError::Lost(text)) = answer else { panic!("{reply:?}: {answer:?}") };
+        assert!(text.starts_with(&format!("{}: ", server.address)), "{text}");
     }
-    for reply in [Reply::Silence, Reply::Endless] {
-        let server = Server::start([reply]);
-        let answer = dispatch_all(&dispatcher(), vec![request(&server.url())]).remove(0);
-        assert_eq!(answer, Err(DispatchError::TimedOut(TIMEOUT)), "{reply:?}");
-    }
+    let server = Server::start([Reply::Silence]);
+    let answer = dispatch_all(&dispatcher(), vec![request(&server.url())]).remove(0);
+    assert_eq!(answer, Err(DispatchError::TimedOut(TIMEOUT)));
     // Encrypted talk to a server of plain text.
     let server = Server::start([]);
     let url = server.url().replace("http:", "https:");
@@ -111,18 +111,45 @@ fn no_answer_is_told_apart_by_its_kind() {
 
 #[test]
 fn an_address_that_is_none_says_so() {
-    for url in ["", "logx.optimizely.com", "ftp://x/", "/v1/events", "http://", "http://[::1", "http:// x/"] {
-        let answer = dispatch_all(&dispatcher(), vec![request(url)]).remove(0);
-        let Err(DispatchError::BadEndPoint { url: named, .. }) = answer else { panic!("{url}: {answer:?}") };
-        assert_eq!(named, url);
+    let server = Server::start([]);
+    for (url, named) in [
+        ("", ""),
+        ("logx.optimizely.com", "logx.optimizely.com"),
+        ("http:// x/", "http:// x/"),
+        ("http://h:99999/", "http://h:99999/"),
+        ("http://me:secret@h/", "http://***@h/"),
+    ] {
+        // A good one before and after: what was checked last is remembered.
+        let requests = [&*server.url(), url, &server.url()].map(request).to_vec();
+        let [before, answer, after] = &dispatch_all(&dispatcher(), requests)[..] else { panic!("three") };
+        let error = EndPoint::check(url).unwrap_err();
+        assert_eq!(error.url(), named);
+        assert_eq!(answer.as_ref().unwrap_err(), &DispatchError::from(error));
+        assert!(before.is_ok() && after.is_ok());
+    }
+}
+
+#[test]
+fn nothing_shows_the_credentials_that_requests_carry() {
+    let builder = HttpEventDispatcher::builder()
+        .header("authorization", "Bearer secret")
+        .proxy("http://me:secret@127.0.0.1:1");
+    let builder_text = format!("{builder:?}");
+    let dispatcher = builder.build().unwrap();
+    let answer = dispatch_all(&dispatcher, vec![request("http://h/?token=secret")]).remove(0);
+    for text in [builder_text, format!("{dispatcher:?}"), format!("{answer:?}")] {
+        assert!(!text.contains("secret"), "{text}");
+        assert!(!text.contains("bWU6c2VjcmV0"), "{text}");
     }
 }
 
 #[test]
 fn strictness_is_asked_for_never_always_or_now_and_then() {
-    for (strict, share) in
-        [(Strict::Off, 0.0..=0.0), (Strict::On, 1.0..=1.0), (Strict::Sampled(0.5), 0.2..=0.8)]
-    {
+    for (strict, share) in [
+        (Strict::Off, 0.0..=0.0),
+        (Strict::On, 1.0..=1.0),
+        (Strict::Sampled(Share::new(0.5).unwrap()), 0.2..=0.8),
+    ] {
         let server = Server::start([]);
         let dispatcher = HttpEventDispatcher::builder().strict(strict).build().unwrap();
         dispatch_all(&dispatcher, vec![request(&server.url()); 100]);

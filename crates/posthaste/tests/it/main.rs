@@ -9,6 +9,7 @@
 )]
 
 mod additions;
+mod answers;
 mod closing;
 mod datafiles;
 mod delivery;
@@ -18,6 +19,7 @@ mod notifications;
 mod parity;
 mod persistence;
 mod processing;
+mod proxies;
 mod queues;
 mod seed_calls;
 mod server;

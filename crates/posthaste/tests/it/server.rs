@@ -137,7 +137,7 @@ impl Server {
 }
 
 /// The request line and the headers; an error at the end of the connection.
-fn read_head(reader: &mut impl BufRead) -> std::io::Result<String> {
+pub(crate) fn read_head(reader: &mut impl BufRead) -> std::io::Result<String> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if reader.read_line(&mut head)? == 0 {

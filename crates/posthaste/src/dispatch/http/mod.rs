@@ -1,53 +1,73 @@
 //! Requests over HTTP: one pooled client, connections kept alive, HTTP/2 where the server offers it, rustls with the
-//! system's roots, proxies from the environment. No redirects: a redirected POST would lose its body.
+//! system's roots, proxies. No redirects: a redirected POST would lose its body.
+//!
+//! The status decides. Once the head of an answer has come, there is an answer, whatever becomes of the rest:
+//!
+//! | what comes | what it is |
+//! |---|---|
+//! | status and headers within the request's time-out | [`Response`], with what text comes in time |
+//! | 1xx, however many | nothing yet: the time-out goes on |
+//! | no connection | [`DispatchError::Connect`] |
+//! | the end of the connection, or something that is no HTTP | [`DispatchError::Lost`] |
+//! | nothing, or not all of the headers, within the time-out | [`DispatchError::TimedOut`] |
+//!
+//! The text is read within 64 KiB and a second, and within what is left of the request's time-out. A connection whose
+//! answer was not read to its end is closed, and not used again.
 
+mod builder;
 mod connector;
+mod proxy;
+mod strict;
+mod text;
 
 use std::{io::Write, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http::{HeaderMap, HeaderValue, Method, Request, header};
+use http_body_util::Full;
 use hyper::body::{Body, Incoming};
-use hyper_util::{
-    client::legacy::Client,
-    rt::{TokioExecutor, TokioTimer},
+use hyper_util::client::legacy::{
+    Client, Error,
+    connect::{CaptureConnection, capture_connection},
 };
+use parking_lot::Mutex;
+use tokio::time::{Instant, timeout};
 
-use self::connector::Connector;
-use super::{Answer, DispatchError, DispatchFuture, Dispatcher, Response, RetryAfter};
+pub use self::{
+    builder::HttpEventDispatcherBuilder,
+    strict::{Share, ShareError, Strict},
+};
+use self::{connector::Connector, text::text_of};
+use super::{
+    Answer, DispatchError, DispatchFuture, Dispatcher, EndPoint, EndPointError, HttpSetupError, Response,
+    RetryAfter,
+};
 use crate::batch::LogEvent;
 
-/// How long connecting may take: resolving, TCP and proxy; not TLS, which is part of the request.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a whole request may take, connecting included.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// Shorter than the minute after which load balancers drop a connection without a word.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Idle connections kept for each host.
-const IDLE_MAX: usize = 256;
-/// How much of an answer is read so that its connection can be used again.
-const ANSWER_BYTES_MAX: usize = 64 * 1_024;
 /// Below this, compressing costs more than it saves.
 const GZIP_BYTES_MIN: usize = 1_024;
 
-/// Whether the API is asked to refuse bad events (`X-Optimizely-Strict`) instead of throwing them away with a 204.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub enum Strict {
-    /// Never, as the official SDKs.
-    #[default]
-    Off,
-    /// With every request.
-    On,
-    /// With this share of requests, from 0 to 1, chosen at random: enough to notice, without making the API check everything.
-    Sampled(f64),
-}
-
 /// Sends each request over HTTP, once. Cheap to clone: clones share their connections.
+///
+/// A request is a `POST` with `Content-Type: application/json`, as the official SDKs send it (the project's
+/// `docs/PROTOCOL.md`, section 1, has each of them). Answers are told apart by their status alone ([`verdict`]).
 ///
 /// Its connections belong to the runtime that made them: share one between processors only while the first that used it
 /// lives.
+///
+/// ```no_run
+/// use posthaste::{Dispatcher, HttpEventDispatcher, LogEvent, dispatch::{Verdict, verdict}};
+///
+/// # async fn send(request: LogEvent) -> Result<(), Box<dyn std::error::Error>> {
+/// let dispatcher = HttpEventDispatcher::builder().gzip(true).build()?;
+/// let answer = dispatcher.dispatch_event(request).await;
+/// assert_eq!(verdict(&answer, 0), Verdict::Delivered, "{answer:?}");
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`verdict`]: super::verdict
 #[doc(alias = "HTTPEventDispatcher")]
 #[derive(Debug, Clone)]
 pub struct HttpEventDispatcher(Arc<Inner>);
@@ -59,18 +79,8 @@ struct Inner {
     request_timeout: Duration,
     strict: Strict,
     gzip: bool,
-}
-
-/// Why there can be no HTTP client.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HttpSetupError {
-    /// The system's certificates cannot be read.
-    #[error("failed to load the system's root certificates: {0}; install them (ca-certificates)")]
-    Roots(#[source] std::io::Error),
-    /// A header that cannot be sent.
-    #[error("{0:?} is no HTTP header that can be sent")]
-    Header(String),
+    /// The last one that was checked: the next request most likely goes there as well.
+    end_point: Mutex<Option<EndPoint>>,
 }
 
 impl HttpEventDispatcher {
@@ -79,7 +89,7 @@ impl HttpEventDispatcher {
         Self::builder().build()
     }
 
-    /// To choose time-outs, compression, strictness and headers.
+    /// To choose time-outs, compression, strictness, headers and the proxy.
     pub fn builder() -> HttpEventDispatcherBuilder {
         HttpEventDispatcherBuilder::default()
     }
@@ -89,21 +99,28 @@ impl Dispatcher for HttpEventDispatcher {
     fn dispatch_event(&self, event: LogEvent) -> DispatchFuture {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
-            let request = inner.request(&event)?;
-            let timeout = inner.request_timeout;
-            let answer = tokio::time::timeout(timeout, inner.send(request)).await;
-            answer.unwrap_or(Err(DispatchError::TimedOut(timeout)))
+            let to = inner.end_point(event.end_point())?;
+            let request = inner.request(&event, &to);
+            inner.send(request, &to).await
         })
     }
 }
 
 impl Inner {
-    fn request(&self, event: &LogEvent) -> Result<Request<Full<Bytes>>, DispatchError> {
+    fn end_point(&self, url: &str) -> Result<EndPoint, EndPointError> {
+        let mut last = self.end_point.lock();
+        if let Some(end_point) = last.as_ref().filter(|end_point| end_point.as_str() == url) {
+            return Ok(end_point.clone());
+        }
+        Ok(last.insert(EndPoint::check(url)?).clone())
+    }
+
+    fn request(&self, event: &LogEvent, to: &EndPoint) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::default());
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = address(event.end_point())?;
+        *request.uri_mut() = to.uri().clone();
         *request.headers_mut() = self.headers.clone();
-        if self.is_strict() {
+        if self.strict.is_due() {
             request.headers_mut().insert("x-optimizely-strict", HeaderValue::from_static("true"));
         }
         let mut body = event.body().clone();
@@ -112,63 +129,57 @@ impl Inner {
             request.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         }
         *request.body_mut() = Full::new(body);
-        Ok(request)
+        request
     }
 
-    fn is_strict(&self) -> bool {
-        match self.strict {
-            Strict::Off => false,
-            Strict::On => true,
-            Strict::Sampled(share) => fastrand::f64() < share,
+    async fn send(&self, mut request: Request<Full<Bytes>>, to: &EndPoint) -> Answer {
+        let asked_at = Instant::now();
+        let connection = capture_connection(&mut request);
+        match timeout(self.request_timeout, self.client.request(request)).await {
+            Ok(Ok(response)) => {
+                if has_text_of_none(&response) {
+                    use_no_more(&connection);
+                }
+                Ok(answer(response, self.request_timeout.saturating_sub(asked_at.elapsed())).await)
+            }
+            Ok(Err(error)) => Err(failed(&error, to)),
+            Err(_) => Err(DispatchError::TimedOut(self.request_timeout)),
         }
     }
+}
 
-    async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
-        let response = self.client.request(request).await.map_err(|error| {
-            if error.is_connect() {
-                DispatchError::Connect(chain(&error))
-            } else {
-                DispatchError::Lost(chain(&error))
-            }
-        })?;
-        let (head, body) = response.into_parts();
-        let retry_after = head.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let answer = Response {
-            status: head.status.as_u16(),
-            retry_after: retry_after.and_then(RetryAfter::parse),
-            text: String::new(),
-        };
-        Ok(answer.with_text(&text_of(body).await))
+/// Whether an answer that can have no text, such as a 204, announces one all the same. Nobody reads that, and it would
+/// be taken for the next request's answer.
+fn has_text_of_none(response: &http::Response<Incoming>) -> bool {
+    let announces = |name, nothing: &str| response.headers().get(name).is_some_and(|value| value != nothing);
+    let announces_text = announces(header::CONTENT_LENGTH, "0") || announces(header::TRANSFER_ENCODING, "");
+    announces_text && response.body().is_end_stream()
+}
+
+fn use_no_more(connection: &CaptureConnection) {
+    if let Some(connection) = connection.connection_metadata().as_ref() {
+        connection.poison();
     }
 }
 
-/// What the body says, as far as it can be read: the status alone decides, so trouble here changes nothing.
-async fn text_of(body: Incoming) -> String {
-    if body.is_end_stream() {
-        return String::new();
-    }
-    let read = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
-    read.map_or_else(|_| String::new(), |read| String::from_utf8_lossy(&read.to_bytes()).into_owned())
+/// There is one by now: in `time_left` its text is read.
+async fn answer(response: http::Response<Incoming>, time_left: Duration) -> Response {
+    let (head, body) = response.into_parts();
+    let retry_after = head.headers.get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let mut answer = Response::status(head.status.as_u16());
+    answer.retry_after = retry_after.and_then(RetryAfter::parse);
+    answer.with_text(&text_of(body, time_left).await)
 }
 
-fn address(url: &str) -> Result<Uri, DispatchError> {
-    let bad = |message: &str| DispatchError::BadEndPoint { url: url.to_owned(), message: message.to_owned() };
-    let address: Uri = url.parse().map_err(|error: http::uri::InvalidUri| bad(&error.to_string()))?;
-    match (address.scheme_str(), address.host()) {
-        (Some("http" | "https"), Some(host)) if !host.is_empty() => Ok(address),
-        _ => Err(bad("it should look like https://logx.optimizely.com/v1/events")),
-    }
-}
-
-/// Writing into memory cannot fail.
-fn gzipped(body: &[u8]) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
-    encoder.write_all(body).expect("memory takes every byte");
-    encoder.finish().expect("memory takes every byte").into()
+fn failed(error: &Error, to: &EndPoint) -> DispatchError {
+    // The outermost error only repeats what the variant says.
+    let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), said);
+    let text = format!("{}: {cause}", to.address());
+    if error.is_connect() { DispatchError::Connect(text) } else { DispatchError::Lost(text) }
 }
 
 /// An error with everything that led to it: the outermost alone says little more than that there was one.
-fn chain(error: &dyn std::error::Error) -> String {
+fn said(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -181,85 +192,9 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// What an [`HttpEventDispatcher`] is made of.
-#[must_use = "a builder does nothing until it builds"]
-#[derive(Debug)]
-pub struct HttpEventDispatcherBuilder {
-    connect_timeout: Duration,
-    request_timeout: Duration,
-    strict: Strict,
-    gzip: bool,
-    headers: Vec<(String, String)>,
-}
-
-impl Default for HttpEventDispatcherBuilder {
-    fn default() -> Self {
-        Self {
-            connect_timeout: CONNECT_TIMEOUT,
-            request_timeout: REQUEST_TIMEOUT,
-            strict: Strict::Off,
-            gzip: false,
-            headers: Vec::new(),
-        }
-    }
-}
-
-impl HttpEventDispatcherBuilder {
-    /// How long connecting may take. Default: 5 s.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connect_timeout = timeout;
-        self
-    }
-
-    /// How long a whole request may take, connecting included. Default: 30 s.
-    pub fn request_timeout(mut self, timeout: Duration) -> Self {
-        self.request_timeout = timeout;
-        self
-    }
-
-    /// Whether the API is asked to refuse bad events. Default: never.
-    pub fn strict(mut self, strict: Strict) -> Self {
-        self.strict = strict;
-        self
-    }
-
-    /// Whether bodies of 1 KiB and more are compressed: for a relay. No official SDK does it, and whether the Event API
-    /// itself takes it is not documented. Default: no.
-    pub fn gzip(mut self, gzip: bool) -> Self {
-        self.gzip = gzip;
-        self
-    }
-
-    /// A header that every request carries, such as a token for a relay.
-    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
-    }
-
-    /// Reads the system's root certificates, and the environment's proxies.
-    pub fn build(self) -> Result<HttpEventDispatcher, HttpSetupError> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
-        let agent = concat!("posthaste/", env!("CARGO_PKG_VERSION"));
-        headers.insert(header::USER_AGENT, HeaderValue::from_static(agent));
-        for (name, value) in &self.headers {
-            let wrong = || HttpSetupError::Header(name.clone());
-            let field: HeaderName = name.parse().map_err(|_| wrong())?;
-            headers.insert(field, HeaderValue::from_str(value).map_err(|_| wrong())?);
-        }
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(IDLE_MAX)
-            .build(connector::new(self.connect_timeout)?);
-        Ok(HttpEventDispatcher(Arc::new(Inner {
-            client,
-            headers,
-            request_timeout: self.request_timeout,
-            strict: self.strict,
-            gzip: self.gzip,
-        })))
-    }
+/// Writing into memory cannot fail.
+fn gzipped(body: &[u8]) -> Bytes {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
+    encoder.write_all(body).expect("memory takes every byte");
+    encoder.finish().expect("memory takes every byte").into()
 }
