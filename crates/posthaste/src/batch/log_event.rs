@@ -6,13 +6,26 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Batch, DecodeError, RawBatch, encode::encode_events};
-use crate::event::{UserEvent, write_value};
+use super::{
+    json::write_value,
+    raw::{DecodeError, RawBatch},
+    wire::Batch,
+};
 
 /// A request to the Event API, encoded once. Cheap to clone.
 ///
 /// The seed's holds the batch as a struct and encodes it again at every attempt; [`event`](Self::event) reads it back
 /// for whoever wants to look inside.
+///
+/// ```
+/// use posthaste::LogEvent;
+///
+/// let body = r#"{"account_id":"1","visitors":[{"visitor_id":"a","snapshots":[{"events":[{},{}]}]}]}"#;
+/// let request = LogEvent::from_body("https://logx.optimizely.com/v1/events", body)?;
+/// assert_eq!((request.events(), request.event()?.account_id.as_str()), (2, "1"));
+/// assert_eq!(request.body(), body, "what is sent is what came");
+/// # Ok::<(), posthaste::DecodeError>(())
+/// ```
 #[doc(alias = "event.LogEvent")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEvent {
@@ -24,7 +37,18 @@ pub struct LogEvent {
 }
 
 impl LogEvent {
-    /// A request with this body.
+    /// A request with this body, to this URL.
+    ///
+    /// ```
+    /// use posthaste::{Batch, LogEvent, Visitor};
+    ///
+    /// let mut batch = Batch::default();
+    /// batch.account_id = "10000001".to_owned();
+    /// batch.visitors.push(Visitor::new("visitor-1", [], []));
+    /// let request = LogEvent::new("http://127.0.0.1:8080/v1/events", &batch);
+    /// assert_eq!(request.event()?, batch);
+    /// # Ok::<(), posthaste::DecodeError>(())
+    /// ```
     pub fn new(end_point: impl Into<Arc<str>>, batch: &Batch) -> Self {
         let mut body = Vec::new();
         write_value(&mut body, batch);
@@ -40,18 +64,14 @@ impl LogEvent {
         Ok(Self { end_point: end_point.into(), body, events, visitors })
     }
 
-    /// A request of this event alone.
-    pub fn of_event(end_point: impl Into<Arc<str>>, event: &UserEvent) -> Self {
-        Self::of_events(end_point.into(), std::iter::once(event))
-    }
-
-    pub(crate) fn of_events<'a>(
-        end_point: Arc<str>,
-        events: impl ExactSizeIterator<Item = &'a UserEvent> + Clone,
+    /// A request with a body that posthaste has just written: how many events are in it, and where its visitors stand.
+    pub(crate) fn written(
+        end_point: impl Into<Arc<str>>,
+        body: Vec<u8>,
+        events: usize,
+        visitors: Range<usize>,
     ) -> Self {
-        let count = events.len();
-        let (body, visitors) = encode_events(events);
-        Self { end_point, events: count, body: body.into(), visitors }
+        Self { end_point: end_point.into(), body: body.into(), events, visitors }
     }
 
     /// Where it goes, as a URL.
@@ -65,7 +85,7 @@ impl LogEvent {
         &self.body
     }
 
-    /// How many events the body carries.
+    /// How many events the body carries: what the ledger counts. A visitor without readable events counts as one.
     pub fn events(&self) -> usize {
         self.events
     }
@@ -73,7 +93,7 @@ impl LogEvent {
     /// The body read into the wire types; what they have no field for is left out.
     #[doc(alias = "Event")]
     pub fn event(&self) -> Result<Batch, DecodeError> {
-        Ok(serde_json::from_str(std::str::from_utf8(&self.body)?)?)
+        serde_json::from_str(std::str::from_utf8(&self.body)?).map_err(DecodeError::json)
     }
 
     /// The same body for another address.

@@ -44,7 +44,7 @@ impl Item for UserEvent {
         end_point: Option<&Arc<str>>,
     ) -> LogEvent {
         let end_point = end_point.cloned().unwrap_or_else(|| {
-            let region = items.clone().next().map(|event| event.context().region).unwrap_or_default();
+            let region = items.clone().next().map(|event| event.context().region()).unwrap_or_default();
             Arc::from(region.event_end_point())
         });
         LogEvent::of_events(end_point, items)
@@ -59,7 +59,7 @@ impl Item for UserEvent {
         if self.wire_bytes_max() <= bytes_max {
             return None;
         }
-        let bytes = crate::batch::encode_events(std::iter::once(self)).0.len();
+        let bytes = crate::event::encode_events(std::iter::once(self)).0.len();
         (bytes > bytes_max).then_some(bytes)
     }
 

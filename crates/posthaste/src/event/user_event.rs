@@ -5,10 +5,10 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use serde_json::{Map, Value};
 
-use super::{Attributes, EventUuid};
+use super::{attributes::Attributes, uuid::EventUuid};
 use crate::{
     batch::{DecisionMetadata, VisitorAttribute},
-    project::{Context, DecisionIds, EventIds},
+    project::{Context, EventIds, ReportedDecision},
 };
 
 /// The event key of every impression.
@@ -47,8 +47,7 @@ pub enum EventKind {
 #[doc(alias = "event.ImpressionEvent")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImpressionEvent {
-    decision: Arc<DecisionIds>,
-    metadata: Option<Arc<DecisionMetadata>>,
+    decision: Arc<ReportedDecision>,
 }
 
 /// A visitor did something that the project counts.
@@ -143,7 +142,7 @@ impl UserEvent {
     /// The attributes as they will be sent, sorted by key, `$opt_bot_filtering` last.
     pub fn attributes(&self) -> Vec<VisitorAttribute> {
         let mut attributes = self.0.attributes.to_wire(&self.0.context);
-        attributes.push(VisitorAttribute::bot_filtering(self.0.context.bot_filtering));
+        attributes.push(VisitorAttribute::bot_filtering(self.0.context.bot_filtering()));
         attributes
     }
 
@@ -167,7 +166,7 @@ impl UserEvent {
     #[must_use]
     pub fn with_decision_metadata(mut self, metadata: DecisionMetadata) -> Self {
         if let EventKind::Impression(impression) = &mut Arc::make_mut(&mut self.0).kind {
-            impression.metadata = Some(Arc::new(metadata));
+            Arc::make_mut(&mut impression.decision).metadata = Some(metadata);
         }
         self
     }
@@ -180,7 +179,11 @@ impl UserEvent {
     pub(crate) fn wire_bytes_typical(&self) -> usize {
         let tags =
             self.conversion().and_then(ConversionEvent::details).map_or(0, |details| details.tags.len());
-        360 + tags + self.visitor_id().len() + 8 * self.0.attributes.heap_bytes()
+        let metadata = self.impression().and_then(ImpressionEvent::metadata);
+        360 + metadata.map_or(0, |metadata| metadata.text_bytes() + 90)
+            + tags
+            + self.visitor_id().len()
+            + 8 * self.0.attributes.heap_bytes()
     }
 
     /// At most how many bytes the event takes in a request, whatever must be escaped in it. Cheap.
@@ -191,10 +194,10 @@ impl UserEvent {
         const ESCAPED: usize = 6;
         let own = self.visitor_id().len() + self.entity_id().len() * 2 + self.key().len();
         let details = match self.kind() {
-            EventKind::Impression(ImpressionEvent { decision, metadata }) => {
+            EventKind::Impression(ImpressionEvent { decision }) => {
                 decision.experiment_id.len()
                     + decision.variation_id.as_ref().map_or(0, CompactString::len)
-                    + metadata.as_ref().map_or(0, |metadata| metadata.text_bytes() + 200)
+                    + decision.metadata.as_ref().map_or(0, |metadata| metadata.text_bytes() + 200)
             }
             EventKind::Conversion(conversion) => {
                 conversion.details.as_ref().map_or(0, |details| details.tags.len())
@@ -209,8 +212,8 @@ impl UserEvent {
 }
 
 impl ImpressionEvent {
-    pub(crate) fn new(decision: Arc<DecisionIds>, metadata: Option<Arc<DecisionMetadata>>) -> Self {
-        Self { decision, metadata }
+    pub(crate) fn new(decision: Arc<ReportedDecision>) -> Self {
+        Self { decision }
     }
 
     /// [`IMPRESSION_KEY`].
@@ -240,7 +243,7 @@ impl ImpressionEvent {
 
     /// How the decision came about, where that is to be sent.
     pub fn metadata(&self) -> Option<&DecisionMetadata> {
-        self.metadata.as_deref()
+        self.decision.metadata.as_ref()
     }
 }
 

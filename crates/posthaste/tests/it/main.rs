@@ -9,6 +9,7 @@
 )]
 
 mod additions;
+mod by_key;
 mod closing;
 mod datafiles;
 mod delivery;
@@ -24,3 +25,4 @@ mod server;
 mod simulation;
 mod spool;
 mod support;
+mod todays;
