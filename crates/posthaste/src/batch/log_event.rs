@@ -97,14 +97,22 @@ impl LogEvent {
     }
 
     /// The same body for another address.
+    ///
+    /// ```
+    /// use posthaste::{Batch, LogEvent};
+    ///
+    /// let request = LogEvent::new("https://logx.optimizely.com/v1/events", &Batch::default());
+    /// let here = request.with_end_point("http://127.0.0.1:8080/v1/events");
+    /// assert_eq!(here.end_point(), "http://127.0.0.1:8080/v1/events");
+    /// ```
     #[must_use]
     pub fn with_end_point(mut self, end_point: impl Into<Arc<str>>) -> Self {
         self.end_point = end_point.into();
         self
     }
 
-    /// Whether the two may be one request: each carries a single event, for the same address, and every byte outside the
-    /// visitors is the same.
+    /// Whether the two may be one request: each carries a single event, for the same address, and every byte outside
+    /// the visitors is the same.
     pub(crate) fn can_merge(&self, other: &Self) -> bool {
         (self.events, other.events) == (1, 1)
             && self.end_point == other.end_point

@@ -12,10 +12,11 @@
 //!                        └ attributes ─▶ VisitorAttribute
 //! ```
 //!
-//! The wire types' fields are public, and named as in the seed. They may gain fields: make them with `new` or `default`,
-//! and set what you need. Where the API takes any JSON (an attribute's value, tags, revenue, value), the field has the
-//! type of `serde_json`, the one exception to the rule that no other crate's types stand in public fields: a type of our
-//! own would be the same thing under another name, and every program that looks inside a body has that crate already.
+//! The wire types' fields are public, and named as in the seed. They may gain fields: make them with `new` or
+//! `default`, and set what you need. Where the API takes any JSON (an attribute's value, tags, revenue, value), the
+//! field has the type of `serde_json`, the one exception to the rule that no other crate's types stand in public
+//! fields: a type of our own would be the same thing under another name, and every program that looks inside a body has
+//! that crate already.
 //!
 //! This module knows nothing of projects and events: [`event`](crate::event) makes bodies of them.
 

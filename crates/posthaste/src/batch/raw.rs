@@ -102,6 +102,15 @@ impl<'a> RawBatch<'a> {
 
     /// Whether visitors of the two may travel in one request: every field outside `visitors` is there in both, with the
     /// same text.
+    ///
+    /// ```
+    /// use posthaste::RawBatch;
+    ///
+    /// let one = RawBatch::parse(br#"{"revision":"1","visitors":[]}"#)?;
+    /// assert!(one.same_head(&RawBatch::parse(br#"{"visitors":[],"revision":"1"}"#)?));
+    /// assert!(!one.same_head(&RawBatch::parse(br#"{"visitors":[],"revision":"2"}"#)?));
+    /// # Ok::<(), posthaste::DecodeError>(())
+    /// ```
     pub fn same_head(&self, other: &Self) -> bool {
         let (mine, theirs) = (sorted(self.head()), sorted(other.head()));
         mine == theirs

@@ -246,6 +246,15 @@ impl SnapshotEvent {
 
 impl VisitorAttribute {
     /// An attribute of the only type there is.
+    ///
+    /// ```
+    /// use posthaste::VisitorAttribute;
+    ///
+    /// let attribute = VisitorAttribute::custom("20010", "plan", "pro".into());
+    /// let json = serde_json::to_string(&attribute)?;
+    /// assert_eq!(json, r#"{"value":"pro","key":"plan","type":"custom","entity_id":"20010"}"#);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     pub fn custom(entity_id: &str, key: &str, value: Value) -> Self {
         Self {
             value,
@@ -269,7 +278,8 @@ impl DecisionMetadata {
     /// use posthaste::DecisionMetadata;
     ///
     /// let metadata = DecisionMetadata::new("one_click", "checkout_button", "feature-test", "control", false);
-    /// assert!(serde_json::to_string(&metadata)?.starts_with(r#"{"flag_key":"one_click","rule_key":"checkout_button""#));
+    /// let json = serde_json::to_string(&metadata)?;
+    /// assert!(json.starts_with(r#"{"flag_key":"one_click","rule_key":"checkout_button""#));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
     pub fn new(flag_key: &str, rule_key: &str, rule_type: &str, variation_key: &str, enabled: bool) -> Self {

@@ -47,6 +47,16 @@ pub enum ImpressionError {
 }
 
 /// Why [`ProjectConfig::conversion`] made no event.
+///
+/// ```
+/// use posthaste::{NO_TAGS, ProjectConfig, UserContext};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// let config = ProjectConfig::from_datafile(datafile)?;
+/// let error = config.conversion("purchse", &UserContext::new("visitor-1"), NO_TAGS).unwrap_err();
+/// assert_eq!(error.to_string(), r#"no event "purchse": did you mean "purchase"?"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConversionError {

@@ -1,5 +1,5 @@
-//! Writes request bodies straight from events, without building [`Batch`](crate::Batch) in between: this is the hot path
-//! of delivery. A test holds it to the same bytes as `Batch`.
+//! Writes request bodies straight from events, without building [`Batch`](crate::Batch) in between: this is the hot
+//! path of delivery. A test holds it to the same bytes as `Batch`.
 
 use std::ops::Range;
 

@@ -78,6 +78,16 @@ pub fn create_conversion_user_event<K: AsRef<str>, V: TagValue>(
 }
 
 /// What all events of this project have in common. Made once: calls return the same shared value.
+///
+/// ```
+/// use std::sync::Arc;
+/// use posthaste::{ProjectConfig, create_event_context};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// let config = ProjectConfig::from_datafile(datafile)?;
+/// assert!(Arc::ptr_eq(&create_event_context(&config), &create_event_context(&config)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[doc(alias = "CreateEventContext")]
 pub fn create_event_context(config: &ProjectConfig) -> Arc<Context> {
     Arc::clone(config.context())

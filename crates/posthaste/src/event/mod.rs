@@ -1,8 +1,8 @@
 //! What happened: impressions and conversions.
 //!
 //! An event gets its uuid and its timestamp once, here, and keeps them through every retry, restart and replay: the
-//! Event API drops repeats of the same (`entity_id`, `uuid`, `timestamp`), so sending one twice does no harm. It is made
-//! with plain arithmetic and one or two allocations; no lock, no I/O.
+//! Event API drops repeats of the same (`entity_id`, `uuid`, `timestamp`), so sending one twice does no harm. It is
+//! made with plain arithmetic and one or two allocations; no lock, no I/O.
 //!
 //! An event never changes once it is made: what it needs of its [`project`](crate::project) it shares, what it needs of
 //! the caller's it copies. It becomes wire types ([`batch`](crate::batch)), and comes back from them, here and nowhere

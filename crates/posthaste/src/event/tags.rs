@@ -4,6 +4,7 @@
 
 use std::{
     borrow::Cow,
+    cell::Cell,
     collections::{BTreeMap, HashMap},
 };
 
@@ -11,6 +12,9 @@ use serde_json::{Map, Value};
 
 use super::{normalize, user_event::ConversionDetails};
 use crate::batch::write_value;
+
+/// How much of a thread's buffer stays allocated between events.
+const BUFFER_KEPT: usize = 4_096;
 
 /// No tags: what to pass where a conversion has none. (A bare `[]` does not say of what.)
 ///
@@ -25,8 +29,8 @@ use crate::batch::write_value;
 /// ```
 pub const NO_TAGS: [(&str, bool); 0] = [];
 
-/// Something that can be a tag's value: text, numbers, booleans, lists, maps with text keys, options of these (`None` is
-/// `null`), [`serde_json::Value`], and references to them. Your own types can be, too.
+/// Something that can be a tag's value: text, numbers, booleans, lists, maps with text keys, options of these (`None`
+/// is `null`), [`serde_json::Value`], and references to them. Your own types can be, too.
 ///
 /// A number that JSON cannot write (not a number, infinity) is `null`.
 ///
@@ -118,10 +122,27 @@ fn object<'a, T: TagValue + 'a>(pairs: impl Iterator<Item = (&'a String, &'a T)>
 pub(super) fn details<K: AsRef<str>, V: TagValue>(
     tags: impl IntoIterator<Item = (K, V)>,
 ) -> Option<Box<ConversionDetails>> {
+    // Gathered in a buffer that stays, then copied into exactly as much memory as it takes. Taken out of its place
+    // meanwhile: a caller's `tag_value` may do anything, even make another event.
+    thread_local!(static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
     let mut tags: Vec<(K, V)> = tags.into_iter().collect();
+    if tags.is_empty() {
+        return None;
+    }
     // Stable, so that the later of two comes later.
     tags.sort_by(|(a, _), (b, _)| a.as_ref().cmp(b.as_ref()));
-    let (mut text, mut revenue, mut value) = (Vec::with_capacity(64), None, None);
+    let mut text = BUFFER.take();
+    let (revenue, value) = write(&mut text, &tags);
+    let tags = std::str::from_utf8(&text).expect("JSON is UTF-8").into();
+    text.clear();
+    text.shrink_to(BUFFER_KEPT);
+    BUFFER.set(text);
+    Some(Box::new(ConversionDetails { tags, revenue, value }))
+}
+
+/// Writes sorted tags as a JSON object into an empty buffer, and says what they state.
+fn write<K: AsRef<str>, V: TagValue>(text: &mut Vec<u8>, tags: &[(K, V)]) -> (Option<i64>, Option<f64>) {
+    let (mut revenue, mut value) = (None, None);
     let mut rest = tags.iter().peekable();
     while let Some((key, tag)) = rest.next() {
         let key = key.as_ref();
@@ -129,19 +150,15 @@ pub(super) fn details<K: AsRef<str>, V: TagValue>(
             continue;
         }
         let tag = tag.tag_value();
-        put(&mut text, key, &tag);
+        put(text, key, &tag);
         match key {
             "revenue" => revenue = normalize::revenue(&tag),
             "value" => value = normalize::value(&tag),
             _ => {}
         }
     }
-    if text.is_empty() {
-        return None;
-    }
     text.push(b'}');
-    let tags = String::from_utf8(text).expect("JSON is UTF-8").into_boxed_str();
-    Some(Box::new(ConversionDetails { tags, revenue, value }))
+    (revenue, value)
 }
 
 fn put(text: &mut Vec<u8>, key: &str, tag: &Value) {
@@ -186,6 +203,20 @@ mod tests {
         assert_eq!(details(NO_TAGS), None);
         assert_eq!(details(&Map::new()), None);
         assert_eq!(details(None::<(&str, Value)>), None);
+    }
+
+    /// A value that makes an event while one is being made.
+    struct Nesting;
+
+    impl TagValue for Nesting {
+        fn tag_value(&self) -> Cow<'_, Value> {
+            Cow::Owned(text([("inner", 1)]).into())
+        }
+    }
+
+    #[test]
+    fn a_value_may_make_other_tags_meanwhile() {
+        assert_eq!(text([("outer", Nesting)]), r#"{"outer":"{\"inner\":1}"}"#);
     }
 
     #[test]

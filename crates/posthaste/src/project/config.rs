@@ -23,8 +23,8 @@ use crate::clock::{Clock, SystemClock};
 ///
 /// Experiments include those of groups, the rules of rollouts, and holdouts. Where an id occurs twice, the last one in
 /// that order of precedence counts: holdouts, rollout rules, experiments, group members; so does the last event or
-/// attribute of a key. An experiment's key that stands for several finds none of them. [`warnings`](Self::warnings) says
-/// so.
+/// attribute of a key. An experiment's key that stands for several finds none of them. [`warnings`](Self::warnings)
+/// says so.
 ///
 /// ```
 /// use posthaste::{ProjectConfig, Region};
@@ -57,6 +57,16 @@ impl ProjectConfig {
     /// Unknown keys are ignored, missing or `null` lists are empty; a flag that cannot be read is a
     /// [warning](Self::warnings). Anything else that is wrong is an error which names its place, such as
     /// `experiments[3].variations[0].id: expected string, found number`.
+    ///
+    /// ```
+    /// use posthaste::ProjectConfig;
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// assert_eq!(config.account_id(), "10000001");
+    /// assert!(ProjectConfig::from_datafile("null").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "NewDatafileProjectConfig")]
     pub fn from_datafile(json: impl AsRef<[u8]>) -> Result<Self, DatafileError> {
         datafile::parse(json.as_ref()).map(Self::new)
@@ -84,12 +94,31 @@ impl ProjectConfig {
     }
 
     /// The same project, its events reported under another client's name and version.
+    ///
+    /// ```
+    /// use posthaste::{ProjectConfig, create_event_context};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?.with_client("my-service", "1.4");
+    /// assert_eq!(create_event_context(&config).client_name(), "my-service");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_client(self, name: &str, version: &str) -> Self {
         self.with_context(|context| context.with_client(name, version))
     }
 
     /// The same project, with `region` written into every request as the Go SDK does today (PROTOCOL 1.4).
+    ///
+    /// ```
+    /// use posthaste::{Batch, ProjectConfig, UserContext};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?.with_region_sent();
+    /// let event = config.impression("checkout_button", "control", &UserContext::new("visitor-1"))?;
+    /// assert_eq!(Batch::from_user_events(&[event]).region.as_deref(), Some("US"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_region_sent(self) -> Self {
         self.with_context(|context| context.with_region_sent(true))
@@ -99,8 +128,8 @@ impl ProjectConfig {
     /// "Decision metadata", and 2.3): flag, rule, kind of rule, variation, and whether the flag is on. A variation's id
     /// that is no string of digits is reported as `null`, as theirs is.
     ///
-    /// What the datafile tells is sent: an experiment that a flag uses is reported as that flag's, as `decide` does in the
-    /// SDKs; a holdout of all flags, or an experiment of several, names no flag.
+    /// What the datafile tells is sent: an experiment that a flag uses is reported as that flag's, as `decide` does in
+    /// the SDKs; a holdout of all flags, or an experiment of several, names no flag.
     /// [`UserEvent::with_decision_metadata`](crate::UserEvent::with_decision_metadata) says otherwise for one event.
     ///
     /// ```
@@ -152,6 +181,16 @@ impl ProjectConfig {
 
     /// How many attributes have been left out of this project's events, and why. Clones of one project, and what the
     /// `with_…` methods make of it, count together.
+    ///
+    /// ```
+    /// use posthaste::{ProjectConfig, UserContext};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// config.impression("checkout_button", "control", &UserContext::new("visitor-1").attribute("colour", "red"))?;
+    /// assert_eq!(config.dropped_attributes().unknown, 1, "the datafile has no `colour`");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn dropped_attributes(&self) -> DroppedAttributes {
         self.drops.count()
     }
@@ -201,8 +240,8 @@ impl ProjectConfig {
         self.context.region()
     }
 
-    /// The experiment of this key; an error where there is none, or where the key stands for several (rules of two flags
-    /// may share one): then say which by its id.
+    /// The experiment of this key; an error where there is none, or where the key stands for several (rules of two
+    /// flags may share one): then say which by its id.
     ///
     /// ```
     /// use posthaste::ProjectConfig;
@@ -225,11 +264,29 @@ impl ProjectConfig {
     }
 
     /// The experiment of this id.
+    ///
+    /// ```
+    /// use posthaste::ProjectConfig;
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// assert_eq!(config.experiment_by_id("40011").unwrap().key(), "checkout_button");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn experiment_by_id(&self, id: &str) -> Option<&Experiment> {
         self.experiments.by_id(id)
     }
 
     /// The event of this key.
+    ///
+    /// ```
+    /// use posthaste::ProjectConfig;
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// assert_eq!(config.event_by_key("purchase").unwrap().id(), "30012");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn event_by_key(&self, key: &str) -> Option<&Event> {
         self.events.by_key(key)
     }
@@ -240,6 +297,15 @@ impl ProjectConfig {
     }
 
     /// The attribute of this key.
+    ///
+    /// ```
+    /// use posthaste::ProjectConfig;
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// assert_eq!(config.attribute_by_key("plan").unwrap().id(), "20010");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn attribute_by_key(&self, key: &str) -> Option<&Attribute> {
         self.attributes.by_key(key)
     }
@@ -250,6 +316,16 @@ impl ProjectConfig {
     }
 
     /// Every experiment: holdouts, rollout rules, experiments, group members, each in the datafile's order.
+    ///
+    /// ```
+    /// use posthaste::ProjectConfig;
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// let keys: Vec<&str> = config.experiments().iter().map(|experiment| experiment.key()).collect();
+    /// assert!(keys.contains(&"checkout_button") && keys.contains(&"dark_mode_everyone"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn experiments(&self) -> &[Experiment] {
         self.experiments.items()
     }
@@ -265,6 +341,17 @@ impl ProjectConfig {
     }
 
     /// What the datafile says twice, and flags that cannot be read, one sentence each.
+    ///
+    /// ```
+    /// use posthaste::ProjectConfig;
+    ///
+    /// let datafile = r#"{"version": "4", "accountId": "1", "projectId": "2", "revision": "3", "events": [
+    ///     {"id": "10", "key": "buy"}, {"id": "11", "key": "buy"}]}"#;
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// let warning = r#"event key "buy" stands for several ids, "10", "11": the last one counts"#;
+    /// assert_eq!(config.warnings(), [warning]);
+    /// # Ok::<(), posthaste::DatafileError>(())
+    /// ```
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }

@@ -148,6 +148,14 @@ impl Context {
 
     /// Whether events of these two contexts may share a request. The seed compares project and revision only, and
     /// so sends some events under another's account, client or region.
+    ///
+    /// ```
+    /// use posthaste::Context;
+    ///
+    /// let context = Context::new("10000001", "10000002", "42");
+    /// assert!(context.can_batch(&context.clone()));
+    /// assert!(!context.can_batch(&context.clone().with_anonymize_ip(true)));
+    /// ```
     pub fn can_batch(&self, other: &Self) -> bool {
         std::ptr::eq(self, other) || self == other
     }

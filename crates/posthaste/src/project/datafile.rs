@@ -1,7 +1,7 @@
 //! Reads a datafile, and says exactly where one is wrong.
 //!
-//! What events are made of must be right, or the datafile is refused. Flags only tell how decisions came about: one that
-//! cannot be read costs a warning.
+//! What events are made of must be right, or the datafile is refused. Flags only tell how decisions came about: one
+//! that cannot be read costs a warning.
 
 use compact_str::CompactString;
 use serde_json::Value;

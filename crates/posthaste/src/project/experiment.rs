@@ -71,6 +71,16 @@ impl Experiment {
     }
 
     /// The flag that uses it; empty where none does, several do, or the datafile does not say (a holdout of all flags).
+    ///
+    /// ```
+    /// use posthaste::ProjectConfig;
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// let rule = config.experiment_by_key("dark_mode_everyone")?;
+    /// assert_eq!((rule.flag_key(), rule.rule_type()), ("dark_mode", "rollout"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn flag_key(&self) -> &str {
         &self.rule.flag_key
     }
@@ -86,6 +96,16 @@ impl Experiment {
     }
 
     /// The variation of this id, if the experiment has one.
+    ///
+    /// ```
+    /// use posthaste::ProjectConfig;
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// let experiment = config.experiment_by_key("checkout_button")?;
+    /// assert_eq!(experiment.variation_by_id("70112").unwrap().key(), "green_button");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn variation_by_id(&self, id: &str) -> Option<&Variation> {
         self.variations.iter().find(|variation| variation.id == id)
     }
@@ -135,6 +155,13 @@ impl Experiment {
 }
 
 /// One arm of an experiment.
+///
+/// ```
+/// use posthaste::Variation;
+///
+/// let variation = Variation::new("70111", "control");
+/// assert_eq!((variation.id(), variation.key(), variation.feature_enabled()), ("70111", "control", false));
+/// ```
 #[doc(alias = "entities.Variation")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variation {

@@ -8,6 +8,17 @@ const LISTED_MAX: usize = 10;
 const SHOWN_MAX: usize = 100;
 
 /// Names for an error: at most ten, and how many more there are. As text: `"a", "b" and 3 more`, or `none`.
+///
+/// ```
+/// use posthaste::{ImpressionError, ProjectConfig, UserContext};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// let config = ProjectConfig::from_datafile(datafile)?;
+/// let error = config.impression("checkout_button", "red", &UserContext::new("visitor-1")).unwrap_err();
+/// let ImpressionError::UnknownVariation { variations, .. } = error else { unreachable!() };
+/// assert_eq!(variations.to_string(), r#""control", "green_button""#);
+/// # Ok::<(), posthaste::DatafileError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listed {
     names: Vec<String>,

@@ -1,8 +1,8 @@
 //! What is measured: a project as its datafile describes it, and the visitors it is measured on.
 //!
 //! Events refer to experiments, events and attributes by ids that only the datafile has, so a key that is wrong must be
-//! found here, where it is still known who wrote it: look-ups by key say what is wrong with a key, and never guess which
-//! of several experiments was meant.
+//! found here, where it is still known who wrote it: look-ups by key say what is wrong with a key, and never guess
+//! which of several experiments was meant.
 //!
 //! Everything here is read-only once made, does no I/O, and never panics whatever a datafile holds.
 

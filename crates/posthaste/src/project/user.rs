@@ -7,8 +7,8 @@ use serde_json::Value;
 /// A visitor: an id, and attributes as the program knows them.
 ///
 /// Attributes are any JSON value here; which of them can be sent is decided when an event is made
-/// ([`create_impression_user_event`](crate::create_impression_user_event), PROTOCOL 2.5). They are kept sorted by key, so
-/// that equal users give equal bodies.
+/// ([`create_impression_user_event`](crate::create_impression_user_event), PROTOCOL 2.5). They are kept sorted by key,
+/// so that equal users give equal bodies.
 ///
 /// ```
 /// use posthaste::UserContext;
@@ -54,6 +54,13 @@ impl UserContext {
     }
 
     /// Another user, with the same attributes.
+    ///
+    /// ```
+    /// use posthaste::UserContext;
+    ///
+    /// let user = UserContext::new("visitor-1").attribute("plan", "pro");
+    /// assert_eq!(user.clone().with_id("visitor-2").attributes().count(), 1);
+    /// ```
     #[must_use]
     pub fn with_id(mut self, id: impl Into<String>) -> Self {
         self.id = id.into();
