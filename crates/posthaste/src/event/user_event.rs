@@ -44,7 +44,7 @@ struct EventData {
     attributes: Attributes,
 }
 
-/// What happened.
+/// What happened. There is no third kind, so a `match` needs no other arm.
 ///
 /// ```
 /// use posthaste::{EventKind, NO_TAGS, ProjectConfig, UserContext};

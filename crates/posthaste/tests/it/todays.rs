@@ -1,8 +1,10 @@
 //! Bodies as today's SDKs send them, where that was asked for: compared with what those SDKs sent.
 
 use posthaste::{
-    Batch, LogEvent, ProjectConfig, UserContext, UserEvent, Visitor, create_impression_user_event,
+    Batch, DecisionMetadata, LogEvent, ProjectConfig, UserContext, UserEvent, Visitor,
+    create_impression_user_event,
 };
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::support::{larkspur, project, read};
@@ -176,5 +178,23 @@ fn the_option_is_off_unless_set() {
         assert_eq!(body, serde_json::to_vec(&Batch::from_user_events(&[event])).unwrap());
         let text = String::from_utf8(body).unwrap();
         assert_eq!((text.contains("\"metadata\""), text.contains("\"region\"")), (is_todays, is_todays));
+    }
+}
+
+proptest! {
+    /// The fast way and the wire types write the same bytes, whatever must be escaped.
+    #[test]
+    fn metadata_is_written_as_the_wire_types_write_it(
+        texts in prop::array::uniform5(".{0,20}"), enabled: bool, has_uuid: bool, visitor in ".{0,20}"
+    ) {
+        let [flag, rule, kind, variation, uuid] = &texts;
+        let mut metadata = DecisionMetadata::new(flag, rule, kind, variation, enabled);
+        metadata.cmab_uuid = has_uuid.then(|| uuid.clone());
+        let event = larkspur().impression("checkout_button", "control", &UserContext::new(visitor)).unwrap();
+        let event = event.with_decision_metadata(metadata.clone());
+        let fast = LogEvent::of_event("", &event);
+        prop_assert_eq!(fast.body(), &serde_json::to_vec(&Batch::from_user_events(std::slice::from_ref(&event))).unwrap());
+        let read = fast.event().unwrap();
+        prop_assert_eq!(read.visitors[0].snapshots[0].decisions[0].metadata.as_ref(), Some(&metadata));
     }
 }
