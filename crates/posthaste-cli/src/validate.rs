@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use posthaste::{ProjectConfig, event::dropped_attributes};
+use posthaste::ProjectConfig;
 use posthaste_collector::validate_batch;
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
@@ -202,7 +202,7 @@ impl Findings {
             }
         }
         findings.summary = counted(checker.lines, "line", "lines");
-        findings.note_dropped_attributes();
+        findings.note_dropped_attributes(checker.config.as_ref());
         findings.note_missing_datafile(has_datafile);
         Ok(findings)
     }
@@ -214,8 +214,8 @@ impl Findings {
         }
     }
 
-    fn note_dropped_attributes(&mut self) {
-        let dropped = dropped_attributes();
+    fn note_dropped_attributes(&mut self, config: Option<&ProjectConfig>) {
+        let dropped = config.map(ProjectConfig::dropped_attributes).unwrap_or_default();
         if dropped.unknown + dropped.invalid > 0 {
             self.warnings.push(format!(
                 "{} unknown to the datafile and {} of a kind that cannot be sent would be left out of events",

@@ -3,8 +3,8 @@
 //!
 //! # The journey of one event
 //!
-//! A program has a [`ProjectConfig`], read from a datafile, and a [`UserContext`]. [`create_impression_user_event`] or
-//! [`create_conversion_user_event`] makes a [`UserEvent`] of them, which has its uuid and its timestamp from then on.
+//! A program has a [`ProjectConfig`], read from a datafile, and a [`UserContext`]. [`ProjectConfig::impression`] or
+//! [`ProjectConfig::conversion`] makes a [`UserEvent`] of them, which has its uuid and its timestamp from then on.
 //! [`BatchEventProcessor::process_event`] puts it into a [`Queue`], or hands it back with a [`Refusal`]. The delivery
 //! thread gathers events of equal [`Context`] into a [`Batch`], encodes it into a [`LogEvent`], and gives that to a
 //! [`Dispatcher`]. [`verdict`](dispatch::verdict) reads the answer:
@@ -61,15 +61,16 @@ pub use dispatch::Dispatcher;
 #[cfg(feature = "http")]
 pub use dispatch::{HttpEventDispatcher, Strict};
 pub use event::{
-    ConversionEvent, EventKind, EventUuid, ImpressionEvent, UserEvent, create_conversion_user_event,
-    create_event_context, create_impression_user_event,
+    ConversionError, ConversionEvent, EventKind, EventUuid, ImpressionError, ImpressionEvent, NO_TAGS,
+    UserEvent, create_conversion_user_event, create_event_context, create_impression_user_event,
 };
 pub use outcome::{CloseReport, DeadLetter, DeadReason, FlushReport, Health, Ledger, Refusal};
 pub use processor::{
     BatchEventProcessor, BatchEventProcessorBuilder, DEFAULT_EVENT_QUEUE_SIZE, Processor, QueueEventDispatcher,
 };
 pub use project::{
-    Attribute, Context, DatafileError, Event, Experiment, ProjectConfig, Region, UserContext, Variation,
+    Attribute, Context, DatafileError, Event, Experiment, ExperimentKeyError, ProjectConfig, Region,
+    UserContext, Variation,
 };
 #[cfg(feature = "spool")]
 pub use queue::SpoolQueue;

@@ -1,6 +1,6 @@
 //! Why a line is not taken, each reason in words that say what to change.
 
-use posthaste::{DecodeError, Refusal};
+use posthaste::{DecodeError, ExperimentKeyError, Refusal};
 
 /// What is wrong with a line. Texts that come from the line are quoted, so that they cannot drive a terminal.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,8 @@ pub(crate) enum Fault {
     UnknownType(String),
     #[error("experiment {0:?} is not in the datafile")]
     UnknownExperiment(String),
+    #[error(transparent)]
+    Experiment(#[from] ExperimentKeyError),
     #[error("variation {variation:?} is not in experiment {experiment:?}")]
     UnknownVariation { experiment: String, variation: String },
     #[error("event {0:?} is not in the datafile")]

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use posthaste::{
-    ProjectConfig, UserContext, UserEvent, create_conversion_user_event, create_impression_user_event,
+    ExperimentKeyError, ProjectConfig, UserContext, UserEvent, create_conversion_user_event,
+    create_impression_user_event,
 };
 use serde_json::{Map, Value};
 
@@ -30,8 +31,7 @@ impl EventMaker {
     /// The event of this line. What the line does not say is made up: the time is now, the uuid random.
     pub(crate) fn make(&mut self, line: &EventLine<'_>) -> Result<UserEvent, Fault> {
         self.read_attributes(line.attributes)?;
-        self.user.id.clear();
-        self.user.id.push_str(&line.user_id);
+        self.user = std::mem::take(&mut self.user).with_id(&*line.user_id);
         let mut event = match &line.kind {
             Kind::Impression { experiment, variation } => {
                 self.impression(experiment, variation.as_deref())?
@@ -48,10 +48,10 @@ impl EventMaker {
     }
 
     fn impression(&self, experiment_key: &str, variation_key: Option<&str>) -> Result<UserEvent, Fault> {
-        let experiment = self
-            .config
-            .experiment_by_key(experiment_key)
-            .ok_or_else(|| Fault::UnknownExperiment(experiment_key.to_owned()))?;
+        let experiment = self.config.experiment_by_key(experiment_key).map_err(|error| match error {
+            ExperimentKeyError::Ambiguous { .. } => Fault::Experiment(error),
+            _ => Fault::UnknownExperiment(experiment_key.to_owned()),
+        })?;
         let variation = variation_key.map(|key| {
             experiment.variation_by_key(key).ok_or_else(|| Fault::UnknownVariation {
                 experiment: experiment_key.to_owned(),
@@ -75,7 +75,7 @@ impl EventMaker {
         }
         let attributes: BTreeMap<String, Value> =
             read("attributes", Some(text).filter(|text| !text.is_empty()))?;
-        self.user.attributes = attributes;
+        self.user = std::mem::take(&mut self.user).with_attributes(attributes);
         text.clone_into(&mut self.attributes);
         Ok(())
     }

@@ -53,6 +53,8 @@ use crate::{
 /// What a run works with.
 struct Job<'a> {
     args: &'a DeliveryArgs,
+    /// Counts the attributes that its events left out.
+    config: Option<Arc<ProjectConfig>>,
     pipeline: Arc<Pipeline>,
     progress: Arc<Progress>,
     output: Arc<Output>,
@@ -84,7 +86,14 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Failure> {
                 .map(|spooled| Pipeline::Spool(Box::new(spooled)))
         }
     })?;
-    let job = Job { rejects, leftover, spool: args.spool.clone(), follows: args.follow, ..job };
+    let job = Job {
+        config: config.clone(),
+        rejects,
+        leftover,
+        spool: args.spool.clone(),
+        follows: args.follow,
+        ..job
+    };
     source.note.iter().for_each(|note| job.output.note(format_args!("posthaste: {note}")));
     let maker = config.map(|config| EventMaker::new(ProjectConfig::clone(&config)));
     job.run(source.input, source.start, maker)
@@ -121,6 +130,7 @@ impl<'a> Job<'a> {
         let office = Arc::new(DeadLetterOffice::new(dead_letters.clone(), Arc::clone(&output)));
         Ok(Self {
             args,
+            config: None,
             pipeline: Arc::new(pipeline(&office)?),
             progress: Arc::default(),
             output,

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::atomic::Ordering::Relaxed, time::Duration};
 
-use posthaste::{Ledger, event::dropped_attributes};
+use posthaste::{Ledger, ProjectConfig};
 use serde::Serialize;
 
 use super::{
@@ -111,7 +111,7 @@ impl Read {
 
 impl Report {
     pub(crate) fn new(job: &Job<'_>, ended: &Ended, took: Duration) -> Self {
-        let dropped = dropped_attributes();
+        let dropped = job.config.as_deref().map(ProjectConfig::dropped_attributes).unwrap_or_default();
         let books = job.pipeline.books();
         let (events, batches) = books.by_kind.unzip();
         let read = Read::new(job);

@@ -55,5 +55,5 @@ pub(super) fn letter(letter: &[u8]) -> Option<(DeadLetter<LogEvent>, &[u8])> {
 }
 
 fn of_event(event: &UserEvent) -> LogEvent {
-    LogEvent::of_event(event.context().region.event_end_point(), event)
+    LogEvent::of_event(event.context().region().event_end_point(), event)
 }

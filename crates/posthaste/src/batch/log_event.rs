@@ -6,13 +6,26 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Batch, DecodeError, RawBatch, encode::encode_events};
-use crate::event::{UserEvent, write_value};
+use super::{
+    json::write_value,
+    raw::{DecodeError, RawBatch},
+    wire::Batch,
+};
 
 /// A request to the Event API, encoded once. Cheap to clone.
 ///
 /// The seed's holds the batch as a struct and encodes it again at every attempt; [`event`](Self::event) reads it back
 /// for whoever wants to look inside.
+///
+/// ```
+/// use posthaste::LogEvent;
+///
+/// let body = r#"{"account_id":"1","visitors":[{"visitor_id":"a","snapshots":[{"events":[{},{}]}]}]}"#;
+/// let request = LogEvent::from_body("https://logx.optimizely.com/v1/events", body)?;
+/// assert_eq!((request.events(), request.event()?.account_id.as_str()), (2, "1"));
+/// assert_eq!(request.body(), body, "what is sent is what came");
+/// # Ok::<(), posthaste::DecodeError>(())
+/// ```
 #[doc(alias = "event.LogEvent")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEvent {
@@ -24,7 +37,18 @@ pub struct LogEvent {
 }
 
 impl LogEvent {
-    /// A request with this body.
+    /// A request with this body, to this URL.
+    ///
+    /// ```
+    /// use posthaste::{Batch, LogEvent, Visitor};
+    ///
+    /// let mut batch = Batch::default();
+    /// batch.account_id = "10000001".to_owned();
+    /// batch.visitors.push(Visitor::new("visitor-1", [], []));
+    /// let request = LogEvent::new("http://127.0.0.1:8080/v1/events", &batch);
+    /// assert_eq!(request.event()?, batch);
+    /// # Ok::<(), posthaste::DecodeError>(())
+    /// ```
     pub fn new(end_point: impl Into<Arc<str>>, batch: &Batch) -> Self {
         let mut body = Vec::new();
         write_value(&mut body, batch);
@@ -40,18 +64,14 @@ impl LogEvent {
         Ok(Self { end_point: end_point.into(), body, events, visitors })
     }
 
-    /// A request of this event alone.
-    pub fn of_event(end_point: impl Into<Arc<str>>, event: &UserEvent) -> Self {
-        Self::of_events(end_point.into(), std::iter::once(event))
-    }
-
-    pub(crate) fn of_events<'a>(
-        end_point: Arc<str>,
-        events: impl ExactSizeIterator<Item = &'a UserEvent> + Clone,
+    /// A request with a body that posthaste has just written: how many events are in it, and where its visitors stand.
+    pub(crate) fn written(
+        end_point: impl Into<Arc<str>>,
+        body: Vec<u8>,
+        events: usize,
+        visitors: Range<usize>,
     ) -> Self {
-        let count = events.len();
-        let (body, visitors) = encode_events(events);
-        Self { end_point, events: count, body: body.into(), visitors }
+        Self { end_point: end_point.into(), body: body.into(), events, visitors }
     }
 
     /// Where it goes, as a URL.
@@ -65,7 +85,7 @@ impl LogEvent {
         &self.body
     }
 
-    /// How many events the body carries.
+    /// How many events the body carries: what the ledger counts. A visitor without readable events counts as one.
     pub fn events(&self) -> usize {
         self.events
     }
@@ -73,18 +93,26 @@ impl LogEvent {
     /// The body read into the wire types; what they have no field for is left out.
     #[doc(alias = "Event")]
     pub fn event(&self) -> Result<Batch, DecodeError> {
-        Ok(serde_json::from_str(std::str::from_utf8(&self.body)?)?)
+        serde_json::from_str(std::str::from_utf8(&self.body)?).map_err(DecodeError::json)
     }
 
     /// The same body for another address.
+    ///
+    /// ```
+    /// use posthaste::{Batch, LogEvent};
+    ///
+    /// let request = LogEvent::new("https://logx.optimizely.com/v1/events", &Batch::default());
+    /// let here = request.with_end_point("http://127.0.0.1:8080/v1/events");
+    /// assert_eq!(here.end_point(), "http://127.0.0.1:8080/v1/events");
+    /// ```
     #[must_use]
     pub fn with_end_point(mut self, end_point: impl Into<Arc<str>>) -> Self {
         self.end_point = end_point.into();
         self
     }
 
-    /// Whether the two may be one request: each carries a single event, for the same address, and every byte outside the
-    /// visitors is the same.
+    /// Whether the two may be one request: each carries a single event, for the same address, and every byte outside
+    /// the visitors is the same.
     pub(crate) fn can_merge(&self, other: &Self) -> bool {
         (self.events, other.events) == (1, 1)
             && self.end_point == other.end_point
@@ -122,6 +150,9 @@ impl LogEvent {
     /// Two requests that carry half of the events each, the smaller half first; `None` where there is no more than one
     /// event, or the body cannot be taken apart. Everything outside the events is in both.
     pub(crate) fn split(&self) -> Option<(Self, Self)> {
+        if self.events < 2 {
+            return None;
+        }
         let batch = RawBatch::parse(&self.body).ok()?;
         let texts: Vec<String> = match batch.visitors() {
             [only] => split_visitor(only)?.into(),
@@ -159,32 +190,51 @@ struct Events<'a> {
 /// A visitor without readable events still counts as one: it is delivered or dead-lettered like any other.
 fn events_in(visitor: &RawValue) -> usize {
     let Ok(parts) = serde_json::from_str::<Parts<'_>>(visitor.get()) else { return 1 };
-    let count = |snapshot: &&RawValue| {
-        serde_json::from_str::<Events<'_>>(snapshot.get()).map_or(0, |events| events.events.len())
-    };
-    parts.snapshots.iter().map(count).sum::<usize>().max(1)
+    parts.snapshots.iter().map(|snapshot| events_of(snapshot)).sum::<usize>().max(1)
 }
 
-/// One visitor with several events as two: by its snapshots, or by the events of its only snapshot.
+fn events_of(snapshot: &RawValue) -> usize {
+    serde_json::from_str::<Events<'_>>(snapshot.get()).map_or(0, |events| events.events.len())
+}
+
+/// One visitor with several events as two: by its snapshots, or by the events of the only one that has some. A snapshot
+/// without events is no half; it stays with what comes after it, or before where nothing does.
 fn split_visitor(visitor: &RawValue) -> Option<[String; 2]> {
     let parts = serde_json::from_str::<Parts<'_>>(visitor.get()).ok()?;
-    let [only] = parts.snapshots[..] else { return split_list(visitor, "snapshots") };
+    let full: Vec<usize> =
+        parts.snapshots.iter().enumerate().filter(|(_, text)| events_of(text) > 0).map(|(at, _)| at).collect();
+    let texts: Vec<&str> = parts.snapshots.iter().map(|snapshot| snapshot.get()).collect();
+    let halves = match full[..] {
+        [] => return None,
+        [only] => split_snapshot(&parts.snapshots, only)?,
+        _ => {
+            let (left, right) = texts.split_at_checked(full.get(full.len() / 2 - 1)? + 1)?;
+            [left.join(","), right.join(",")]
+        }
+    };
     let fields = fields(visitor)?;
-    let with = |snapshot: &String| object_text(&fields, "snapshots", &format!("[{snapshot}]"));
-    Some(split_list(only, "events")?.each_ref().map(with))
+    Some(halves.map(|half| object_text(&fields, "snapshots", &format!("[{half}]"))))
 }
 
-/// An object whose list `name` is halved, as two objects.
-fn split_list(object: &RawValue, name: &str) -> Option<[String; 2]> {
-    let fields = fields(object)?;
-    let items: Vec<&RawValue> = serde_json::from_str(fields.get(name)?.get()).ok()?;
-    let (left, right) = items.split_at_checked(items.len() / 2)?;
+/// The snapshots, of which one has events, as two lists with half of these each; all others are in the first.
+fn split_snapshot(snapshots: &[&RawValue], full: usize) -> Option<[String; 2]> {
+    let [left, right] = split_events(snapshots.get(full)?)?;
+    let text = |(at, snapshot): (usize, &&RawValue)| if at == full { left.clone() } else { snapshot.get().to_owned() };
+    let first: Vec<String> = snapshots.iter().enumerate().map(text).collect();
+    Some([first.join(","), right])
+}
+
+/// A snapshot whose events are halved, as two.
+fn split_events(snapshot: &RawValue) -> Option<[String; 2]> {
+    let fields = fields(snapshot)?;
+    let events: Vec<&RawValue> = serde_json::from_str(fields.get("events")?.get()).ok()?;
+    let (left, right) = events.split_at_checked(events.len() / 2)?;
     if left.is_empty() {
         return None;
     }
     let with = |half: &[&RawValue]| {
-        let texts: Vec<&str> = half.iter().map(|item| item.get()).collect();
-        object_text(&fields, name, &format!("[{}]", texts.join(",")))
+        let texts: Vec<&str> = half.iter().map(|event| event.get()).collect();
+        object_text(&fields, "events", &format!("[{}]", texts.join(",")))
     };
     Some([with(left), with(right)])
 }

@@ -11,9 +11,19 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::event::write_value;
+use super::json::write_value;
 
 /// A request body, taken apart into its head and its visitors, borrowed from its text.
+///
+/// ```
+/// use posthaste::RawBatch;
+///
+/// let body = br#"{"account_id":"1","visitors":[{"visitor_id":"a"},{"visitor_id":"b"}],"new":[1, 2]}"#;
+/// let batch = RawBatch::parse(body)?;
+/// assert_eq!(batch.visitors().len(), 2);
+/// assert_eq!(batch.field("new").unwrap().get(), "[1, 2]", "kept as it came");
+/// # Ok::<(), posthaste::DecodeError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct RawBatch<'a> {
     before: Vec<(Cow<'a, str>, &'a RawValue)>,
@@ -22,6 +32,14 @@ pub struct RawBatch<'a> {
 }
 
 /// Why a text is not a request body.
+///
+/// ```
+/// use posthaste::{DecodeError, RawBatch};
+///
+/// let error = RawBatch::parse(b"[]").unwrap_err();
+/// assert!(matches!(error, DecodeError::NotABatch(_)));
+/// assert!(error.to_string().starts_with("not an Event API batch: "), "{error}");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DecodeError {
@@ -30,14 +48,37 @@ pub enum DecodeError {
     NotUtf8(#[from] std::str::Utf8Error),
     /// Not JSON, or not of a request body's form.
     #[error("not an Event API batch: {0}")]
-    NotABatch(#[from] serde_json::Error),
+    NotABatch(#[source] NotABatch),
+}
+
+/// What is wrong with a text that is no request body, and where.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct NotABatch(serde_json::Error);
+
+impl NotABatch {
+    /// The line of the place, from 1; 0 where there is none.
+    pub fn line(&self) -> usize {
+        self.0.line()
+    }
+
+    /// The column of the place, from 1, in bytes; 0 where there is none.
+    pub fn column(&self) -> usize {
+        self.0.column()
+    }
+}
+
+impl DecodeError {
+    pub(super) fn json(error: serde_json::Error) -> Self {
+        Self::NotABatch(NotABatch(error))
+    }
 }
 
 impl<'a> RawBatch<'a> {
     /// Takes a body apart. It must be a JSON object with a list named `visitors`; everything else is the sender's own
     /// business.
     pub fn parse(body: &'a [u8]) -> Result<Self, DecodeError> {
-        Ok(serde_json::from_str(std::str::from_utf8(body)?)?)
+        serde_json::from_str(std::str::from_utf8(body)?).map_err(DecodeError::json)
     }
 
     /// The visitors, each as its JSON text.
@@ -61,12 +102,31 @@ impl<'a> RawBatch<'a> {
 
     /// Whether visitors of the two may travel in one request: every field outside `visitors` is there in both, with the
     /// same text.
+    ///
+    /// ```
+    /// use posthaste::RawBatch;
+    ///
+    /// let one = RawBatch::parse(br#"{"revision":"1","visitors":[]}"#)?;
+    /// assert!(one.same_head(&RawBatch::parse(br#"{"visitors":[],"revision":"1"}"#)?));
+    /// assert!(!one.same_head(&RawBatch::parse(br#"{"visitors":[],"revision":"2"}"#)?));
+    /// # Ok::<(), posthaste::DecodeError>(())
+    /// ```
     pub fn same_head(&self, other: &Self) -> bool {
         let (mine, theirs) = (sorted(self.head()), sorted(other.head()));
         mine == theirs
     }
 
-    /// The body again, with these visitors (JSON texts) in place of its own.
+    /// The body again, with these visitors (JSON texts) in place of its own. Nothing else changes, but for white space
+    /// between the outermost fields.
+    ///
+    /// ```
+    /// use posthaste::RawBatch;
+    ///
+    /// let batch = RawBatch::parse(br#"{"account_id":"1","visitors":[{"visitor_id":"a"}],"region":"EU"}"#)?;
+    /// let body = batch.with_visitors([r#"{"visitor_id":"b"}"#]);
+    /// assert_eq!(body, br#"{"account_id":"1","visitors":[{"visitor_id":"b"}],"region":"EU"}"#);
+    /// # Ok::<(), posthaste::DecodeError>(())
+    /// ```
     pub fn with_visitors<'v>(&self, visitors: impl IntoIterator<Item = &'v str>) -> Vec<u8> {
         let mut out = vec![b'{'];
         for (name, value) in &self.before {

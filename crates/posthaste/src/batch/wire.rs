@@ -3,15 +3,23 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{
-    event::{EventKind, UserEvent},
-    project::Context,
-};
-
-/// One request body: events of one project revision, reported by one client.
+/// One request body: events of one project revision, reported by one client (PROTOCOL 1.4).
+///
+/// ```
+/// use posthaste::{Batch, ProjectConfig, UserContext};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// let config = ProjectConfig::from_datafile(datafile)?;
+/// let event = config.impression("checkout_button", "control", &UserContext::new("visitor-1"))?;
+/// let batch = Batch::from_user_events(&[event]);
+/// assert_eq!(batch.visitors[0].snapshots[0].decisions[0].experiment_id, "40011");
+/// assert_eq!(batch.region, None, "written only where that was asked for");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[doc(alias = "event.Batch")]
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Batch {
     /// The datafile's revision.
     #[serde(deserialize_with = "lenient_text")]
@@ -46,6 +54,7 @@ pub struct Batch {
 #[doc(alias = "event.Visitor")]
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Visitor {
     /// What is known of the visitor.
     #[serde(deserialize_with = "null_is_default")]
@@ -62,6 +71,7 @@ pub struct Visitor {
 #[doc(alias = "event.VisitorAttribute")]
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct VisitorAttribute {
     /// A string, a number or a boolean.
     pub value: Value,
@@ -80,6 +90,7 @@ pub struct VisitorAttribute {
 #[doc(alias = "event.Snapshot")]
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Snapshot {
     /// The decisions; empty for a conversion.
     #[serde(deserialize_with = "null_is_default")]
@@ -93,6 +104,7 @@ pub struct Snapshot {
 #[doc(alias = "event.Decision")]
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Decision {
     /// The variation; `null` where none was decided.
     pub variation_id: Option<String>,
@@ -107,9 +119,10 @@ pub struct Decision {
     pub metadata: Option<DecisionMetadata>,
 }
 
-/// How a decision came about. Not known to the seed; today's SDKs send it.
+/// How a decision came about (PROTOCOL 1.4, "Decision metadata"). Not known to the seed; today's SDKs send it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct DecisionMetadata {
     /// The flag that was decided; empty for an experiment without one.
     #[serde(deserialize_with = "lenient_text")]
@@ -135,6 +148,7 @@ pub struct DecisionMetadata {
 #[doc(alias = "event.SnapshotEvent")]
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct SnapshotEvent {
     /// The campaign of an impression, the event's id of a conversion.
     #[serde(deserialize_with = "lenient_text")]
@@ -159,70 +173,88 @@ pub struct SnapshotEvent {
     pub value: Option<Value>,
 }
 
-impl Batch {
-    /// The request body for these events, in their order, under the first one's context. Events that share a request
-    /// have equal contexts ([`Context::can_batch`]); here the caller sees to that.
-    pub fn from_user_events(events: &[UserEvent]) -> Self {
-        let Some(first) = events.first() else { return Self::default() };
-        let context = first.context();
-        Self { visitors: events.iter().map(Visitor::from).collect(), ..Self::head(context) }
-    }
-
-    /// A body of this context without visitors.
-    fn head(context: &Context) -> Self {
+impl Visitor {
+    /// A visitor with these attributes, to whom this happened. An SDK makes one snapshot of one event.
+    ///
+    /// ```
+    /// use posthaste::{Snapshot, SnapshotEvent, Visitor, VisitorAttribute};
+    ///
+    /// let bought = SnapshotEvent::new("30012", "purchase", 1_795_500_003_394, "c280ad37-29a6-42e7-b126-0ebc7d56ab56");
+    /// let visitor = Visitor::new(
+    ///     "visitor-1",
+    ///     [VisitorAttribute::bot_filtering(true)],
+    ///     [Snapshot::new([], [bought])],
+    /// );
+    /// assert_eq!(visitor.snapshots[0].events[0].key, "purchase");
+    /// ```
+    pub fn new(
+        visitor_id: &str,
+        attributes: impl IntoIterator<Item = VisitorAttribute>,
+        snapshots: impl IntoIterator<Item = Snapshot>,
+    ) -> Self {
         Self {
-            revision: context.revision.to_string(),
-            account_id: context.account_id.to_string(),
-            client_version: context.client_version.to_string(),
-            visitors: Vec::new(),
-            project_id: context.project_id.to_string(),
-            client_name: context.client_name.to_string(),
-            anonymize_ip: context.anonymize_ip,
-            enrich_decisions: true,
-            region: context.send_region.then(|| context.region.to_string()),
+            attributes: attributes.into_iter().collect(),
+            snapshots: snapshots.into_iter().collect(),
+            visitor_id: visitor_id.to_owned(),
         }
     }
 }
 
-impl From<&UserEvent> for Visitor {
-    fn from(event: &UserEvent) -> Self {
+impl Snapshot {
+    /// These events, while these decisions stood.
+    pub fn new(
+        decisions: impl IntoIterator<Item = Decision>,
+        events: impl IntoIterator<Item = SnapshotEvent>,
+    ) -> Self {
+        Self { decisions: decisions.into_iter().collect(), events: events.into_iter().collect() }
+    }
+}
+
+impl Decision {
+    /// A decision for this variation (`None`: for none) without metadata.
+    ///
+    /// ```
+    /// use posthaste::Decision;
+    ///
+    /// let decision = Decision::new("60011", "40011", None);
+    /// let json = serde_json::to_string(&decision)?;
+    /// assert_eq!(json, r#"{"variation_id":null,"campaign_id":"60011","experiment_id":"40011"}"#);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn new(campaign_id: &str, experiment_id: &str, variation_id: Option<&str>) -> Self {
         Self {
-            attributes: event.attributes(),
-            snapshots: vec![Snapshot::from(event)],
-            visitor_id: event.visitor_id().to_owned(),
+            variation_id: variation_id.map(str::to_owned),
+            campaign_id: campaign_id.to_owned(),
+            experiment_id: experiment_id.to_owned(),
+            metadata: None,
         }
     }
 }
 
-impl From<&UserEvent> for Snapshot {
-    fn from(event: &UserEvent) -> Self {
-        let mut wire = SnapshotEvent {
-            entity_id: event.entity_id().to_owned(),
-            key: event.key().to_owned(),
-            timestamp: event.timestamp_ms(),
-            uuid: event.uuid().to_string(),
-            ..SnapshotEvent::default()
-        };
-        let mut decisions = Vec::new();
-        match event.kind() {
-            EventKind::Impression(impression) => decisions.push(Decision {
-                variation_id: impression.variation_id().map(str::to_owned),
-                campaign_id: impression.campaign_id().to_owned(),
-                experiment_id: impression.experiment_id().to_owned(),
-                metadata: impression.metadata().cloned(),
-            }),
-            EventKind::Conversion(conversion) => {
-                wire.tags = conversion.tags();
-                wire.revenue = conversion.revenue().map(Value::from);
-                wire.value = conversion.value().map(Value::from);
-            }
+impl SnapshotEvent {
+    /// An event of this time (milliseconds since 1970, UTC) without tags.
+    pub fn new(entity_id: &str, key: &str, timestamp_ms: i64, uuid: &str) -> Self {
+        Self {
+            entity_id: entity_id.to_owned(),
+            key: key.to_owned(),
+            timestamp: timestamp_ms,
+            uuid: uuid.to_owned(),
+            ..Self::default()
         }
-        Self { decisions, events: vec![wire] }
     }
 }
 
 impl VisitorAttribute {
     /// An attribute of the only type there is.
+    ///
+    /// ```
+    /// use posthaste::VisitorAttribute;
+    ///
+    /// let attribute = VisitorAttribute::custom("20010", "plan", "pro".into());
+    /// let json = serde_json::to_string(&attribute)?;
+    /// assert_eq!(json, r#"{"value":"pro","key":"plan","type":"custom","entity_id":"20010"}"#);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     pub fn custom(entity_id: &str, key: &str, value: Value) -> Self {
         Self {
             value,
@@ -240,6 +272,27 @@ impl VisitorAttribute {
 }
 
 impl DecisionMetadata {
+    /// How a decision came about, in the order in which it is written; no contextual bandit took part.
+    ///
+    /// ```
+    /// use posthaste::DecisionMetadata;
+    ///
+    /// let metadata = DecisionMetadata::new("one_click", "checkout_button", "feature-test", "control", false);
+    /// let json = serde_json::to_string(&metadata)?;
+    /// assert!(json.starts_with(r#"{"flag_key":"one_click","rule_key":"checkout_button""#));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn new(flag_key: &str, rule_key: &str, rule_type: &str, variation_key: &str, enabled: bool) -> Self {
+        Self {
+            flag_key: flag_key.to_owned(),
+            rule_key: rule_key.to_owned(),
+            rule_type: rule_type.to_owned(),
+            variation_key: variation_key.to_owned(),
+            enabled,
+            cmab_uuid: None,
+        }
+    }
+
     /// Bytes of text in it.
     pub(crate) fn text_bytes(&self) -> usize {
         self.flag_key.len()

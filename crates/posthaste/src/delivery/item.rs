@@ -37,7 +37,7 @@ impl Item for UserEvent {
     const GOES_ANYWHERE: bool = false;
 
     fn end_point<'a>(&'a self, fixed: Option<&'a Arc<str>>) -> &'a str {
-        fixed.map_or_else(|| self.context().region.event_end_point(), |fixed| &**fixed)
+        fixed.map_or_else(|| self.context().region().event_end_point(), |fixed| &**fixed)
     }
 
     fn can_share(&self, other: &Self) -> bool {
@@ -49,7 +49,7 @@ impl Item for UserEvent {
         end_point: Option<&Arc<str>>,
     ) -> LogEvent {
         let end_point = end_point.cloned().unwrap_or_else(|| {
-            let region = items.clone().next().map(|event| event.context().region).unwrap_or_default();
+            let region = items.clone().next().map(|event| event.context().region()).unwrap_or_default();
             Arc::from(region.event_end_point())
         });
         LogEvent::of_events(end_point, items)
@@ -64,7 +64,7 @@ impl Item for UserEvent {
         if self.wire_bytes_max() <= bytes_max {
             return None;
         }
-        let bytes = crate::batch::encode_events(std::iter::once(self)).0.len();
+        let bytes = crate::event::encode_events(std::iter::once(self)).0.len();
         (bytes > bytes_max).then_some(bytes)
     }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    dispatch::Backoff,
+    dispatch::{Backoff, EndPoint},
     outcome::DeadLetter,
     queue::DEFAULT_DEAD_LETTERS_MAX,
 };
@@ -248,8 +248,8 @@ pub enum OptionsError {
     #[error("failed to set up the HTTP client: {0}")]
     Dispatcher(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The address is not one that events can be sent to.
-    #[error("{0}")]
-    EndPoint(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("event_end_point: {0}")]
+    EndPoint(#[from] crate::dispatch::EndPointError),
     /// A queue, clock or dispatcher of the caller's panicked.
     #[error("failed to build: {0}")]
     Panicked(String),
@@ -267,6 +267,9 @@ impl<T> Options<T> {
             if value == 0 {
                 return Err(OptionsError::Zero(name));
             }
+        }
+        if let Some(end_point) = &self.end_point {
+            EndPoint::check(end_point)?;
         }
         if self.batch_size > queue_size {
             return Err(OptionsError::BatchLargerThanQueue { batch_size: self.batch_size, queue_size });

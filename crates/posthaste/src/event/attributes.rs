@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use serde_json::Value;
 
 use crate::{
-    batch::VisitorAttribute,
+    batch::{VisitorAttribute, write_value},
     project::{AttributeName, Context},
 };
 
@@ -54,7 +54,7 @@ impl Attributes {
             out.extend_from_slice(entry.value.as_bytes());
             match entry.name {
                 AttributeRef::Index(index) => {
-                    if let Some(name) = context.names.get(index) {
+                    if let Some(name) = context.names().get(index) {
                         out.extend_from_slice(name.tail.as_bytes());
                     }
                 }
@@ -72,7 +72,7 @@ impl Attributes {
             .map(|entry| {
                 let (entity_id, key) = match entry.name {
                     AttributeRef::Index(index) => {
-                        context.names.get(index).map_or(("", ""), |name| (&*name.entity_id, &*name.key))
+                        context.names().get(index).map_or(("", ""), |name| (&*name.entity_id, &*name.key))
                     }
                     AttributeRef::Names { entity_id, key } => (entity_id, key),
                 };
@@ -94,7 +94,7 @@ impl Attributes {
     pub(crate) fn names_bytes_max(&self, context: &Context) -> usize {
         /// An index, a length, and a value of one digit.
         const ENTRY_MIN: usize = 7;
-        self.0.len() / ENTRY_MIN * context.names.tail_bytes_max()
+        self.0.len() / ENTRY_MIN * context.names().tail_bytes_max()
     }
 
     fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
@@ -142,11 +142,6 @@ fn put_json(packed: &mut Vec<u8>, value: &Value) {
     if let Some(place) = packed.get_mut(start..start + 4) {
         place.copy_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
     }
-}
-
-/// Writing JSON into memory cannot fail: the keys of a `Value` are text.
-pub(crate) fn write_value<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
-    serde_json::to_writer(out, value).expect("JSON with text keys, written to memory, cannot fail");
 }
 
 /// A text of 4 GiB does not occur: a user event that large is refused long before.

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::{
-    Attributes, ConversionEvent, EventKind, IMPRESSION_KEY, ImpressionEvent, UserEvent,
-    attributes::AttributeRef, user_event::ConversionDetails, write_value,
+    attributes::{AttributeRef, Attributes},
+    user_event::{ConversionDetails, ConversionEvent, EventKind, IMPRESSION_KEY, ImpressionEvent, UserEvent},
 };
 use crate::{
-    batch::{Decision, SnapshotEvent, Visitor, VisitorAttribute},
-    project::{Context, DecisionIds, EventIds},
+    batch::{Decision, SnapshotEvent, Visitor, VisitorAttribute, write_value},
+    project::{Context, EventIds, ReportedDecision},
 };
 
 /// A visitor that is not one event as posthaste makes them.
@@ -20,6 +20,17 @@ impl UserEvent {
     /// The event that [`Visitor::from`] was made of: a visitor with one snapshot of one event.
     ///
     /// The context's `bot_filtering` stands for the last attribute, which says the same.
+    ///
+    /// ```
+    /// use posthaste::{ProjectConfig, UserContext, UserEvent, Visitor, create_event_context};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// let event = config.impression("checkout_button", "control", &UserContext::new("visitor-1"))?;
+    /// let visitor = Visitor::from(&event);
+    /// assert_eq!(UserEvent::from_visitor(create_event_context(&config), &visitor)?, event);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_visitor(context: Arc<Context>, visitor: &Visitor) -> Result<Self, NotAUserEvent> {
         let [snapshot] = &visitor.snapshots[..] else { return Err(NotAUserEvent("not one snapshot")) };
         let [event] = &snapshot.events[..] else { return Err(NotAUserEvent("not one event")) };
@@ -35,9 +46,10 @@ impl UserEvent {
 }
 
 fn impression(decision: &Decision) -> ImpressionEvent {
-    let ids =
-        DecisionIds::new(&decision.experiment_id, &decision.campaign_id, decision.variation_id.as_deref());
-    ImpressionEvent::new(Arc::new(ids), decision.metadata.clone().map(Arc::new))
+    let variation_id = decision.variation_id.as_deref();
+    let mut read = ReportedDecision::new(&decision.experiment_id, &decision.campaign_id, variation_id);
+    read.metadata.clone_from(&decision.metadata);
+    ImpressionEvent::new(Arc::new(read))
 }
 
 fn conversion(event: &SnapshotEvent) -> ConversionEvent {
@@ -56,13 +68,13 @@ fn conversion(event: &SnapshotEvent) -> ConversionEvent {
 
 fn attributes(context: &Context, attributes: &[VisitorAttribute]) -> Result<Attributes, NotAUserEvent> {
     let own = match attributes.split_last() {
-        Some((last, own)) if *last == VisitorAttribute::bot_filtering(context.bot_filtering) => own,
+        Some((last, own)) if *last == VisitorAttribute::bot_filtering(context.bot_filtering()) => own,
         _ => return Err(NotAUserEvent("the last attribute is not the project's $opt_bot_filtering")),
     };
     Ok(Attributes::pack(own.iter().map(|attribute| {
-        let name = match context.names.index_of(&attribute.key) {
+        let name = match context.names().index_of(&attribute.key) {
             Some(index)
-                if context.names.get(index).is_some_and(|name| name.entity_id == attribute.entity_id) =>
+                if context.names().get(index).is_some_and(|name| name.entity_id == attribute.entity_id) =>
             {
                 AttributeRef::Index(index)
             }

@@ -1,21 +1,37 @@
 //! What happened: impressions and conversions.
 //!
 //! An event gets its uuid and its timestamp once, here, and keeps them through every retry, restart and replay: the
-//! Event API drops repeats of the same (`entity_id`, `uuid`, `timestamp`), so sending one twice does no harm. It is made
-//! with plain arithmetic and one or two allocations; no lock, no I/O.
+//! Event API drops repeats of the same (`entity_id`, `uuid`, `timestamp`), so sending one twice does no harm. It is
+//! made with plain arithmetic and one or two allocations; no lock, no I/O.
+//!
+//! An event never changes once it is made: what it needs of its [`project`](crate::project) it shares, what it needs of
+//! the caller's it copies. It becomes wire types ([`batch`](crate::batch)), and comes back from them, here and nowhere
+//! else.
+//!
+//! The short way is by key, and says what is wrong with a key: [`ProjectConfig::impression`] and
+//! [`ProjectConfig::conversion`]. [`create_impression_user_event`] and [`create_conversion_user_event`] take what has
+//! been looked up already, and cannot fail.
+//!
+//! [`ProjectConfig::impression`]: crate::ProjectConfig::impression
+//! [`ProjectConfig::conversion`]: crate::ProjectConfig::conversion
 
 mod attributes;
+mod by_key;
+mod encode;
 mod factory;
 mod from_wire;
 mod normalize;
+mod tags;
+mod to_wire;
 mod user_event;
 mod uuid;
 
-pub(crate) use attributes::{Attributes, write_value};
-pub use factory::{
-    create_conversion_user_event, create_event_context, create_impression_user_event, dropped_attributes,
-};
+pub use by_key::{ConversionError, ImpressionError};
+pub(crate) use encode::encode_events;
+pub use factory::{create_conversion_user_event, create_event_context, create_impression_user_event};
 pub use from_wire::NotAUserEvent;
-pub use normalize::DroppedAttributes;
+pub use tags::{NO_TAGS, TagValue};
 pub use user_event::{ConversionEvent, EventKind, IMPRESSION_KEY, ImpressionEvent, UserEvent};
 pub use uuid::EventUuid;
+
+pub use crate::project::DroppedAttributes;

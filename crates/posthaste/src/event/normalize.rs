@@ -4,16 +4,7 @@
 //! lists, objects, non-finite numbers and numbers beyond ±2^53 are no attribute values, and a float that no 64-bit
 //! integer holds is no revenue (the seed sends the smallest integer there is).
 
-use serde_json::{Map, Number, Value};
-
-/// How many attributes have been left out of events, since the process started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct DroppedAttributes {
-    /// Not in the datafile, and not reserved (`$opt_…`).
-    pub unknown: u64,
-    /// `null`, a list, an object, a number beyond ±2^53, or not a number at all.
-    pub invalid: u64,
-}
+use serde_json::{Number, Value};
 
 /// The largest number an attribute may have, either side of zero: beyond, not every integer is a `f64`.
 const ATTRIBUTE_NUMBER_MAX: u64 = 1 << 53;
@@ -36,9 +27,9 @@ fn is_attribute_number(number: &Number) -> bool {
     }
 }
 
-/// The revenue that a conversion's tags state: an integer, or a float cut towards zero. Text is no number here.
-pub(super) fn revenue(tags: &Map<String, Value>) -> Option<i64> {
-    let Some(Value::Number(number)) = tags.get("revenue") else { return None };
+/// The revenue that the `revenue` tag states: an integer, or a float cut towards zero. Text is no number here.
+pub(super) fn revenue(tag: &Value) -> Option<i64> {
+    let Value::Number(number) = tag else { return None };
     match number.as_i64() {
         Some(integer) => Some(integer),
         None if number.is_f64() => number.as_f64().and_then(truncated),
@@ -52,9 +43,9 @@ fn truncated(float: f64) -> Option<i64> {
     (-LIMIT..LIMIT).contains(&float).then_some(float as i64)
 }
 
-/// The value that a conversion's tags state. Text is no number here.
-pub(super) fn value(tags: &Map<String, Value>) -> Option<f64> {
-    let Some(Value::Number(number)) = tags.get("value") else { return None };
+/// The value that the `value` tag states. Text is no number here.
+pub(super) fn value(tag: &Value) -> Option<f64> {
+    let Value::Number(number) = tag else { return None };
     number.as_f64()
 }
 
@@ -115,10 +106,8 @@ mod tests {
             (json!([5]), None, None),
             (json!({"a": 5}), None, None),
         ] {
-            let tags = Map::from_iter([("revenue".into(), tag.clone()), ("value".into(), tag.clone())]);
-            assert_eq!(revenue(&tags), revenue_expected, "{tag}");
-            assert_eq!(value(&tags), value_expected, "{tag}");
+            assert_eq!(revenue(&tag), revenue_expected, "{tag}");
+            assert_eq!(value(&tag), value_expected, "{tag}");
         }
-        assert_eq!((revenue(&Map::new()), value(&Map::new())), (None, None));
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use serde_json::{Map, Value};
 
-use super::{Attributes, EventUuid};
+use super::{attributes::Attributes, uuid::EventUuid};
 use crate::{
     batch::{DecisionMetadata, VisitorAttribute},
-    project::{Context, DecisionIds, EventIds},
+    project::{Context, EventIds, ReportedDecision},
 };
 
 /// The event key of every impression.
@@ -20,6 +20,16 @@ pub const IMPRESSION_KEY: &str = "campaign_activated";
 /// events of one project have in common is shared by all of them.
 ///
 /// The seed's struct has two nullable pointers, which can be both set or both nil; this one is either or.
+///
+/// ```
+/// use posthaste::{ProjectConfig, UserContext};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// let config = ProjectConfig::from_datafile(datafile)?;
+/// let event = config.impression("checkout_button", "control", &UserContext::new("visitor-1"))?;
+/// assert_eq!((event.visitor_id(), event.key(), event.entity_id()), ("visitor-1", "campaign_activated", "60011"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[doc(alias = "event.UserEvent")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct UserEvent(Arc<EventData>);
@@ -34,7 +44,20 @@ struct EventData {
     attributes: Attributes,
 }
 
-/// What happened.
+/// What happened. There is no third kind, so a `match` needs no other arm.
+///
+/// ```
+/// use posthaste::{EventKind, NO_TAGS, ProjectConfig, UserContext};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// let config = ProjectConfig::from_datafile(datafile)?;
+/// let event = config.conversion("purchase", &UserContext::new("visitor-1"), NO_TAGS)?;
+/// match event.kind() {
+///     EventKind::Impression(_) => unreachable!("a purchase is none"),
+///     EventKind::Conversion(conversion) => assert_eq!(conversion.key(), "purchase"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub enum EventKind {
     /// A visitor saw a variation.
@@ -44,14 +67,35 @@ pub enum EventKind {
 }
 
 /// A visitor saw a variation.
+///
+/// ```
+/// use posthaste::{ProjectConfig, UserContext};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// let config = ProjectConfig::from_datafile(datafile)?;
+/// let event = config.impression("checkout_button", "control", &UserContext::new("visitor-1"))?;
+/// let seen = event.impression().unwrap();
+/// assert_eq!((seen.campaign_id(), seen.experiment_id(), seen.variation_id()), ("60011", "40011", Some("70111")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[doc(alias = "event.ImpressionEvent")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct ImpressionEvent {
-    decision: Arc<DecisionIds>,
-    metadata: Option<Arc<DecisionMetadata>>,
+    decision: Arc<ReportedDecision>,
 }
 
 /// A visitor did something that the project counts.
+///
+/// ```
+/// use posthaste::{ProjectConfig, UserContext};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// let config = ProjectConfig::from_datafile(datafile)?;
+/// let event = config.conversion("purchase", &UserContext::new("visitor-1"), [("value", 1.5)])?;
+/// let done = event.conversion().unwrap();
+/// assert_eq!((done.entity_id(), done.value(), done.revenue()), ("30012", Some(1.5), None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[doc(alias = "event.ConversionEvent")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConversionEvent {
@@ -141,14 +185,37 @@ impl UserEvent {
     }
 
     /// The attributes as they will be sent, sorted by key, `$opt_bot_filtering` last.
+    ///
+    /// ```
+    /// use posthaste::{ProjectConfig, UserContext};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// let user = UserContext::new("visitor-1").attribute("plan", "pro");
+    /// let event = config.impression("checkout_button", "control", &user)?;
+    /// let keys: Vec<String> = event.attributes().into_iter().map(|attribute| attribute.key).collect();
+    /// assert_eq!(keys, ["plan", "$opt_bot_filtering"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn attributes(&self) -> Vec<VisitorAttribute> {
         let mut attributes = self.0.attributes.to_wire(&self.0.context);
-        attributes.push(VisitorAttribute::bot_filtering(self.0.context.bot_filtering));
+        attributes.push(VisitorAttribute::bot_filtering(self.0.context.bot_filtering()));
         attributes
     }
 
     /// The same event, having happened at another time (milliseconds since 1970, UTC): for events that are reported
     /// after the fact.
+    ///
+    /// ```
+    /// use posthaste::{ProjectConfig, UserContext};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// let event = config.impression("checkout_button", "control", &UserContext::new("visitor-1"))?;
+    /// let event = event.with_timestamp_ms(1_795_500_003_394).with_uuid("c280ad37-29a6-42e7-b126-0ebc7d56ab56");
+    /// assert_eq!(event.timestamp_ms(), 1_795_500_003_394);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_timestamp_ms(mut self, timestamp_ms: i64) -> Self {
         Arc::make_mut(&mut self.0).timestamp_ms = timestamp_ms;
@@ -164,10 +231,22 @@ impl UserEvent {
 
     /// The same impression, saying how the decision came about, as today's SDKs do. A conversion stays as it is: it
     /// carries no decision.
+    ///
+    /// ```
+    /// use posthaste::{DecisionMetadata, ProjectConfig, UserContext};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// let event = config.impression("checkout_button", "control", &UserContext::new("visitor-1"))?;
+    /// let metadata = DecisionMetadata::new("", "checkout_button", "experiment", "control", true);
+    /// let event = event.with_decision_metadata(metadata.clone());
+    /// assert_eq!(event.impression().unwrap().metadata(), Some(&metadata));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_decision_metadata(mut self, metadata: DecisionMetadata) -> Self {
         if let EventKind::Impression(impression) = &mut Arc::make_mut(&mut self.0).kind {
-            impression.metadata = Some(Arc::new(metadata));
+            Arc::make_mut(&mut impression.decision).metadata = Some(metadata);
         }
         self
     }
@@ -186,7 +265,11 @@ impl UserEvent {
     pub(crate) fn wire_bytes_typical(&self) -> usize {
         let tags =
             self.conversion().and_then(ConversionEvent::details).map_or(0, |details| details.tags.len());
-        360 + tags + self.visitor_id().len() + 8 * self.0.attributes.heap_bytes()
+        let metadata = self.impression().and_then(ImpressionEvent::metadata);
+        360 + metadata.map_or(0, |metadata| metadata.text_bytes() + 90)
+            + tags
+            + self.visitor_id().len()
+            + 8 * self.0.attributes.heap_bytes()
     }
 
     /// At most how many bytes the event takes in a request, whatever must be escaped in it. Cheap.
@@ -197,10 +280,10 @@ impl UserEvent {
         const ESCAPED: usize = 6;
         let own = self.visitor_id().len() + self.entity_id().len() * 2 + self.key().len();
         let details = match self.kind() {
-            EventKind::Impression(ImpressionEvent { decision, metadata }) => {
+            EventKind::Impression(ImpressionEvent { decision }) => {
                 decision.experiment_id.len()
                     + decision.variation_id.as_ref().map_or(0, CompactString::len)
-                    + metadata.as_ref().map_or(0, |metadata| metadata.text_bytes() + 200)
+                    + decision.metadata.as_ref().map_or(0, |metadata| metadata.text_bytes() + 200)
             }
             EventKind::Conversion(conversion) => {
                 conversion.details.as_ref().map_or(0, |details| details.tags.len())
@@ -215,8 +298,8 @@ impl UserEvent {
 }
 
 impl ImpressionEvent {
-    pub(crate) fn new(decision: Arc<DecisionIds>, metadata: Option<Arc<DecisionMetadata>>) -> Self {
-        Self { decision, metadata }
+    pub(crate) fn new(decision: Arc<ReportedDecision>) -> Self {
+        Self { decision }
     }
 
     /// [`IMPRESSION_KEY`].
@@ -246,7 +329,7 @@ impl ImpressionEvent {
 
     /// How the decision came about, where that is to be sent.
     pub fn metadata(&self) -> Option<&DecisionMetadata> {
-        self.metadata.as_deref()
+        self.decision.metadata.as_ref()
     }
 }
 

@@ -8,6 +8,13 @@ use uuid::Uuid;
 ///
 /// Ids made here are random (version 4), lower-case. Ids that come from elsewhere are kept letter for letter, whatever
 /// they look like: some SDKs write upper case, and whether the API would see the same id in both is not documented.
+///
+/// ```
+/// use posthaste::EventUuid;
+///
+/// assert_ne!(EventUuid::random(), EventUuid::random());
+/// assert_eq!(EventUuid::from("ORDER-17").to_string(), "ORDER-17");
+/// ```
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EventUuid(Form);
 

@@ -3,16 +3,38 @@
 use std::sync::Arc;
 
 use compact_str::CompactString;
-use rustc_hash::FxHashMap;
 
 use super::{
-    Attribute, Context, DatafileError, Event, Experiment, Region, context::AttributeNames, datafile,
+    context::Context,
+    datafile::{self, DatafileError},
+    decision::DecisionForm,
+    dropped::{DroppedAttributes, Drops},
+    entities::{Attribute, Event},
+    experiment::Experiment,
+    index::Index,
+    key_error::ExperimentKeyError,
+    names::AttributeNames,
+    near::NearMisses,
+    region::Region,
 };
+use crate::clock::{Clock, SystemClock};
 
 /// A project at one revision, read from a datafile. Never changes; a new datafile makes a new one.
 ///
-/// Experiments include those of groups, the rules of rollouts, and holdouts. Where a key or an id occurs twice, the last one in that
-/// order of precedence counts: holdouts, rollout rules, experiments, group members; [`warnings`](Self::warnings) says so.
+/// Experiments include those of groups, the rules of rollouts, and holdouts. Where an id occurs twice, the last one in
+/// that order of precedence counts: holdouts, rollout rules, experiments, group members; so does the last event or
+/// attribute of a key. An experiment's key that stands for several finds none of them. [`warnings`](Self::warnings)
+/// says so.
+///
+/// ```
+/// use posthaste::{ProjectConfig, Region};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// let config = ProjectConfig::from_datafile(datafile)?;
+/// assert_eq!((config.project_id(), config.revision(), config.region()), ("10000002", "42", Region::Us));
+/// assert_eq!(config.event_by_key("purchase").unwrap().id(), "30012");
+/// # Ok::<(), posthaste::DatafileError>(())
+/// ```
 #[doc(alias = "pkg.ProjectConfig")]
 #[derive(Debug, Clone)]
 pub struct ProjectConfig {
@@ -20,73 +42,172 @@ pub struct ProjectConfig {
     sdk_key: CompactString,
     environment_key: CompactString,
     send_flag_decisions: bool,
+    decision_form: DecisionForm,
     experiments: Index<Experiment>,
     events: Index<Event>,
     attributes: Index<Attribute>,
     warnings: Vec<String>,
+    clock: Arc<dyn Clock>,
+    drops: Arc<Drops>,
 }
 
 impl ProjectConfig {
-    /// Reads a version 4 datafile.
+    /// Reads a version 4 datafile (PROTOCOL 3).
     ///
-    /// Unknown keys are ignored, missing or `null` lists are empty. Anything else that is wrong is an error which
-    /// names its place, such as `experiments[3].variations[0].id: expected string, found number`.
+    /// Unknown keys are ignored, missing or `null` lists are empty; a flag that cannot be read is a
+    /// [warning](Self::warnings). Anything else that is wrong is an error which names its place, such as
+    /// `experiments[3].variations[0].id: expected string, found number`.
+    ///
+    /// ```
+    /// use posthaste::ProjectConfig;
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// assert_eq!(config.account_id(), "10000001");
+    /// assert!(ProjectConfig::from_datafile("null").is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "NewDatafileProjectConfig")]
     pub fn from_datafile(json: impl AsRef<[u8]>) -> Result<Self, DatafileError> {
         datafile::parse(json.as_ref()).map(Self::new)
     }
 
     fn new(datafile: datafile::Datafile) -> Self {
-        let mut warnings = Vec::new();
-        let experiments =
-            Index::new("experiment", datafile.experiments, Experiment::id, Experiment::key, &mut warnings);
-        let events = Index::new("event", datafile.events, Event::id, Event::key, &mut warnings);
-        let attributes =
-            Index::new("attribute", datafile.attributes, Attribute::id, Attribute::key, &mut warnings);
-        let mut context = datafile.context;
-        context.names =
-            AttributeNames::new(attributes.by_key.values().filter_map(|&at| attributes.items.get(at)));
+        let mut warnings = datafile.warnings;
+        let experiments = Index::new(datafile.experiments, &mut warnings);
+        let events = Index::new(datafile.events, &mut warnings);
+        let attributes = Index::new(datafile.attributes, &mut warnings);
+        let names = AttributeNames::new(attributes.found_by_key());
         Self {
-            context: Arc::new(context),
+            context: Arc::new(datafile.context.with_names(names)),
             sdk_key: datafile.sdk_key,
             environment_key: datafile.environment_key,
             send_flag_decisions: datafile.send_flag_decisions,
+            decision_form: DecisionForm::default(),
             experiments,
             events,
             attributes,
             warnings,
+            clock: Arc::new(SystemClock),
+            drops: Arc::default(),
         }
     }
 
     /// The same project, its events reported under another client's name and version.
+    ///
+    /// ```
+    /// use posthaste::{ProjectConfig, create_event_context};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?.with_client("my-service", "1.4");
+    /// assert_eq!(create_event_context(&config).client_name(), "my-service");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
-    pub fn with_client(mut self, name: &str, version: &str) -> Self {
-        let context = Arc::make_mut(&mut self.context);
-        context.client_name = name.into();
-        context.client_version = version.into();
+    pub fn with_client(self, name: &str, version: &str) -> Self {
+        self.with_context(|context| context.with_client(name, version))
+    }
+
+    /// The same project, with `region` written into every request as the Go SDK does today (PROTOCOL 1.4).
+    ///
+    /// ```
+    /// use posthaste::{Batch, ProjectConfig, UserContext};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?.with_region_sent();
+    /// let event = config.impression("checkout_button", "control", &UserContext::new("visitor-1"))?;
+    /// assert_eq!(Batch::from_user_events(&[event]).region.as_deref(), Some("US"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_region_sent(self) -> Self {
+        self.with_context(|context| context.with_region_sent(true))
+    }
+
+    /// The same project, its impressions saying how their decision came about, as all of today's SDKs do (PROTOCOL 1.4,
+    /// "Decision metadata", and 2.3): flag, rule, kind of rule, variation, and whether the flag is on. A variation's id
+    /// that is no string of digits is reported as `null`, as theirs is.
+    ///
+    /// What the datafile tells is sent: an experiment that a flag uses is reported as that flag's, as `decide` does in
+    /// the SDKs; a holdout of all flags, or an experiment of several, names no flag.
+    /// [`UserEvent::with_decision_metadata`](crate::UserEvent::with_decision_metadata) says otherwise for one event.
+    ///
+    /// ```
+    /// use posthaste::{ProjectConfig, UserContext};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?.with_decision_metadata_sent();
+    /// let event = config.impression("checkout_button", "green_button", &UserContext::new("visitor-1"))?;
+    /// let metadata = event.impression().unwrap().metadata().unwrap();
+    /// assert_eq!((&*metadata.flag_key, &*metadata.rule_type), ("one_click_checkout", "feature-test"));
+    /// assert!(metadata.enabled);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_decision_metadata_sent(mut self) -> Self {
+        self.decision_form = DecisionForm::Todays;
         self
     }
 
-    /// The same project, with `region` written into every request as the Go SDK does today.
+    /// The same project, reported as today's SDKs do instead of as the seed does: with
+    /// [region](Self::with_region_sent) and [decision metadata](Self::with_decision_metadata_sent).
     #[must_use]
-    pub fn with_region_sent(mut self) -> Self {
-        Arc::make_mut(&mut self.context).send_region = true;
+    pub fn as_todays_sdks_send(self) -> Self {
+        self.with_region_sent().with_decision_metadata_sent()
+    }
+
+    /// The same project, its events happening when this clock says. The system's time, unless this is called.
+    ///
+    /// ```
+    /// use posthaste::{ProjectConfig, UserContext, testing::ManualClock};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let clock = ManualClock::at_ms(1_795_500_003_394);
+    /// let config = ProjectConfig::from_datafile(datafile)?.with_clock(clock);
+    /// let event = config.impression("checkout_button", "control", &UserContext::new("visitor-1"))?;
+    /// assert_eq!(event.timestamp_ms(), 1_795_500_003_394);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
         self
+    }
+
+    fn with_context(mut self, change: impl FnOnce(Context) -> Context) -> Self {
+        self.context = Arc::new(change(Arc::unwrap_or_clone(self.context)));
+        self
+    }
+
+    /// How many attributes have been left out of this project's events, and why. Clones of one project, and what the
+    /// `with_…` methods make of it, count together.
+    ///
+    /// ```
+    /// use posthaste::{ProjectConfig, UserContext};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// config.impression("checkout_button", "control", &UserContext::new("visitor-1").attribute("colour", "red"))?;
+    /// assert_eq!(config.dropped_attributes().unknown, 1, "the datafile has no `colour`");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn dropped_attributes(&self) -> DroppedAttributes {
+        self.drops.count()
     }
 
     /// The account's id.
     pub fn account_id(&self) -> &str {
-        &self.context.account_id
+        self.context.account_id()
     }
 
     /// The project's id.
     pub fn project_id(&self) -> &str {
-        &self.context.project_id
+        self.context.project_id()
     }
 
     /// The datafile's revision.
     pub fn revision(&self) -> &str {
-        &self.context.revision
+        self.context.revision()
     }
 
     /// The SDK key; empty where the datafile has none.
@@ -101,12 +222,12 @@ impl ProjectConfig {
 
     /// Whether visitors' addresses are to be anonymised; false where the datafile does not say.
     pub fn anonymize_ip(&self) -> bool {
-        self.context.anonymize_ip
+        self.context.anonymize_ip()
     }
 
     /// Whether bots are filtered out of the results; false where the datafile does not say.
     pub fn bot_filtering(&self) -> bool {
-        self.context.bot_filtering
+        self.context.bot_filtering()
     }
 
     /// Whether decisions of flags without an experiment are reported; false where the datafile does not say.
@@ -116,20 +237,56 @@ impl ProjectConfig {
 
     /// The data region; US where the datafile does not say.
     pub fn region(&self) -> Region {
-        self.context.region
+        self.context.region()
     }
 
-    /// The experiment of this key.
-    pub fn experiment_by_key(&self, key: &str) -> Option<&Experiment> {
-        self.experiments.by_key(key)
+    /// The experiment of this key; an error where there is none, or where the key stands for several (rules of two
+    /// flags may share one): then say which by its id.
+    ///
+    /// ```
+    /// use posthaste::ProjectConfig;
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// assert_eq!(config.experiment_by_key("signup_copy")?.id(), "40014");
+    /// let error = config.experiment_by_key("signup-copy").unwrap_err();
+    /// assert_eq!(error.to_string(), r#"no experiment "signup-copy": did you mean "signup_copy"?"#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn experiment_by_key(&self, key: &str) -> Result<&Experiment, ExperimentKeyError> {
+        if let Some(ids) = self.experiments.ids_sharing(key) {
+            return Err(ExperimentKeyError::Ambiguous { key: key.to_owned(), ids });
+        }
+        self.experiments.by_key(key).ok_or_else(|| ExperimentKeyError::Unknown {
+            key: key.to_owned(),
+            near: NearMisses::of(key, self.experiments().iter().map(Experiment::key)),
+        })
     }
 
     /// The experiment of this id.
+    ///
+    /// ```
+    /// use posthaste::ProjectConfig;
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// assert_eq!(config.experiment_by_id("40011").unwrap().key(), "checkout_button");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn experiment_by_id(&self, id: &str) -> Option<&Experiment> {
         self.experiments.by_id(id)
     }
 
     /// The event of this key.
+    ///
+    /// ```
+    /// use posthaste::ProjectConfig;
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// assert_eq!(config.event_by_key("purchase").unwrap().id(), "30012");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn event_by_key(&self, key: &str) -> Option<&Event> {
         self.events.by_key(key)
     }
@@ -140,6 +297,15 @@ impl ProjectConfig {
     }
 
     /// The attribute of this key.
+    ///
+    /// ```
+    /// use posthaste::ProjectConfig;
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// assert_eq!(config.attribute_by_key("plan").unwrap().id(), "20010");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn attribute_by_key(&self, key: &str) -> Option<&Attribute> {
         self.attributes.by_key(key)
     }
@@ -150,21 +316,42 @@ impl ProjectConfig {
     }
 
     /// Every experiment: holdouts, rollout rules, experiments, group members, each in the datafile's order.
+    ///
+    /// ```
+    /// use posthaste::ProjectConfig;
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// let keys: Vec<&str> = config.experiments().iter().map(|experiment| experiment.key()).collect();
+    /// assert!(keys.contains(&"checkout_button") && keys.contains(&"dark_mode_everyone"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn experiments(&self) -> &[Experiment] {
-        &self.experiments.items
+        self.experiments.items()
     }
 
     /// Every event, in the datafile's order.
     pub fn events(&self) -> &[Event] {
-        &self.events.items
+        self.events.items()
     }
 
     /// Every attribute, in the datafile's order.
     pub fn attributes(&self) -> &[Attribute] {
-        &self.attributes.items
+        self.attributes.items()
     }
 
-    /// What the datafile says twice, one sentence each.
+    /// What the datafile says twice, and flags that cannot be read, one sentence each.
+    ///
+    /// ```
+    /// use posthaste::ProjectConfig;
+    ///
+    /// let datafile = r#"{"version": "4", "accountId": "1", "projectId": "2", "revision": "3", "events": [
+    ///     {"id": "10", "key": "buy"}, {"id": "11", "key": "buy"}]}"#;
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// let warning = r#"event key "buy" stands for several ids, "10", "11": the last one counts"#;
+    /// assert_eq!(config.warnings(), [warning]);
+    /// # Ok::<(), posthaste::DatafileError>(())
+    /// ```
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
@@ -172,41 +359,16 @@ impl ProjectConfig {
     pub(crate) fn context(&self) -> &Arc<Context> {
         &self.context
     }
-}
 
-/// Items in order, found by id or key. The last of a key or id counts.
-#[derive(Debug, Clone)]
-struct Index<T> {
-    items: Vec<T>,
-    by_id: FxHashMap<CompactString, usize>,
-    by_key: FxHashMap<CompactString, usize>,
-}
-
-impl<T> Index<T> {
-    fn new(
-        kind: &str,
-        items: Vec<T>,
-        id: impl Fn(&T) -> &str,
-        key: impl Fn(&T) -> &str,
-        warnings: &mut Vec<String>,
-    ) -> Self {
-        let mut index = Self { items, by_id: FxHashMap::default(), by_key: FxHashMap::default() };
-        for (at, item) in index.items.iter().enumerate() {
-            if index.by_key.insert(key(item).into(), at).is_some() {
-                warnings.push(format!("{kind} key {:?} occurs twice: the last one counts", key(item)));
-            }
-            if index.by_id.insert(id(item).into(), at).is_some() {
-                warnings.push(format!("{kind} id {:?} occurs twice: the last one counts", id(item)));
-            }
-        }
-        index
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
     }
 
-    fn by_id(&self, id: &str) -> Option<&T> {
-        self.by_id.get(id).and_then(|&at| self.items.get(at))
+    pub(crate) fn drops(&self) -> &Drops {
+        &self.drops
     }
 
-    fn by_key(&self, key: &str) -> Option<&T> {
-        self.by_key.get(key).and_then(|&at| self.items.get(at))
+    pub(crate) fn decision_form(&self) -> DecisionForm {
+        self.decision_form
     }
 }

@@ -1,21 +1,36 @@
 //! Reads a datafile, and says exactly where one is wrong.
 //!
-//! The text becomes a JSON tree, and a [`Node`] walks the tree knowing its own path: that is what makes an error
-//! such as `experiments[3].variations[0].id: expected string, found number` cost one line at each place.
-
-use std::fmt;
+//! What events are made of must be right, or the datafile is refused. Flags only tell how decisions came about: one
+//! that cannot be read costs a warning.
 
 use compact_str::CompactString;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::{Attribute, Context, Event, Experiment, Region, Variation};
+use super::{
+    context::Context,
+    entities::{Attribute, Event},
+    experiment::{Experiment, Variation},
+    flags::{self, Flag, Place},
+    region::Region,
+    tree::{Node, Object, Path, WrongType},
+};
 
 /// Why a datafile cannot be used.
+///
+/// ```
+/// use posthaste::{DatafileError, ProjectConfig};
+///
+/// let datafile = r#"{"version": "4", "accountId": "1", "projectId": "2", "revision": 3}"#;
+/// let error = ProjectConfig::from_datafile(datafile).unwrap_err();
+/// assert!(matches!(error, DatafileError::WrongType { .. }));
+/// assert_eq!(error.to_string(), "revision: expected string, found number");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatafileError {
     /// The text is not JSON at all.
     #[error("not JSON: {message} (line {line}, column {column}); is the file complete?")]
+    #[non_exhaustive]
     NotJson {
         /// What the JSON reader stumbled on.
         message: String,
@@ -26,6 +41,7 @@ pub enum DatafileError {
     },
     /// A value has another type than it should.
     #[error("{path}: expected {expected}, found {found}")]
+    #[non_exhaustive]
     WrongType {
         /// Where, as `experiments[3].variations[0].id`; `datafile` for the whole.
         path: String,
@@ -36,6 +52,7 @@ pub enum DatafileError {
     },
     /// A value is none of those that exist.
     #[error("{path}: {value:?} is not supported: expected {expected}")]
+    #[non_exhaustive]
     Unsupported {
         /// Where.
         path: String,
@@ -55,6 +72,8 @@ pub(super) struct Datafile {
     pub(super) experiments: Vec<Experiment>,
     pub(super) events: Vec<Event>,
     pub(super) attributes: Vec<Attribute>,
+    /// What could not be read and was not needed, one sentence each.
+    pub(super) warnings: Vec<String>,
 }
 
 pub(super) fn parse(json: &[u8]) -> Result<Datafile, DatafileError> {
@@ -62,18 +81,24 @@ pub(super) fn parse(json: &[u8]) -> Result<Datafile, DatafileError> {
     let root = Node { path: Path::Root, value: &root };
     let root = root.object()?;
     version(&root)?;
+    let mut warnings = Vec::new();
+    let all_flags = flags(&root, &mut warnings);
     Ok(Datafile {
         context: context(&root)?,
         sdk_key: root.optional_string("sdkKey")?,
         environment_key: root.optional_string("environmentKey")?,
         send_flag_decisions: root.optional_bool("sendFlagDecisions")?,
-        experiments: experiments(&root)?,
+        experiments: flags::assign(experiments(&root)?, &all_flags),
         events: root.list("events", event)?,
-        attributes: root.list("attributes", |node| {
-            let node = node.object()?;
-            Ok(Attribute::new(node.string("id")?, node.string("key")?))
-        })?,
+        attributes: root.list("attributes", attribute)?,
+        warnings,
     })
+}
+
+impl From<WrongType> for DatafileError {
+    fn from(WrongType { path, expected, found }: WrongType) -> Self {
+        Self::WrongType { path, expected, found }
+    }
 }
 
 fn not_json(error: &serde_json::Error) -> DatafileError {
@@ -94,12 +119,9 @@ fn version(root: &Object<'_>) -> Result<(), DatafileError> {
 }
 
 fn context(root: &Object<'_>) -> Result<Context, DatafileError> {
-    let mut context =
+    let context =
         Context::new(root.string("accountId")?, root.string("projectId")?, root.string("revision")?);
-    context.anonymize_ip = root.optional_bool("anonymizeIP")?;
-    context.bot_filtering = root.optional_bool("botFiltering")?;
-    let region = root.optional_string("region")?;
-    context.region = match region.as_str() {
+    let region = match root.optional_string("region")?.as_str() {
         "" => Region::Us,
         name => Region::parse(name).ok_or_else(|| DatafileError::Unsupported {
             path: "region".to_owned(),
@@ -107,154 +129,90 @@ fn context(root: &Object<'_>) -> Result<Context, DatafileError> {
             expected: "\"US\" or \"EU\"",
         })?,
     };
-    Ok(context)
+    Ok(context
+        .with_anonymize_ip(root.optional_bool("anonymizeIP")?)
+        .with_bot_filtering(root.optional_bool("botFiltering")?)
+        .with_region(region))
 }
 
-/// In rising order of precedence: where a key occurs twice, the last one counts.
-fn experiments(root: &Object<'_>) -> Result<Vec<Experiment>, DatafileError> {
-    let mut all = root.list("holdouts", experiment)?;
-    all.extend(root.list("localHoldouts", experiment)?);
-    all.extend(root.list("rollouts", members)?.into_iter().flatten());
-    all.extend(root.list("experiments", experiment)?);
-    all.extend(root.list("groups", members)?.into_iter().flatten());
+/// In rising order of precedence: where an id occurs twice, the last one counts.
+fn experiments(root: &Object<'_>) -> Result<Vec<(Experiment, Place)>, WrongType> {
+    let mut all = root.list("holdouts", holdout)?;
+    all.extend(root.list("localHoldouts", holdout)?);
+    all.extend(root.list("rollouts", rollout)?.into_iter().flatten());
+    all.extend(root.list("experiments", plain)?);
+    all.extend(root.list("groups", group)?.into_iter().flatten());
     Ok(all)
 }
 
-fn members(node: Node<'_>) -> Result<Vec<Experiment>, DatafileError> {
-    node.object()?.list("experiments", experiment)
+fn holdout(node: Node<'_>) -> Result<(Experiment, Place), WrongType> {
+    let rules = texts(node.object()?.map.get("includedRules"));
+    Ok((experiment(node)?, Place::Holdout(rules)))
 }
 
-fn experiment(node: Node<'_>) -> Result<Experiment, DatafileError> {
+fn rollout(node: Node<'_>) -> Result<Vec<(Experiment, Place)>, WrongType> {
     let node = node.object()?;
-    let variations = node.list("variations", |node| {
-        let node = node.object()?;
-        Ok(Variation::new(node.string("id")?, node.string("key")?))
-    })?;
-    Ok(Experiment::new(
-        node.string("id")?,
-        node.string("key")?,
-        &node.optional_string("layerId")?,
-        variations,
-    ))
+    let id = node.map.get("id").and_then(Value::as_str).unwrap_or_default();
+    node.list("experiments", |rule| Ok((experiment(rule)?, Place::Rollout(id.into()))))
 }
 
-fn event(node: Node<'_>) -> Result<Event, DatafileError> {
+fn group(node: Node<'_>) -> Result<Vec<(Experiment, Place)>, WrongType> {
+    node.object()?.list("experiments", plain)
+}
+
+fn plain(node: Node<'_>) -> Result<(Experiment, Place), WrongType> {
+    Ok((experiment(node)?, Place::Experiment))
+}
+
+fn experiment(node: Node<'_>) -> Result<Experiment, WrongType> {
+    let node = node.object()?;
+    let variations = node.list("variations", variation)?;
+    let layer_id = node.optional_string("layerId")?;
+    Ok(Experiment::new(node.string("id")?, node.string("key")?, &layer_id, variations))
+}
+
+fn variation(node: Node<'_>) -> Result<Variation, WrongType> {
+    let node = node.object()?;
+    let enabled = node.map.get("featureEnabled").and_then(Value::as_bool).unwrap_or_default();
+    Ok(Variation::new(node.string("id")?, node.string("key")?).with_feature_enabled(enabled))
+}
+
+fn event(node: Node<'_>) -> Result<Event, WrongType> {
     let node = node.object()?;
     let experiment_ids = node.list("experimentIds", |node| node.string().map(CompactString::from))?;
     Ok(Event::new(node.string("id")?, node.string("key")?).with_experiment_ids(experiment_ids))
 }
 
-/// A value and the way to it.
-#[derive(Clone, Copy)]
-struct Node<'a> {
-    path: Path<'a>,
-    value: &'a Value,
+fn attribute(node: Node<'_>) -> Result<Attribute, WrongType> {
+    let node = node.object()?;
+    Ok(Attribute::new(node.string("id")?, node.string("key")?))
 }
 
-/// An object and the way to it.
-struct Object<'a> {
-    path: Path<'a>,
-    map: &'a Map<String, Value>,
-}
-
-/// The way to a value, as a list of steps from it back to the root: written out only for an error.
-#[derive(Clone, Copy)]
-enum Path<'a> {
-    Root,
-    Key(&'a Path<'a>, &'a str),
-    Item(&'a Path<'a>, usize),
-}
-
-impl fmt::Display for Path<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Root => Ok(()),
-            Self::Key(Path::Root, key) => write!(f, "{key}"),
-            Self::Key(parent, key) => write!(f, "{parent}.{key}"),
-            Self::Item(parent, at) => write!(f, "{parent}[{at}]"),
+/// The flags that can be read, and a warning for each that cannot.
+fn flags(root: &Object<'_>, warnings: &mut Vec<String>) -> Vec<Flag> {
+    let read = root.list("featureFlags", |node| Ok(flag(node)));
+    let flags = read.unwrap_or_else(|wrong| vec![Err(wrong)]);
+    let mut readable = Vec::new();
+    for flag in flags {
+        match flag.map_err(DatafileError::from) {
+            Ok(flag) => readable.push(flag),
+            Err(error) => warnings.push(format!("{error}: decisions do not name this flag")),
         }
     }
+    readable
 }
 
-impl<'a> Node<'a> {
-    fn object(self) -> Result<Object<'a>, DatafileError> {
-        let map = self.value.as_object().ok_or_else(|| self.wrong("object"))?;
-        Ok(Object { path: self.path, map })
-    }
-
-    fn string(self) -> Result<&'a str, DatafileError> {
-        self.value.as_str().ok_or_else(|| self.wrong("string"))
-    }
-
-    fn wrong(&self, expected: &'static str) -> DatafileError {
-        wrong_type(&self.path, expected, kind(self.value))
-    }
+fn flag(node: Node<'_>) -> Result<Flag, WrongType> {
+    let node = node.object()?;
+    Ok(Flag {
+        key: node.string("key")?.into(),
+        rollout_id: node.optional_string("rolloutId")?,
+        experiment_ids: node.list("experimentIds", |node| node.string().map(CompactString::from))?,
+    })
 }
 
-impl<'a> Object<'a> {
-    /// A required string: a missing or `null` one is an error.
-    fn string(&self, key: &str) -> Result<&'a str, DatafileError> {
-        match self.map.get(key) {
-            Some(Value::String(text)) => Ok(text),
-            other => Err(self.wrong(key, "string", other)),
-        }
-    }
-
-    fn optional_string(&self, key: &str) -> Result<CompactString, DatafileError> {
-        match self.map.get(key) {
-            None | Some(Value::Null) => Ok(CompactString::default()),
-            Some(Value::String(text)) => Ok(text.into()),
-            other => Err(self.wrong(key, "string", other)),
-        }
-    }
-
-    fn optional_bool(&self, key: &str) -> Result<bool, DatafileError> {
-        match self.map.get(key) {
-            None | Some(Value::Null) => Ok(false),
-            Some(Value::Bool(value)) => Ok(*value),
-            other => Err(self.wrong(key, "boolean", other)),
-        }
-    }
-
-    /// A list, each item read by `read`. A missing or `null` list is empty.
-    fn list<T>(
-        &self,
-        key: &str,
-        read: impl Fn(Node<'_>) -> Result<T, DatafileError>,
-    ) -> Result<Vec<T>, DatafileError> {
-        let items = match self.map.get(key) {
-            None | Some(Value::Null) => return Ok(Vec::new()),
-            Some(Value::Array(items)) => items,
-            other => return Err(self.wrong(key, "list", other)),
-        };
-        let path = Path::Key(&self.path, key);
-        items
-            .iter()
-            .enumerate()
-            .map(|(at, value)| read(Node { path: Path::Item(&path, at), value }))
-            .collect()
-    }
-
-    fn wrong(&self, key: &str, expected: &'static str, found: Option<&Value>) -> DatafileError {
-        wrong_type(&Path::Key(&self.path, key), expected, found.map_or("nothing", kind))
-    }
-}
-
-fn wrong_type(path: &Path<'_>, expected: &'static str, found: &'static str) -> DatafileError {
-    let path = match path {
-        Path::Root => "datafile".to_owned(),
-        path => path.to_string(),
-    };
-    DatafileError::WrongType { path, expected, found }
-}
-
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "list",
-        Value::Object(_) => "object",
-    }
+/// The texts of a list; nothing where there is none.
+fn texts(list: Option<&Value>) -> Vec<CompactString> {
+    let items = list.and_then(Value::as_array).into_iter().flatten();
+    items.filter_map(Value::as_str).map(CompactString::from).collect()
 }

@@ -1,19 +1,41 @@
 //! What is measured: a project as its datafile describes it, and the visitors it is measured on.
 //!
+//! Events refer to experiments, events and attributes by ids that only the datafile has, so a key that is wrong must be
+//! found here, where it is still known who wrote it: look-ups by key say what is wrong with a key, and never guess
+//! which of several experiments was meant.
+//!
 //! Everything here is read-only once made, does no I/O, and never panics whatever a datafile holds.
 
 mod config;
 mod context;
 mod datafile;
+mod decision;
+mod dropped;
 mod entities;
+mod experiment;
+mod flags;
+mod index;
+mod key_error;
+mod listed;
+mod names;
+mod near;
 mod region;
+mod rule;
+mod tree;
 mod user;
 
 pub use config::ProjectConfig;
-pub(crate) use context::AttributeName;
 pub use context::{CLIENT_NAME, CLIENT_VERSION, Context};
 pub use datafile::DatafileError;
-pub use entities::{Attribute, Event, Experiment, Variation};
-pub(crate) use entities::{DecisionIds, EventIds};
+pub(crate) use decision::ReportedDecision;
+pub use dropped::DroppedAttributes;
+pub(crate) use entities::EventIds;
+pub use entities::{Attribute, Event};
+pub use experiment::{Experiment, Variation};
+pub use key_error::ExperimentKeyError;
+pub use listed::Listed;
+pub(crate) use listed::Quoted;
+pub(crate) use names::AttributeName;
+pub use near::NearMisses;
 pub use region::Region;
 pub use user::UserContext;

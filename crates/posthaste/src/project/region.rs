@@ -3,7 +3,15 @@
 use std::fmt;
 
 /// The data region of a project (`region` in the datafile; absent means [`Region::Us`]).
+///
+/// ```
+/// use posthaste::Region;
+///
+/// assert_eq!(Region::parse("eu"), Some(Region::Eu));
+/// assert_eq!(Region::Eu.event_end_point(), "https://eu.logx.optimizely.com/v1/events");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
 pub enum Region {
     /// The United States, where every project was before regions existed.
     #[default]

@@ -7,19 +7,24 @@ use serde_json::Value;
 /// A visitor: an id, and attributes as the program knows them.
 ///
 /// Attributes are any JSON value here; which of them can be sent is decided when an event is made
-/// ([`create_impression_user_event`](crate::create_impression_user_event)). They are kept sorted by key, so that
-/// equal users give equal bodies.
+/// ([`create_impression_user_event`](crate::create_impression_user_event), PROTOCOL 2.5). They are kept sorted by key,
+/// so that equal users give equal bodies.
+///
+/// ```
+/// use posthaste::UserContext;
+///
+/// let user = UserContext::new("visitor-1").attribute("plan", "pro").attribute("age", 41);
+/// assert_eq!((user.id(), user.attributes().count()), ("visitor-1", 2));
+/// ```
 #[doc(alias = "entities.UserContext")]
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct UserContext {
-    /// The visitor's id, sent as it is. May be empty, as in the official SDKs.
-    pub id: String,
-    /// Attribute key to value.
-    pub attributes: BTreeMap<String, Value>,
+    id: String,
+    attributes: BTreeMap<String, Value>,
 }
 
 impl UserContext {
-    /// A user without attributes.
+    /// A user without attributes. The id is sent as it is, and may be empty, as in the official SDKs.
     pub fn new(id: impl Into<String>) -> Self {
         Self { id: id.into(), attributes: BTreeMap::new() }
     }
@@ -29,5 +34,46 @@ impl UserContext {
     pub fn attribute(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.attributes.insert(key.into(), value.into());
         self
+    }
+
+    /// The same user with these attributes in place of all that there were; the later of two values for a key counts.
+    ///
+    /// ```
+    /// use posthaste::UserContext;
+    ///
+    /// let user = UserContext::new("visitor-1").with_attributes([("age", 41), ("visits", 3)]);
+    /// assert_eq!(user.attributes().next().unwrap().0, "age");
+    /// ```
+    #[must_use]
+    pub fn with_attributes<K: Into<String>, V: Into<Value>>(
+        mut self,
+        attributes: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        self.attributes = attributes.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        self
+    }
+
+    /// Another user, with the same attributes.
+    ///
+    /// ```
+    /// use posthaste::UserContext;
+    ///
+    /// let user = UserContext::new("visitor-1").attribute("plan", "pro");
+    /// assert_eq!(user.clone().with_id("visitor-2").attributes().count(), 1);
+    /// ```
+    #[must_use]
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.id = id.into();
+        self
+    }
+
+    /// The visitor's id.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The attributes, sorted by key.
+    pub fn attributes(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
+        self.attributes.iter().map(|(key, value)| (key.as_str(), value))
     }
 }

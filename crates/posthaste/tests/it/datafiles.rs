@@ -100,7 +100,7 @@ fn everything_that_larkspur_defines_is_found_by_key_and_by_id() {
     );
     assert_eq!(config.attribute_by_key("loyalty tier").unwrap().id(), "20015");
     assert_eq!(config.attribute_by_id("20015").unwrap().key(), "loyalty tier");
-    assert!(config.experiment_by_key("nothing").is_none() && config.warnings().is_empty());
+    assert!(config.experiment_by_key("nothing").is_err() && config.warnings().is_empty());
     assert_eq!(project("larkspur_eu.json").region(), Region::Eu);
     assert_eq!(project("datafiles/35_region_lower.json").region(), Region::Eu);
 }
@@ -122,7 +122,10 @@ fn the_last_of_a_key_counts_with_a_warning() {
         {"id":"20","key":"e","layerId":"l1"},{"id":"21","key":"e","layerId":"l2"}]}"#;
     let config = ProjectConfig::from_datafile(json).unwrap();
     assert_eq!(config.event_by_key("buy").unwrap().id(), "11");
-    assert_eq!(config.experiment_by_key("e").unwrap().id(), "21");
+    assert_eq!(
+        config.experiment_by_key("e").unwrap_err().to_string(),
+        r#"experiment key "e" stands for several experiments: say which by its id, one of "20", "21""#
+    );
     assert_eq!(config.warnings().len(), 2, "{:?}", config.warnings());
 }
 

@@ -10,6 +10,7 @@
 
 mod additions;
 mod answers;
+mod by_key;
 mod closing;
 mod datafiles;
 mod delivery;
@@ -26,3 +27,4 @@ mod server;
 mod simulation;
 mod spool;
 mod support;
+mod todays;

@@ -198,11 +198,11 @@ fn events_carry_all_that_the_seeds_carry() {
     assert_eq!((attribute.id(), attribute.key()), ("20010", "plan"));
     let context: Arc<Context> = create_event_context(&config);
     assert_eq!(
-        (&*context.account_id, &*context.project_id, &*context.revision),
+        (context.account_id(), context.project_id(), context.revision()),
         ("10000001", "10000002", "42")
     );
-    assert_eq!((&*context.client_name, &*context.client_version), ("go-sdk", "1.0.0-beta7"));
-    assert!(context.anonymize_ip && context.bot_filtering);
+    assert_eq!((context.client_name(), context.client_version()), ("go-sdk", "1.0.0-beta7"));
+    assert!(context.anonymize_ip() && context.bot_filtering());
 
     let event = impression();
     let seen: &ImpressionEvent = event.impression().unwrap();
@@ -210,7 +210,7 @@ fn events_carry_all_that_the_seeds_carry() {
     assert_eq!((seen.experiment_id(), seen.variation_id()), ("40011", Some("70111")));
     assert_eq!((event.visitor_id(), event.conversion()), ("visitor-1", None));
     assert!(event.timestamp_ms() > 1_700_000_000_000 && event.uuid().to_string().len() == 36);
-    assert_eq!(event.context().revision, "42");
+    assert_eq!(event.context().revision(), "42");
 
     let event = conversion();
     let done: &ConversionEvent = event.conversion().unwrap();
@@ -226,8 +226,8 @@ fn wire_types_have_all_that_the_seeds_have() {
     let event =
         impression().with_timestamp_ms(1_795_500_003_394).with_uuid("c280ad37-29a6-42e7-b126-0ebc7d56ab56");
     let batch: Batch = Batch::from_user_events(&[event]);
-    let Visitor { attributes, snapshots, visitor_id } = batch.visitors[0].clone();
-    let Snapshot { decisions, events } = snapshots[0].clone();
+    let Visitor { attributes, snapshots, visitor_id, .. } = batch.visitors[0].clone();
+    let Snapshot { decisions, events, .. } = snapshots[0].clone();
     assert_eq!(visitor_id, "visitor-1");
     let names = |attribute: &VisitorAttribute| {
         (attribute.entity_id.clone(), attribute.key.clone(), attribute.value.clone())
@@ -241,23 +241,14 @@ fn wire_types_have_all_that_the_seeds_have() {
         ]
     );
     assert!(attributes.iter().all(|attribute| attribute.attribute_type == "custom"));
-    assert_eq!(
-        decisions,
-        [Decision {
-            variation_id: Some("70111".into()),
-            campaign_id: "60011".into(),
-            experiment_id: "40011".into(),
-            metadata: None,
-        }]
-    );
+    assert_eq!(decisions, [Decision::new("60011", "40011", Some("70111"))]);
     assert_eq!(
         events,
-        [SnapshotEvent {
-            entity_id: "60011".into(),
-            key: "campaign_activated".into(),
-            timestamp: 1_795_500_003_394,
-            uuid: "c280ad37-29a6-42e7-b126-0ebc7d56ab56".into(),
-            ..SnapshotEvent::default()
-        }]
+        [SnapshotEvent::new(
+            "60011",
+            "campaign_activated",
+            1_795_500_003_394,
+            "c280ad37-29a6-42e7-b126-0ebc7d56ab56",
+        )]
     );
 }

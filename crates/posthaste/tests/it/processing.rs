@@ -117,20 +117,17 @@ async fn events_share_a_request_only_where_the_whole_context_is_equal() {
 #[test]
 fn contexts_differ_in_every_field() {
     let context = || Context::new("1", "2", "3");
-    let changes: [fn(&mut Context); 9] = [
-        |c| c.account_id = "x".into(),
-        |c| c.project_id = "x".into(),
-        |c| c.revision = "x".into(),
-        |c| c.client_name = "x".into(),
-        |c| c.client_version = "x".into(),
-        |c| c.anonymize_ip = true,
-        |c| c.bot_filtering = true,
-        |c| c.region = posthaste::Region::Eu,
-        |c| c.send_region = true,
-    ];
-    for change in changes {
-        let mut changed = context();
-        change(&mut changed);
+    for changed in [
+        Context::new("x", "2", "3"),
+        Context::new("1", "x", "3"),
+        Context::new("1", "2", "x"),
+        context().with_client("x", posthaste::project::CLIENT_VERSION),
+        context().with_client(posthaste::project::CLIENT_NAME, "x"),
+        context().with_anonymize_ip(true),
+        context().with_bot_filtering(true),
+        context().with_region(posthaste::Region::Eu),
+        context().with_region_sent(true),
+    ] {
         assert!(!changed.can_batch(&context()), "{changed:?}");
     }
     assert!(context().can_batch(&context()));

@@ -191,7 +191,8 @@ impl Pipeline for QueueEventDispatcher {
         let mut batch = Batch::from_user_events(&events);
         if events.iter().all(|event| event.visitor_id() == events[0].visitor_id()) {
             let snapshots = batch.visitors.iter().flat_map(|visitor| visitor.snapshots.clone()).collect();
-            batch.visitors = vec![Visitor { snapshots, ..batch.visitors[0].clone() }];
+            batch.visitors.truncate(1);
+            batch.visitors[0].snapshots = snapshots;
         }
         let request = LogEvent::new("http://upstream/v1/events", &batch);
         match self.add(request.clone()) {

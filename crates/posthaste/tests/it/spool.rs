@@ -40,6 +40,7 @@ fn an_event_read_back_is_sent_as_it_would_have_been() {
     for config in [
         larkspur(),
         larkspur().with_region_sent(),
+        larkspur().as_todays_sdks_send(),
         project("larkspur_eu.json"),
         project("larkspur_eu.json").with_region_sent(),
         project("larkspur_r43.json"),
@@ -56,7 +57,7 @@ fn an_event_read_back_is_sent_as_it_would_have_been() {
             ("nested".to_owned(), json!({"a": [1, null, 0.1, u64::MAX, "\u{e000}x"]})),
         ]);
         let purchase = config.event_by_key("purchase").unwrap();
-        let metadata = posthaste::DecisionMetadata { rule_key: "r".into(), ..Default::default() };
+        let metadata = posthaste::DecisionMetadata::new("", "r", "", "", false);
         let events = [
             create_impression_user_event(&config, experiment, experiment.variation_by_key("control"), &user),
             create_impression_user_event(&config, experiment, None, &UserContext::new("")),

@@ -10,8 +10,8 @@
 use std::sync::Arc;
 
 use crate::{
-    batch::{Batch, LogEvent, encode_events},
-    event::UserEvent,
+    batch::{Batch, LogEvent},
+    event::{UserEvent, encode_events},
     queue::QueueItem,
     project::{Context, Region},
 };
@@ -63,10 +63,10 @@ impl SpoolItem for UserEvent {
     fn to_record(&self) -> Vec<u8> {
         let context = self.context();
         let mut flags = 0;
-        if context.region == Region::Eu {
+        if context.region() == Region::Eu {
             flags |= EU;
         }
-        if context.send_region {
+        if context.region_sent() {
             flags |= REGION_SENT;
         }
         let mut record = vec![USER_EVENT, flags];
@@ -76,14 +76,12 @@ impl SpoolItem for UserEvent {
 }
 
 fn context(batch: &Batch, flags: u8, bot_filtering: bool) -> Context {
-    let mut context = Context::new(&batch.account_id, &batch.project_id, &batch.revision);
-    context.client_name = batch.client_name.as_str().into();
-    context.client_version = batch.client_version.as_str().into();
-    context.anonymize_ip = batch.anonymize_ip;
-    context.bot_filtering = bot_filtering;
-    context.region = if flags & EU == 0 { Region::Us } else { Region::Eu };
-    context.send_region = flags & REGION_SENT != 0;
-    context
+    Context::new(&batch.account_id, &batch.project_id, &batch.revision)
+        .with_client(&batch.client_name, &batch.client_version)
+        .with_anonymize_ip(batch.anonymize_ip)
+        .with_bot_filtering(bot_filtering)
+        .with_region(if flags & EU == 0 { Region::Us } else { Region::Eu })
+        .with_region_sent(flags & REGION_SENT != 0)
 }
 
 impl SpoolItem for LogEvent {

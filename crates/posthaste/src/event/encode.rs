@@ -1,10 +1,10 @@
-//! Writes request bodies straight from events, without building [`Batch`](super::Batch) in between: this is the hot
+//! Writes request bodies straight from events, without building [`Batch`](crate::Batch) in between: this is the hot
 //! path of delivery. A test holds it to the same bytes as `Batch`.
 
 use std::ops::Range;
 
-use super::Decision;
-use crate::event::{EventKind, UserEvent, write_value};
+use super::user_event::{EventKind, UserEvent};
+use crate::batch::{DecisionMetadata, write_value};
 
 /// The body for these events, under the first one's context, and where in it the visitors stand.
 pub(crate) fn encode_events<'a>(
@@ -14,9 +14,9 @@ pub(crate) fn encode_events<'a>(
     let context = &**first.context();
     let mut out = Vec::with_capacity(events.clone().map(UserEvent::wire_bytes_typical).sum::<usize>() + 256);
     out.extend_from_slice(br#"{"revision":"#);
-    text(&mut out, &context.revision);
-    field(&mut out, r#","account_id":"#, &context.account_id);
-    field(&mut out, r#","client_version":"#, &context.client_version);
+    text(&mut out, context.revision());
+    field(&mut out, r#","account_id":"#, context.account_id());
+    field(&mut out, r#","client_version":"#, context.client_version());
     out.extend_from_slice(br#","visitors":["#);
     let start = out.len();
     for (at, event) in events.enumerate() {
@@ -27,13 +27,13 @@ pub(crate) fn encode_events<'a>(
     }
     let visitors = start..out.len();
     out.push(b']');
-    field(&mut out, r#","project_id":"#, &context.project_id);
-    field(&mut out, r#","client_name":"#, &context.client_name);
+    field(&mut out, r#","project_id":"#, context.project_id());
+    field(&mut out, r#","client_name":"#, context.client_name());
     out.extend_from_slice(br#","anonymize_ip":"#);
-    boolean(&mut out, context.anonymize_ip);
+    boolean(&mut out, context.anonymize_ip());
     out.extend_from_slice(br#","enrich_decisions":true"#);
-    if context.send_region {
-        field(&mut out, r#","region":"#, context.region.as_str());
+    if context.region_sent() {
+        field(&mut out, r#","region":"#, context.region().as_str());
     }
     out.push(b'}');
     (out, visitors)
@@ -43,7 +43,7 @@ fn visitor(out: &mut Vec<u8>, event: &UserEvent) {
     out.extend_from_slice(br#"{"attributes":["#);
     event.packed_attributes().write_json(event.context(), out);
     out.extend_from_slice(br#"{"value":"#);
-    boolean(out, event.context().bot_filtering);
+    boolean(out, event.context().bot_filtering());
     out.extend_from_slice(
         br#","key":"$opt_bot_filtering","type":"custom","entity_id":"$opt_bot_filtering"}],"snapshots":[{"decisions":["#,
     );
@@ -62,15 +62,6 @@ fn visitor(out: &mut Vec<u8>, event: &UserEvent) {
 
 fn decision(out: &mut Vec<u8>, event: &UserEvent) {
     let EventKind::Impression(impression) = event.kind() else { return };
-    if impression.metadata().is_some() {
-        // Rare so far, and no faster by hand.
-        let [snapshot] = super::Visitor::from(event).snapshots.try_into().unwrap_or_default();
-        let decisions: Vec<Decision> = snapshot.decisions;
-        for decision in &decisions {
-            write_value(out, decision);
-        }
-        return;
-    }
     out.extend_from_slice(br#"{"variation_id":"#);
     match impression.variation_id() {
         Some(id) => text(out, id),
@@ -78,6 +69,22 @@ fn decision(out: &mut Vec<u8>, event: &UserEvent) {
     }
     field(out, r#","campaign_id":"#, impression.campaign_id());
     field(out, r#","experiment_id":"#, impression.experiment_id());
+    if let Some(of_decision) = impression.metadata() {
+        metadata(out, of_decision);
+    }
+    out.push(b'}');
+}
+
+fn metadata(out: &mut Vec<u8>, metadata: &DecisionMetadata) {
+    field(out, r#","metadata":{"flag_key":"#, &metadata.flag_key);
+    field(out, r#","rule_key":"#, &metadata.rule_key);
+    field(out, r#","rule_type":"#, &metadata.rule_type);
+    field(out, r#","variation_key":"#, &metadata.variation_key);
+    out.extend_from_slice(br#","enabled":"#);
+    boolean(out, metadata.enabled);
+    if let Some(uuid) = &metadata.cmab_uuid {
+        field(out, r#","cmab_uuid":"#, uuid);
+    }
     out.push(b'}');
 }
 

@@ -1,0 +1,227 @@
+//! Tags: what a program says about a conversion, as pairs of a key and any JSON value.
+//!
+//! They become JSON text at once, sorted by key: what the caller does to its map later changes no event.
+
+use std::{
+    borrow::Cow,
+    cell::Cell,
+    collections::{BTreeMap, HashMap},
+};
+
+use serde_json::{Map, Value};
+
+use super::{normalize, user_event::ConversionDetails};
+use crate::batch::write_value;
+
+/// How much of a thread's buffer stays allocated between events.
+const BUFFER_KEPT: usize = 4_096;
+
+/// No tags: what to pass where a conversion has none. (A bare `[]` does not say of what.)
+///
+/// ```
+/// use posthaste::{ProjectConfig, UserContext, event::NO_TAGS};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// let config = ProjectConfig::from_datafile(datafile)?;
+/// let event = config.conversion("newsletter_signup", &UserContext::new("visitor-1"), NO_TAGS)?;
+/// assert!(event.conversion().unwrap().tags().is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub const NO_TAGS: [(&str, bool); 0] = [];
+
+/// Something that can be a tag's value: text, numbers, booleans, lists, maps with text keys, options of these (`None`
+/// is `null`), [`serde_json::Value`], and references to them. Your own types can be, too.
+///
+/// A number that JSON cannot write (not a number, infinity) is `null`.
+///
+/// ```
+/// use std::borrow::Cow;
+/// use posthaste::event::TagValue;
+/// use serde_json::Value;
+///
+/// struct Cents(u32);
+///
+/// impl TagValue for Cents {
+///     fn tag_value(&self) -> Cow<'_, Value> {
+///         Cow::Owned(self.0.into())
+///     }
+/// }
+///
+/// assert_eq!(*[("revenue", Cents(4200))][0].1.tag_value(), 4200);
+/// ```
+pub trait TagValue {
+    /// The value as JSON.
+    fn tag_value(&self) -> Cow<'_, Value>;
+}
+
+impl TagValue for Value {
+    fn tag_value(&self) -> Cow<'_, Value> {
+        Cow::Borrowed(self)
+    }
+}
+
+impl TagValue for str {
+    fn tag_value(&self) -> Cow<'_, Value> {
+        Cow::Owned(self.into())
+    }
+}
+
+macro_rules! owned {
+    ($($type:ty)*) => {$(
+        impl TagValue for $type {
+            fn tag_value(&self) -> Cow<'_, Value> {
+                Cow::Owned(self.clone().into())
+            }
+        }
+    )*};
+}
+
+owned!(bool i8 i16 i32 i64 isize u8 u16 u32 u64 usize f32 f64 String Cow<'_, str> Map<String, Value>);
+
+impl<T: TagValue + ?Sized> TagValue for &T {
+    fn tag_value(&self) -> Cow<'_, Value> {
+        (**self).tag_value()
+    }
+}
+
+impl<T: TagValue> TagValue for Option<T> {
+    fn tag_value(&self) -> Cow<'_, Value> {
+        self.as_ref().map_or(Cow::Owned(Value::Null), T::tag_value)
+    }
+}
+
+impl<T: TagValue> TagValue for [T] {
+    fn tag_value(&self) -> Cow<'_, Value> {
+        Cow::Owned(self.iter().map(|item| item.tag_value().into_owned()).collect())
+    }
+}
+
+impl<T: TagValue> TagValue for Vec<T> {
+    fn tag_value(&self) -> Cow<'_, Value> {
+        self.as_slice().tag_value()
+    }
+}
+
+impl<T: TagValue> TagValue for BTreeMap<String, T> {
+    fn tag_value(&self) -> Cow<'_, Value> {
+        Cow::Owned(object(self.iter()))
+    }
+}
+
+impl<T: TagValue, S> TagValue for HashMap<String, T, S> {
+    fn tag_value(&self) -> Cow<'_, Value> {
+        Cow::Owned(object(self.iter()))
+    }
+}
+
+fn object<'a, T: TagValue + 'a>(pairs: impl Iterator<Item = (&'a String, &'a T)>) -> Value {
+    pairs.map(|(key, value)| (key.clone(), value.tag_value().into_owned())).collect()
+}
+
+/// What an event keeps of its tags; `None` where there are none. Of two with the same key, the later one counts.
+pub(super) fn details<K: AsRef<str>, V: TagValue>(
+    tags: impl IntoIterator<Item = (K, V)>,
+) -> Option<Box<ConversionDetails>> {
+    // Gathered in a buffer that stays, then copied into exactly as much memory as it takes. Taken out of its place
+    // meanwhile: a caller's `tag_value` may do anything, even make another event.
+    thread_local!(static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
+    let mut tags: Vec<(K, V)> = tags.into_iter().collect();
+    if tags.is_empty() {
+        return None;
+    }
+    // Stable, so that the later of two comes later.
+    tags.sort_by(|(a, _), (b, _)| a.as_ref().cmp(b.as_ref()));
+    let mut text = BUFFER.take();
+    let (revenue, value) = write(&mut text, &tags);
+    let tags = std::str::from_utf8(&text).expect("JSON is UTF-8").into();
+    text.clear();
+    text.shrink_to(BUFFER_KEPT);
+    BUFFER.set(text);
+    Some(Box::new(ConversionDetails { tags, revenue, value }))
+}
+
+/// Writes sorted tags as a JSON object into an empty buffer, and says what they state.
+fn write<K: AsRef<str>, V: TagValue>(text: &mut Vec<u8>, tags: &[(K, V)]) -> (Option<i64>, Option<f64>) {
+    let (mut revenue, mut value) = (None, None);
+    let mut rest = tags.iter().peekable();
+    while let Some((key, tag)) = rest.next() {
+        let key = key.as_ref();
+        if rest.peek().is_some_and(|(next, _)| next.as_ref() == key) {
+            continue;
+        }
+        let tag = tag.tag_value();
+        put(text, key, &tag);
+        match key {
+            "revenue" => revenue = normalize::revenue(&tag),
+            "value" => value = normalize::value(&tag),
+            _ => {}
+        }
+    }
+    text.push(b'}');
+    (revenue, value)
+}
+
+fn put(text: &mut Vec<u8>, key: &str, tag: &Value) {
+    text.push(if text.is_empty() { b'{' } else { b',' });
+    write_value(text, key);
+    text.push(b':');
+    write_value(text, tag);
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn text<K: AsRef<str>, V: TagValue>(tags: impl IntoIterator<Item = (K, V)>) -> String {
+        details(tags).map_or_else(String::new, |details| details.tags.into())
+    }
+
+    #[test]
+    fn any_iterator_of_pairs_will_do() {
+        let map = Map::from_iter([("b".to_owned(), json!([1, null])), ("a".to_owned(), json!("x"))]);
+        let expected = r#"{"a":"x","b":[1,null]}"#;
+        assert_eq!(text(&map), expected);
+        assert_eq!(text(map.clone()), expected);
+        assert_eq!(text(map.iter().filter(|(key, _)| *key == "a")), r#"{"a":"x"}"#);
+        assert_eq!(text([("revenue", 4200)]), r#"{"revenue":4200}"#);
+        assert_eq!(text([("sku", json!("A1")), ("revenue", json!(4.5))]), r#"{"revenue":4.5,"sku":"A1"}"#);
+        assert_eq!(
+            text(vec![(String::from("k"), Some("v")), (String::from("n"), None)]),
+            r#"{"k":"v","n":null}"#
+        );
+        assert_eq!(text(&HashMap::from([("k", 1.5)])), r#"{"k":1.5}"#);
+        assert_eq!(text(BTreeMap::from([("k", vec![1, 2])])), r#"{"k":[1,2]}"#);
+        assert_eq!(text([("m", BTreeMap::from([("k".to_owned(), true)]))]), r#"{"m":{"k":true}}"#);
+        assert_eq!(text([("not a number", f64::NAN)]), r#"{"not a number":null}"#);
+        assert_eq!(text([(Cow::from("é\""), Cow::from("☕"))]), r#"{"é\"":"☕"}"#);
+    }
+
+    #[test]
+    fn nothing_is_no_details() {
+        assert_eq!(details(NO_TAGS), None);
+        assert_eq!(details(&Map::new()), None);
+        assert_eq!(details(None::<(&str, Value)>), None);
+    }
+
+    /// A value that makes an event while one is being made.
+    struct Nesting;
+
+    impl TagValue for Nesting {
+        fn tag_value(&self) -> Cow<'_, Value> {
+            Cow::Owned(text([("inner", 1)]).into())
+        }
+    }
+
+    #[test]
+    fn a_value_may_make_other_tags_meanwhile() {
+        assert_eq!(text([("outer", Nesting)]), r#"{"outer":"{\"inner\":1}"}"#);
+    }
+
+    #[test]
+    fn the_later_of_two_values_counts() {
+        let details = details([("revenue", 1), ("a", 0), ("revenue", 2)]).unwrap();
+        assert_eq!((&*details.tags, details.revenue), (r#"{"a":0,"revenue":2}"#, Some(2)));
+    }
+}

@@ -1,0 +1,199 @@
+//! Experiments with their variations.
+//!
+//! Plain data, built once by the parser and shared from then on. What every event of a variation repeats (its decision)
+//! is put together here, once, so that an event holds one pointer to it.
+
+use std::sync::Arc;
+
+use compact_str::CompactString;
+
+use super::{
+    decision::{DecisionForm, Forms, ReportedDecision, is_variation_id},
+    rule::{Rule, RuleKind},
+};
+use crate::batch::DecisionMetadata;
+
+/// An experiment, a group's member, a rollout's rule or a holdout.
+///
+/// ```
+/// use posthaste::{Experiment, Variation};
+///
+/// let variations = vec![Variation::new("70111", "control"), Variation::new("70112", "green_button")];
+/// let experiment = Experiment::new("40011", "checkout_button", "60011", variations);
+/// assert_eq!(experiment.variation_by_key("green_button").unwrap().id(), "70112");
+/// assert_eq!((experiment.rule_type(), experiment.flag_key()), ("experiment", ""));
+/// ```
+#[doc(alias = "entities.Experiment")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Experiment {
+    id: CompactString,
+    key: CompactString,
+    layer_id: CompactString,
+    rule: Rule,
+    variations: Vec<Variation>,
+}
+
+impl Experiment {
+    /// An experiment with these variations, which no flag uses. `layer_id` is the campaign; holdouts have none (`""`).
+    pub fn new(id: &str, key: &str, layer_id: &str, variations: Vec<Variation>) -> Self {
+        let (id, key, layer_id) = (id.into(), key.into(), layer_id.into());
+        Self { id, key, layer_id, rule: Rule::default(), variations }.ruled(Rule::default())
+    }
+
+    /// The same experiment as this rule of a flag.
+    pub(super) fn ruled(mut self, rule: Rule) -> Self {
+        self.rule = rule;
+        let variations = std::mem::take(&mut self.variations);
+        self.variations = variations.into_iter().map(|variation| self.own(variation)).collect();
+        self
+    }
+
+    /// The experiment's id: `experiment_id` of a decision.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The experiment's key: what programs call it by.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The campaign's id as the datafile has it; empty for holdouts.
+    #[doc(alias = "LayerID")]
+    pub fn layer_id(&self) -> &str {
+        &self.layer_id
+    }
+
+    /// What today's SDKs call it in a decision's metadata: `experiment`, `feature-test` (a flag uses it), `rollout` or
+    /// `holdout` (PROTOCOL 2.3).
+    pub fn rule_type(&self) -> &'static str {
+        self.rule.kind.as_str()
+    }
+
+    /// The flag that uses it; empty where none does, several do, or the datafile does not say (a holdout of all flags).
+    ///
+    /// ```
+    /// use posthaste::ProjectConfig;
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// let rule = config.experiment_by_key("dark_mode_everyone")?;
+    /// assert_eq!((rule.flag_key(), rule.rule_type()), ("dark_mode", "rollout"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn flag_key(&self) -> &str {
+        &self.rule.flag_key
+    }
+
+    /// The variations, in the datafile's order.
+    pub fn variations(&self) -> &[Variation] {
+        &self.variations
+    }
+
+    /// The variation of this key, if the experiment has one.
+    pub fn variation_by_key(&self, key: &str) -> Option<&Variation> {
+        self.variations.iter().find(|variation| variation.key == key)
+    }
+
+    /// The variation of this id, if the experiment has one.
+    ///
+    /// ```
+    /// use posthaste::ProjectConfig;
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// let experiment = config.experiment_by_key("checkout_button")?;
+    /// assert_eq!(experiment.variation_by_id("70112").unwrap().key(), "green_button");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn variation_by_id(&self, id: &str) -> Option<&Variation> {
+        self.variations.iter().find(|variation| variation.id == id)
+    }
+
+    /// What an impression of `variation` reports; `None` stands for "no variation".
+    pub(crate) fn decision(
+        &self,
+        variation: Option<&Variation>,
+        form: DecisionForm,
+    ) -> Arc<ReportedDecision> {
+        let known = variation.and_then(|variation| variation.decision.as_ref()).map(|forms| forms.get(form));
+        match known {
+            Some(decision) if decision.experiment_id == self.id => Arc::clone(decision),
+            _ => Arc::new(self.report(variation, form)),
+        }
+    }
+
+    fn own(&self, mut variation: Variation) -> Variation {
+        let report = |form| Arc::new(self.report(Some(&variation), form));
+        variation.decision =
+            Some(Forms { seed: report(DecisionForm::Seed), todays: report(DecisionForm::Todays) });
+        variation
+    }
+
+    fn report(&self, variation: Option<&Variation>, form: DecisionForm) -> ReportedDecision {
+        let id = variation.map(Variation::id);
+        match form {
+            DecisionForm::Seed => ReportedDecision::new(&self.id, &self.layer_id, id),
+            DecisionForm::Todays => {
+                let id = id.filter(|id| is_variation_id(id));
+                let mut decision = ReportedDecision::new(&self.id, &self.layer_id, id);
+                decision.metadata = Some(self.metadata(variation));
+                decision
+            }
+        }
+    }
+
+    /// As far as the datafile tells it. An experiment of no flag counts as on for whoever has a variation of it.
+    fn metadata(&self, variation: Option<&Variation>) -> DecisionMetadata {
+        let enabled = match self.rule.kind {
+            RuleKind::Experiment => variation.is_some(),
+            _ => variation.is_some_and(|variation| variation.feature_enabled),
+        };
+        let variation_key = variation.map_or("", Variation::key);
+        DecisionMetadata::new(&self.rule.flag_key, &self.key, self.rule_type(), variation_key, enabled)
+    }
+}
+
+/// One arm of an experiment.
+///
+/// ```
+/// use posthaste::Variation;
+///
+/// let variation = Variation::new("70111", "control");
+/// assert_eq!((variation.id(), variation.key(), variation.feature_enabled()), ("70111", "control", false));
+/// ```
+#[doc(alias = "entities.Variation")]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variation {
+    id: CompactString,
+    key: CompactString,
+    feature_enabled: bool,
+    decision: Option<Forms>,
+}
+
+impl Variation {
+    /// A variation that turns no flag on; it belongs to an experiment once [`Experiment::new`] has taken it.
+    pub fn new(id: &str, key: &str) -> Self {
+        Self { id: id.into(), key: key.into(), feature_enabled: false, decision: None }
+    }
+
+    /// The variation's id: `variation_id` of a decision.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The variation's key: what programs call it by.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Whether the flag is on for whoever has this variation; false where the datafile does not say.
+    pub fn feature_enabled(&self) -> bool {
+        self.feature_enabled
+    }
+
+    pub(super) fn with_feature_enabled(mut self, on: bool) -> Self {
+        self.feature_enabled = on;
+        self
+    }
+}
