@@ -3,6 +3,7 @@
 //! ```text
 //! cli        the list of commands
 //! commands   a file or a folder for each; nobody else uses them
+//! input      what lines come from, and taking it up where a run ended
 //! lines      the lines that are read and written
 //! common     what commands share: exit codes, output, the forms of arguments
 //! ```
@@ -10,6 +11,7 @@
 mod cli;
 mod commands;
 mod common;
+mod input;
 mod lines;
 
 use clap::Parser;

@@ -10,6 +10,7 @@ use posthaste::{DEFAULT_BATCH_SIZE, DEFAULT_EVENT_QUEUE_SIZE, Strict};
 
 use crate::{
     common::{spool_options, values},
+    input::{Wanted, Way},
     lines,
 };
 
@@ -148,6 +149,16 @@ impl SendArgs {
     /// The input's path; `None` for standard input.
     pub(crate) fn input(&self) -> Option<&Path> {
         self.file.as_deref().filter(|path| *path != Path::new("-"))
+    }
+
+    /// What to read, and how.
+    pub(crate) fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            path: self.input(),
+            spool: self.spool.as_deref().map(|dir| (dir, self.spool_size)),
+            way: if self.follow { Way::Follow } else { Way::Once },
+            line_bytes_max: self.max_line_bytes,
+        }
     }
 
     /// Two rounds of requests: one under way, one to follow it.

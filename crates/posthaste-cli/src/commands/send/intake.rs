@@ -14,13 +14,12 @@ use posthaste::Refusal;
 use tokio::sync::oneshot;
 
 use super::{
-    input::{Input, Step},
     keep::Keep,
     pipeline::{NotTaken, Pipeline},
 };
 use crate::{
-    commands::spool::Position,
     common::output::Output,
+    input::{Input, Position, Step},
     lines::{self, EventMaker, Fault, Line, Size},
 };
 

@@ -15,7 +15,6 @@ mod args;
 mod byte_bound;
 mod control;
 mod dead;
-mod input;
 mod intake;
 mod keep;
 mod metrics;
@@ -32,23 +31,21 @@ use indicatif::ProgressBar;
 use posthaste::{Clock, LogEvent, OptionsError, ProjectConfig, SpoolQueue, SystemClock};
 
 pub(crate) use args::{DeliveryArgs, SendArgs};
-pub(crate) use input::Place;
 
 use self::{
     dead::DeadLetterOffice,
-    input::{Input, Source},
     intake::{Intake, Progress},
     keep::Keep,
     pipeline::{InMemory, Limits, Pipeline, Spooled},
     report::Report,
 };
 use crate::{
-    commands::spool::Position,
     common::{
         datafile,
         exit::{Exit, Failure},
         output::{self, Audience, Output, counted},
     },
+    input::{self, Input, Position, Source},
     lines::EventMaker,
 };
 
@@ -74,7 +71,7 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Failure> {
     let config = args.datafile.as_deref().map(datafile::read).transpose()?;
     let config = config.map(|config| Arc::new(named(config, args)));
     check_files(args)?;
-    let source = Source::open(args, config.as_deref())?;
+    let source = input::open(args.wanted(), config.as_deref())?;
     let keep = |path: &Option<_>| path.as_deref().map(Keep::open).transpose().map(|keep| keep.map(Arc::new));
     let (rejects, leftover) = (keep(&args.rejects)?, keep(&args.leftover)?);
     let job = Job::new(&args.delivery, source.length, |office| match source.queue {

@@ -2,16 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::{
-    look::{self, look},
-    position::Position,
-};
+use super::look::{self, look};
 use crate::{
     commands::send::{self, DeliveryArgs},
     common::{
         exit::{Exit, Failure},
         spool_options,
     },
+    input::Position,
 };
 
 /// Deliver what waits in a spool, and account for every event

@@ -7,13 +7,11 @@ mod cat;
 mod dead;
 mod drain;
 mod look;
-mod position;
 mod repair;
 mod replay;
 mod status;
 mod verify;
 
-pub(crate) use self::position::Position;
 use crate::common::exit::{Exit, Failure};
 
 /// Look into a spool: the folder where `send --spool` and other programs keep events until they are delivered

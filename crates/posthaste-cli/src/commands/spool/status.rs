@@ -5,13 +5,13 @@ use std::{fmt, path::PathBuf};
 use posthaste_spool::{Check, Inspection};
 use serde::Serialize;
 
-use super::{
-    look::{self, look},
-    position::Position,
-};
-use crate::common::{
-    exit::{Exit, Failure},
-    output::{self, Audience, Output, counted, grouped},
+use super::look::{self, look};
+use crate::{
+    common::{
+        exit::{Exit, Failure},
+        output::{self, Audience, Output, counted, grouped},
+    },
+    input::Position,
 };
 
 /// So many records are looked into to count their events; reading more would take its time.

@@ -17,7 +17,7 @@ pub(crate) use self::{
     spooled::{Limits, Spooled},
 };
 use super::{DeliveryArgs, keep::Keep};
-use crate::{commands::spool::Position, lines::Fault};
+use crate::{input::Position, lines::Fault};
 
 /// Why a line could not be handed over.
 #[derive(Debug)]

@@ -22,11 +22,9 @@ use posthaste::{
 
 use super::{Books, NotTaken, SpooledBooks, http, region_of, request};
 use crate::{
-    commands::{
-        send::{DeliveryArgs, SendArgs, dead::DeadLetterOffice},
-        spool::Position,
-    },
+    commands::send::{DeliveryArgs, SendArgs, dead::DeadLetterOffice},
     common::spool_options,
+    input::Position,
     lines::Fault,
 };
 

@@ -5,7 +5,8 @@
 use posthaste::ProjectConfig;
 use serde::{Deserialize, Serialize};
 
-use crate::{commands::send::Place, common::output::grouped};
+use super::place::Place;
+use crate::common::output::grouped;
 
 /// What the metadata says it is.
 const FORMAT: &str = "posthaste send";

@@ -16,14 +16,14 @@ use std::{
 use posthaste::{LogEvent, ProjectConfig, Queue, SpoolQueue, SystemClock};
 
 use super::{
-    Input, Source,
     family::{self, Holder, Member},
     line_file::{LineFile, Unended},
     place::{Place, Seen},
+    position::Position,
+    source::{Input, Source, Wanted},
     tail::{Tail, Way, nothing_yet},
 };
 use crate::{
-    commands::{send::SendArgs, spool::Position},
     common::{
         exit::Failure,
         output::{counted, grouped},
@@ -32,18 +32,24 @@ use crate::{
     lines::LineReader,
 };
 
-pub(super) fn resume(args: &SendArgs, dir: &Path, config: Option<&ProjectConfig>) -> Result<Source, Failure> {
-    let path = plain_file(args)?;
-    let queue = spool_options::open_queue(dir, args.spool_size)?;
+/// `size`: bytes that the spool may have.
+pub(super) fn resume(
+    wanted: Wanted<'_>,
+    dir: &Path,
+    size: u64,
+    config: Option<&ProjectConfig>,
+) -> Result<Source, Failure> {
+    let path = plain_file(wanted)?;
+    let queue = spool_options::open_queue(dir, size)?;
     let fresh = Position::start(&real_name(path), config);
-    let Some(stored) = stored(&queue, dir)? else { return Start { args, path }.fresh(queue, fresh, None) };
-    TakeUp { start: Start { args, path }, dir, waiting: queue.size(), stored }.run(queue, fresh)
+    let Some(stored) = stored(&queue, dir)? else { return Start { wanted, path }.fresh(queue, fresh, None) };
+    TakeUp { start: Start { wanted, path }, dir, waiting: queue.size(), stored }.run(queue, fresh)
 }
 
 /// The input's path: what is there is a file, or will be.
-fn plain_file(args: &SendArgs) -> Result<&Path, Failure> {
+fn plain_file(wanted: Wanted<'_>) -> Result<&Path, Failure> {
     let cannot = "cannot be taken up where a run ended, which is what --spool is for; give a FILE";
-    let path = args.input().ok_or_else(|| Failure::Usage(format!("standard input {cannot}")))?;
+    let path = wanted.path.ok_or_else(|| Failure::Usage(format!("standard input {cannot}")))?;
     let wrong = |source| Failure::Read { path: path.to_owned(), source };
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => Err(wrong(io::ErrorKind::IsADirectory.into())),
@@ -51,7 +57,11 @@ fn plain_file(args: &SendArgs) -> Result<&Path, Failure> {
             Err(Failure::Usage(format!("{} is no plain file and {cannot}", path.display())))
         }
         // A log may be between its rotation and its next line.
-        Err(error) if error.kind() == io::ErrorKind::NotFound && args.follow && folder_of(path).is_dir() => {
+        Err(error)
+            if error.kind() == io::ErrorKind::NotFound
+                && wanted.way == Way::Follow
+                && folder_of(path).is_dir() =>
+        {
             Ok(path)
         }
         Err(error) => Err(wrong(error)),
@@ -82,7 +92,7 @@ fn stored(queue: &SpoolQueue<LogEvent>, dir: &Path) -> Result<Option<Position>, 
 /// Begins to read a file somewhere.
 #[derive(Clone, Copy)]
 struct Start<'a> {
-    args: &'a SendArgs,
+    wanted: Wanted<'a>,
     path: &'a Path,
 }
 
@@ -99,7 +109,7 @@ impl Start<'_> {
         let waiting = format!("waiting for {} to appear", self.path.display());
         let note = match (&holder, note) {
             (Some(_), note) => note,
-            (None, _) if !self.args.follow => return Err(self.wrong(io::ErrorKind::NotFound.into())),
+            (None, _) if !self.follows() => return Err(self.wrong(io::ErrorKind::NotFound.into())),
             (None, None) => Some(waiting),
             (None, Some(note)) => Some(format!("{note}; {waiting}")),
         };
@@ -118,11 +128,15 @@ impl Start<'_> {
             None => (nothing_yet().map_err(|error| self.wrong(error))?, Seen::default(), None, None),
         };
         start.place = seen.place(id);
-        let lines = LineReader::after(start.lines, LineFile::behind(&seen, file), self.args.max_line_bytes);
-        let way = if self.args.follow { Way::Follow } else { Way::Once };
+        let lines = LineReader::after(start.lines, LineFile::behind(&seen, file), self.wanted.line_bytes_max);
+        let way = self.wanted.way;
         let tail = Tail::new(self.path, way, Arc::new(SystemClock), lines, seen, id);
         let length = length.filter(|_| way == Way::Once);
         Ok(Source { input: Input::File(Box::new(tail)), length, start, queue: Some(queue), note })
+    }
+
+    fn follows(self) -> bool {
+        self.wanted.way == Way::Follow
     }
 
     fn wrong(self, source: io::Error) -> Failure {
@@ -147,8 +161,8 @@ impl TakeUp<'_> {
         let holder = family::holder(start.path, &self.stored.place).map_err(|error| start.wrong(error))?;
         let is_lost = holder.as_ref().is_none_or(|holder| self.may_be_another(holder));
         match holder {
-            _ if is_lost && start.args.follow && self.stored.input == fresh.input => self.lost(queue, fresh),
-            Some(holder) if start.args.follow || holder.member.path == start.path => {
+            _ if is_lost && start.follows() && self.stored.input == fresh.input => self.lost(queue, fresh),
+            Some(holder) if start.follows() || holder.member.path == start.path => {
                 let note = Some(self.note(&holder));
                 let project = fresh.project.or(self.stored.project);
                 let position =
@@ -205,7 +219,7 @@ impl TakeUp<'_> {
     fn first_unread(&self, rotated: &Holder) -> io::Result<Option<PathBuf>> {
         let Holder { member, seen } = rotated;
         let rest = LineFile::behind(seen, member.file.try_clone()?);
-        if rest.unended(member.length, self.start.args.max_line_bytes)? != Unended::Nothing {
+        if rest.unended(member.length, self.start.wanted.line_bytes_max)? != Unended::Nothing {
             return Ok(Some(member.path.clone()));
         }
         let following = family::successors(self.start.path, &member.file.metadata()?, seen)?;

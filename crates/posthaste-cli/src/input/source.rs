@@ -1,43 +1,50 @@
-//! What lines come from: a stream, read once, or a file, whose place is known and which may be growing.
-//!
-//! ```text
-//! source    opens it; with --spool by way of resume, which finds where the last run ended
-//! stream    standard input, a pipe, a file without --spool: read until it ends
-//! tail      a file with --spool: whole lines only; with --follow also what is added, and the files that come after it
-//!   line_file   hands out whole lines, and notices that a file is no longer what was read
-//!   family      the file at the path and those that were rotated away
-//!   place       what a file is told by
-//! ```
+//! What there is to read: as it is asked for, and once it is open.
 
-mod family;
-mod line_file;
-mod place;
-mod resume;
-mod source;
-mod stream;
-mod tail;
+use std::{
+    io::{self, BufRead},
+    path::Path,
+};
 
-use std::io::{self, BufRead};
+use posthaste::{LogEvent, SpoolQueue};
 
-use self::tail::Tail;
-pub(crate) use self::{place::Place, source::Source, stream::Stream};
-use crate::lines::{LineReader, Size};
+use super::{
+    place::Place,
+    position::Position,
+    step::Step,
+    stream::Stream,
+    tail::{Tail, Way},
+};
+use crate::lines::LineReader;
 
-/// What comes next.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// A line, to be dealt with.
-    Line(Size),
-    /// What has been added to a line that was taken without its end: no more than the end is to be there.
-    Rest(Size),
-    /// Lines of another file follow, or of the same from its start. For people: why.
-    Begin(String),
-    /// Nothing more for now: ask again in a while.
-    Wait,
-    /// Nothing more.
-    End,
-    /// Nothing more but a line without its end, which has this number.
-    Unfinished(u64),
+/// What to read, and how.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted<'a> {
+    /// `None` for standard input.
+    pub(crate) path: Option<&'a Path>,
+    /// The spool that knows where the last run ended, and how many bytes it may have.
+    pub(crate) spool: Option<(&'a Path, u64)>,
+    pub(crate) way: Way,
+    pub(crate) line_bytes_max: usize,
+}
+
+/// Where lines come from, and where in it reading begins.
+pub(crate) struct Source {
+    pub(crate) input: Input,
+    /// Where it has one.
+    pub(crate) length: Option<u64>,
+    pub(crate) start: Position,
+    /// With `--spool`.
+    pub(crate) queue: Option<SpoolQueue<LogEvent>>,
+    /// What people want to know of where it is taken up.
+    pub(crate) note: Option<String>,
+}
+
+impl Source {
+    /// No lines, behind those that have been read.
+    pub(crate) fn nothing(start: &Position) -> Input {
+        let nothing: Box<dyn BufRead + Send> = Box::new(io::empty());
+        Input::Stream(Stream::new(LineReader::after(start.lines, nothing, 1)))
+    }
 }
 
 #[derive(Debug)]

@@ -27,10 +27,10 @@ use std::{
 use posthaste::Clock;
 
 use super::{
-    Step,
     family::{self, Holder, Member},
     line_file::{LineFile, Unended, is_changed},
     place::{FileId, Place, Seen},
+    step::Step,
 };
 use crate::{
     common::output::grouped,

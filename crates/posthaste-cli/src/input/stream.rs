@@ -5,7 +5,7 @@ use std::{
     io::{self, BufRead},
 };
 
-use super::Step;
+use super::step::Step;
 use crate::lines::LineReader;
 
 pub(crate) struct Stream {
