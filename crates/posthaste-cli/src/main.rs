@@ -3,6 +3,8 @@
 //! ```text
 //! cli        the list of commands
 //! commands   a file or a folder for each; nobody else uses them
+//! delivery   a run: lines are read, delivered and accounted for
+//! pipeline   what lines are handed to: in memory, or on disk
 //! input      what lines come from, and taking it up where a run ended
 //! lines      the lines that are read and written
 //! common     what commands share: exit codes, output, the forms of arguments
@@ -11,8 +13,10 @@
 mod cli;
 mod commands;
 mod common;
+mod delivery;
 mod input;
 mod lines;
+mod pipeline;
 
 use clap::Parser;
 

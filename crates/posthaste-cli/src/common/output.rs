@@ -15,6 +15,9 @@ use serde::Serialize;
 
 use super::exit::{Exit, Failure};
 
+/// Troubles of a kind that are reported one by one; the others are counted.
+pub(crate) const REPORTED_MAX: u64 = 20;
+
 /// Something that stdout would not take, though somebody reads it.
 static UNWRITTEN: AtomicBool = AtomicBool::new(false);
 

@@ -2,14 +2,17 @@
 
 use std::path::PathBuf;
 
+use posthaste::{LogEvent, SpoolQueue};
+
 use super::look::{self, look};
 use crate::{
-    commands::send::{self, DeliveryArgs},
     common::{
         exit::{Exit, Failure},
         spool_options,
     },
-    input::Position,
+    delivery::{self, Job},
+    input::{Position, Source},
+    pipeline::{DeliveryArgs, Limits, Pipeline, Spooled},
 };
 
 /// Deliver what waits in a spool, and account for every event
@@ -42,5 +45,17 @@ pub(super) fn run(args: &DrainArgs) -> Result<Exit, Failure> {
     }
     let queue = spool_options::open_queue(&args.dir, spool_options::ANY_SIZE)?;
     let start = queue.spool().meta().and_then(|meta| Position::read(&meta).ok());
-    send::drain(&args.dir, &args.delivery, queue, start)
+    deliver(args, queue, start)
+}
+
+/// As `send` would if its input had nothing more.
+fn deliver(args: &DrainArgs, queue: SpoolQueue<LogEvent>, start: Option<Position>) -> Result<Exit, Failure> {
+    let job = Job::new(&args.delivery, None, |office| {
+        Spooled::start(&args.delivery, Limits::default(), queue, start.clone(), None, office)
+            .map(|spooled| Pipeline::Spool(Box::new(spooled)))
+    })?;
+    let job = Job { spool: Some(args.dir.clone()), ..job };
+    let start = start.unwrap_or_else(|| Position::start("", None));
+    let start = Position { given_up: true, ..start };
+    delivery::run(job, Source::nothing(&start), start, None)
 }

@@ -59,7 +59,7 @@ impl Repaired {
     fn repair(&mut self, dir: &std::path::Path, what: &'static str) -> Result<u64, Failure> {
         let percentage = Percentage::of(what);
         let done = posthaste_spool::repair(dir, spool_options::any_options(), |done, total| {
-            percentage.set(done, total)
+            percentage.set(done, total);
         })?;
         let counters = done.stats.counters;
         self.lost += counters.lost_records - counters.lost_before;

@@ -6,12 +6,14 @@ use posthaste::{Ledger, event::dropped_attributes};
 use serde::Serialize;
 
 use super::{
-    Job,
     control::{CutOff, Ended},
     intake::End,
+    job::Job,
+};
+use crate::{
+    common::output::{counted, grouped, losses},
     pipeline::{self, Pipeline},
 };
-use crate::common::output::{counted, grouped, losses};
 
 /// What came of a run, for people and for machines.
 #[derive(Debug, Serialize)]

@@ -7,8 +7,11 @@ use std::sync::{
 
 use posthaste::{DeadLetter, LogEvent, ProjectConfig, UserEvent};
 
-use super::{intake::REPORTED_MAX, keep::Keep};
-use crate::{common::output::Output, lines};
+use super::keep::Keep;
+use crate::{
+    common::output::{Output, REPORTED_MAX},
+    lines,
+};
 
 /// Characters of the API's answer that are told.
 const TEXT_CHARS_MAX: usize = 200;

@@ -20,13 +20,13 @@ use posthaste::{
     Region, SpoolQueue, SystemClock, UserEvent,
 };
 
-use super::{Books, NotTaken, SpooledBooks, http, region_of, request};
-use crate::{
-    commands::send::{DeliveryArgs, SendArgs, dead::DeadLetterOffice},
-    common::spool_options,
-    input::Position,
-    lines::Fault,
+use super::{
+    args::DeliveryArgs,
+    books::{Books, NotTaken, SpooledBooks},
+    dead::DeadLetterOffice,
+    request::{http, region_of, request},
 };
+use crate::{common::spool_options, input::Position, lines::Fault};
 
 /// Lines of one commit, at most.
 const CHUNK_LINES_MAX: usize = 1_024;
@@ -74,11 +74,11 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    pub(crate) fn of(args: &SendArgs) -> Self {
-        let request = spool_options::request_bytes_max(args.spool_size);
+    pub(crate) fn of(spool_size: u64, args: &DeliveryArgs) -> Self {
+        let request = spool_options::request_bytes_max(spool_size);
         Self {
-            commit: spool_options::commit_bytes_max(args.spool_size),
-            event: request.min(args.delivery.max_batch_bytes),
+            commit: spool_options::commit_bytes_max(spool_size),
+            event: request.min(args.max_batch_bytes),
             batch: request,
         }
     }

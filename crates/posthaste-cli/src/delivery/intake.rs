@@ -13,18 +13,13 @@ use parking_lot::{Condvar, Mutex};
 use posthaste::Refusal;
 use tokio::sync::oneshot;
 
-use super::{
-    keep::Keep,
-    pipeline::{NotTaken, Pipeline},
-};
 use crate::{
-    common::output::Output,
+    common::output::{Output, REPORTED_MAX},
     input::{Input, Position, Step},
     lines::{self, EventMaker, Fault, Line, Size},
+    pipeline::{Keep, NotTaken, Pipeline},
 };
 
-/// Rejected lines that are reported one by one; the others are counted.
-pub(crate) const REPORTED_MAX: u64 = 20;
 /// How often to look whether an input has grown: soon enough for people, and next to nothing for the machine.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 

@@ -8,11 +8,15 @@ use posthaste::{
     Refusal, Region, UserEvent, WhenFull,
 };
 
-use super::{Books, NotTaken, http, region_of, request};
-use crate::{
-    commands::send::{SendArgs, byte_bound::ByteBoundQueue, dead::DeadLetterOffice, keep::Keep},
-    lines::{self, Fault},
+use super::{
+    args::DeliveryArgs,
+    books::{Books, NotTaken},
+    byte_bound::ByteBoundQueue,
+    dead::DeadLetterOffice,
+    keep::Keep,
+    request::{http, region_of, request},
 };
+use crate::lines::{self, Fault};
 
 /// Bytes of lines that may be queued on each way, unless a single request may have more.
 const QUEUE_BYTES_MAX: usize = 64 * 1_024 * 1_024;
@@ -38,30 +42,28 @@ struct EventWay {
 }
 
 impl InMemory {
+    /// Starts delivery. Each of the two queues holds this many items.
     pub(crate) fn start(
-        args: &SendArgs,
+        args: &DeliveryArgs,
+        queue_size: usize,
         config: Option<Arc<ProjectConfig>>,
         office: &Arc<DeadLetterOffice>,
     ) -> Result<Self, OptionsError> {
-        let bytes_max = QUEUE_BYTES_MAX.max(args.delivery.max_batch_bytes.saturating_mul(4));
-        let batch_queue = ByteBoundQueue::new(args.queue_size(), bytes_max);
+        let bytes_max = QUEUE_BYTES_MAX.max(args.max_batch_bytes.saturating_mul(4));
+        let batch_queue = ByteBoundQueue::new(queue_size, bytes_max);
         let letters = Arc::clone(office);
-        let batches = QueueEventDispatcher::builder(http(&args.delivery)?)
+        let batches = QueueEventDispatcher::builder(http(args)?)
             .queue(batch_queue.clone())
-            .in_flight(args.delivery.in_flight)
+            .in_flight(args.in_flight)
             .when_full(WAIT_FOR_ROOM)
             .dead_letters_max(0)
             .on_dead_letter(move |letter| letters.take_batch(letter))
             .build()?;
         let region = config.as_ref().map(|config| config.region()).unwrap_or_default();
-        let events = config.map(|config| EventWay::start(args, config, office, bytes_max)).transpose()?;
-        Ok(Self {
-            events,
-            batches,
-            batch_queue,
-            endpoint: args.delivery.endpoint.as_deref().map(Arc::from),
-            region,
-        })
+        let events = config
+            .map(|config| EventWay::start(args, (queue_size, bytes_max), config, office))
+            .transpose()?;
+        Ok(Self { events, batches, batch_queue, endpoint: args.endpoint.as_deref().map(Arc::from), region })
     }
 
     /// Hands an event over, waiting for room. `bytes` are those of its line.
@@ -146,24 +148,24 @@ impl InMemory {
 
 impl EventWay {
     fn start(
-        args: &SendArgs,
+        args: &DeliveryArgs,
+        (queue_size, bytes_max): (usize, usize),
         config: Arc<ProjectConfig>,
         office: &Arc<DeadLetterOffice>,
-        bytes_max: usize,
     ) -> Result<Self, OptionsError> {
-        let queue = ByteBoundQueue::new(args.queue_size(), bytes_max);
+        let queue = ByteBoundQueue::new(queue_size, bytes_max);
         let (letters, known) = (Arc::clone(office), Arc::clone(&config));
         let mut builder = BatchEventProcessor::builder()
-            .batch_size(args.delivery.batch_size)
+            .batch_size(args.batch_size)
             .queue(queue.clone())
-            .flush_interval(args.delivery.flush_interval)
-            .in_flight(args.delivery.in_flight)
-            .max_batch_bytes(args.delivery.max_batch_bytes)
+            .flush_interval(args.flush_interval)
+            .in_flight(args.in_flight)
+            .max_batch_bytes(args.max_batch_bytes)
             .when_full(WAIT_FOR_ROOM)
             .dead_letters_max(0)
             .on_dead_letter(move |letter| letters.take_event(letter, &known))
-            .event_dispatcher(http(&args.delivery)?);
-        if let Some(endpoint) = args.delivery.endpoint.as_deref() {
+            .event_dispatcher(http(args)?);
+        if let Some(endpoint) = args.endpoint.as_deref() {
             builder = builder.event_end_point(endpoint);
         }
         Ok(Self { processor: builder.build()?, queue, config })

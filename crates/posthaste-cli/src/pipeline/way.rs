@@ -1,62 +1,21 @@
-//! What the reader hands lines to: queues in memory, or with `--spool` one on disk.
-//!
-//! ```text
-//! memory   event ─▶ BatchEventProcessor, batch ─▶ QueueEventDispatcher: what is left at the end is in --leftover
-//! --spool  both ─▶ one QueueEventDispatcher over a spool: what is left at the end stays there
-//! ```
-
-mod memory;
-mod spooled;
+//! What the reader hands lines to: queues in memory, or one on disk.
 
 use std::{sync::Arc, time::Duration};
 
-use posthaste::{HttpEventDispatcher, Ledger, LogEvent, OptionsError, RawBatch, Refusal, Region, UserEvent};
+use posthaste::UserEvent;
 
-pub(crate) use self::{
+use super::{
+    books::{Books, NotTaken},
+    keep::Keep,
     memory::InMemory,
-    spooled::{Limits, Spooled},
+    spooled::Spooled,
 };
-use super::{DeliveryArgs, keep::Keep};
-use crate::{input::Position, lines::Fault};
-
-/// Why a line could not be handed over.
-#[derive(Debug)]
-pub(crate) enum NotTaken {
-    /// There is something wrong with it.
-    Fault(Fault),
-    /// Nothing is taken any more.
-    Closed,
-    /// The spool could not store it, nor lines before it that it was to be stored with.
-    NotStored(Refusal),
-}
+use crate::input::Position;
 
 #[derive(Debug)]
 pub(crate) enum Pipeline {
     Memory(InMemory),
     Spool(Box<Spooled>),
-}
-
-/// What has become of events.
-#[derive(Debug)]
-pub(crate) struct Books {
-    /// Of those of event lines, and of those of batches; a spool does not tell them apart.
-    pub(crate) by_kind: Option<(Ledger, Ledger)>,
-    /// Of all events that this run took or recovered.
-    pub(crate) total: Ledger,
-    /// Where the queue outlives a run: what only that brings.
-    pub(crate) spooled: Option<SpooledBooks>,
-}
-
-/// What is counted of a spool besides.
-#[derive(Debug)]
-pub(crate) struct SpooledBooks {
-    /// Events that an earlier run had left.
-    pub(crate) recovered: u64,
-    /// Records that were stored and are lost, and that nobody had counted before. They are among the dead-lettered.
-    pub(crate) lost: u64,
-    /// Records that this version cannot read, which are among the dead-lettered; and those that the disk would not hand
-    /// out, which are left.
-    pub(crate) unreadable: u64,
 }
 
 impl Pipeline {
@@ -139,25 +98,4 @@ impl Pipeline {
             Self::Spool(_) => std::mem::forget(Arc::clone(self)),
         }
     }
-}
-
-fn http(args: &DeliveryArgs) -> Result<HttpEventDispatcher, OptionsError> {
-    Ok(HttpEventDispatcher::builder()
-        .strict(args.strict)
-        .gzip(args.gzip)
-        .request_timeout(args.request_timeout)
-        .build()?)
-}
-
-/// As the batch says, or else this one.
-fn region_of(batch: &RawBatch<'_>, default: Region) -> Region {
-    let named = batch.field("region").and_then(|region| serde_json::from_str::<String>(region.get()).ok());
-    named.and_then(|name| Region::parse(&name)).unwrap_or(default)
-}
-
-/// A batch line's body as a request, as it is. One without events is refused: no ledger would have it.
-fn request(endpoint: Arc<str>, body: &str) -> Result<LogEvent, NotTaken> {
-    let request = LogEvent::from_body(endpoint, bytes::Bytes::copy_from_slice(body.as_bytes()))
-        .map_err(|error| NotTaken::Fault(Fault::NotABatch(error)))?;
-    if request.events() == 0 { Err(NotTaken::Fault(Fault::NoEvents)) } else { Ok(request) }
 }

@@ -5,8 +5,8 @@ use std::{pin::pin, time::Duration};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    Job,
     intake::{End, Intake},
+    job::Job,
     metrics::Exporter,
     progress,
 };

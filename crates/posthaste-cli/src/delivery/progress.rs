@@ -2,24 +2,13 @@
 
 use std::{convert::Infallible, sync::atomic::Ordering::Relaxed, time::Duration};
 
-use indicatif::{ProgressBar, ProgressStyle};
-
-use super::Job;
+use super::job::Job;
 use crate::common::output::{Audience, counted, grouped};
 
 /// Often enough to look alive.
 const BAR_EVERY: Duration = Duration::from_millis(200);
 /// Seldom enough for a log.
 const LINE_EVERY: Duration = Duration::from_secs(10);
-
-/// A bar over the bytes of the input, or a spinner where nobody knows how many there are.
-pub(crate) fn bar(length: Option<u64>) -> ProgressBar {
-    let (bar, template) = match length {
-        Some(length) => (ProgressBar::new(length), "{bar:30} {bytes}/{total_bytes} {msg}"),
-        None => (ProgressBar::new_spinner(), "{spinner} {bytes} {msg}"),
-    };
-    bar.with_style(ProgressStyle::with_template(template).expect("the template is well formed"))
-}
 
 /// Shows it until dropped.
 pub(crate) async fn watch(job: &Job<'_>) -> Infallible {
