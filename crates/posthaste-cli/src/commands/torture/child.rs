@@ -11,7 +11,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
-    thread,
+    thread::{self, Scope},
     time::Duration,
 };
 
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &ChildArgs) -> Result<Exit, Failure> {
         next: AtomicU64::new(args.from),
         is_over: AtomicBool::new(false),
     };
-    let within = child.work();
+    let within = child.work()?;
     child.finish(within, recovered);
     Ok(Exit::Fine)
 }
@@ -141,19 +141,28 @@ type Taken = (u64, Receipt);
 
 impl Child<'_> {
     /// Offers events until there are no more of them, or the parent has had enough. Returns how long the end may take.
-    fn work(&self) -> Duration {
+    fn work(&self) -> io::Result<Duration> {
         let (taken, receipts) = sync_channel(RECEIPTS_MAX);
         thread::scope(|scope| {
-            scope.spawn(move || self.look_at(&receipts));
-            for producer in 0..PRODUCERS {
-                let taken = taken.clone();
-                scope.spawn(move || self.produce(producer, &taken));
-            }
-            drop(taken);
-            let within = told_to_finish();
+            let started = self.start_threads(scope, taken, receipts);
+            let within = started.map(|()| told_to_finish());
             self.is_over.store(true, SeqCst);
             within
         })
+    }
+
+    fn start_threads<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+        taken: SyncSender<Taken>,
+        receipts: Receiver<Taken>,
+    ) -> io::Result<()> {
+        thread::Builder::new().spawn_scoped(scope, move || self.look_at(receipts))?;
+        for producer in 0..PRODUCERS {
+            let taken = taken.clone();
+            thread::Builder::new().spawn_scoped(scope, move || self.produce(producer, &taken))?;
+        }
+        Ok(())
     }
 
     fn produce(&self, producer: u64, taken: &SyncSender<Taken>) {
@@ -195,7 +204,7 @@ impl Child<'_> {
         None
     }
 
-    fn look_at(&self, receipts: &Receiver<Taken>) {
+    fn look_at(&self, receipts: Receiver<Taken>) {
         for (id, receipt) in receipts {
             self.tell_of(id, receipt);
         }

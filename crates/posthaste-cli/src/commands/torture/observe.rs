@@ -3,7 +3,7 @@
 use std::{
     ffi::OsStr,
     io::{self, BufRead, BufReader, Read},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     thread,
     time::Duration,
 };
@@ -39,29 +39,48 @@ pub(super) fn observe(
     let mut command = Command::new(std::env::current_exe()?);
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let (code, said) = thread::scope(|scope| {
-        scope.spawn(move || stdout.map(|stdout| each_line(stdout, on_line)));
-        let said = scope.spawn(move || stderr.map(last_line));
-        let give_up = SystemClock.elapsed() + within;
-        let code = loop {
-            if let Some(status) = child.try_wait()? {
-                break status.code();
-            }
-            if SystemClock.elapsed() >= give_up {
-                child.kill()?;
-                child.wait()?;
-                break None;
-            }
-            thread::sleep(EVERY);
-        };
-        io::Result::Ok((code, said.join().ok().flatten()))
-    })?;
+    let watched = watch(&mut child, within, on_line);
+    if watched.is_err() {
+        // Nobody listens to it.
+        child.kill().and_then(|()| child.wait())?;
+    }
+    let (code, said) = watched?;
     let said = match (code, said) {
         (None, _) => format!("it took longer than {} s", within.as_secs()),
         (Some(_), said) => said.unwrap_or_default(),
     };
     Ok(Observed { code, said })
+}
+
+/// Its exit code, and the last line that it wrote to stderr.
+fn watch(
+    child: &mut Child,
+    within: Duration,
+    on_line: impl FnMut(&[u8]) + Send,
+) -> io::Result<(Option<i32>, Option<String>)> {
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    thread::scope(|scope| {
+        let new = thread::Builder::new;
+        new().spawn_scoped(scope, move || stdout.map(|stdout| each_line(stdout, on_line)))?;
+        let said = new().spawn_scoped(scope, move || stderr.map(last_line))?;
+        let code = wait_or_kill(child, within)?;
+        Ok((code, said.join().ok().flatten()))
+    })
+}
+
+fn wait_or_kill(child: &mut Child, within: Duration) -> io::Result<Option<i32>> {
+    let give_up = SystemClock.elapsed() + within;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status.code());
+        }
+        if SystemClock.elapsed() >= give_up {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        thread::sleep(EVERY);
+    }
 }
 
 /// What cannot be read any more ends it.

@@ -4,7 +4,6 @@
 
 use std::{
     convert::Infallible,
-    io,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     thread::JoinHandle,
@@ -57,9 +56,10 @@ impl Upstream {
         let dice = Arc::new(Mutex::new(dice));
         let clerk = Arc::new(Clerk { books, dice: Arc::clone(&dice) });
         let (stop, stopped) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = runtime.block_on(async { TcpListener::from_std(listener) })?;
         let thread = std::thread::Builder::new().name("upstream".to_owned()).spawn(move || {
-            // An upstream that cannot start takes nothing, and the fresh event shows it.
-            drop(serve(&clerk, listener, stopped));
+            runtime.block_on(serve(&clerk, &listener, stopped));
         })?;
         Ok(Self { url, dice, stop, thread })
     }
@@ -79,20 +79,11 @@ impl Upstream {
     }
 }
 
-fn serve(
-    clerk: &Arc<Clerk>,
-    listener: std::net::TcpListener,
-    stopped: oneshot::Receiver<Infallible>,
-) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let listener = TcpListener::from_std(listener)?;
-        tokio::select! {
-            () = accept(clerk, &listener) => {}
-            _ = stopped => {}
-        }
-        Ok(())
-    })
+async fn serve(clerk: &Arc<Clerk>, listener: &TcpListener, stopped: oneshot::Receiver<Infallible>) {
+    tokio::select! {
+        () = accept(clerk, listener) => {}
+        _ = stopped => {}
+    }
 }
 
 async fn accept(clerk: &Arc<Clerk>, listener: &TcpListener) {

@@ -76,9 +76,15 @@ impl Breed {
         else {
             return Err(io::Error::other("a process without pipes"));
         };
-        let books = Arc::clone(&self.books);
-        let facts = thread::spawn(move || hear(stdout, &books));
-        let stderr = thread::spawn(move || last_line(stderr));
+        let heard = Arc::clone(&self.books);
+        let listening = thread::Builder::new()
+            .spawn(move || hear(stdout, &heard))
+            .and_then(|facts| Ok((facts, thread::Builder::new().spawn(move || last_line(stderr))?)));
+        if listening.is_err() {
+            // Nobody listens to it.
+            child.kill().and_then(|()| child.wait())?;
+        }
+        let (facts, stderr) = listening?;
         Ok(Victim { run, child, stdin, facts, stderr, books: Arc::clone(&self.books) })
     }
 }
