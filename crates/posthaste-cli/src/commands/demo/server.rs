@@ -1,7 +1,6 @@
 //! A collector on a thread of its own, on any free port of this machine.
 
 use std::{
-    io,
     net::{Ipv4Addr, SocketAddr},
     thread::JoinHandle,
 };
@@ -30,9 +29,11 @@ impl Server {
         let url = format!("http://{}/v1/events", listener.local_addr()?);
         let (stop, stopped) = oneshot::channel::<()>();
         let serving = collector.clone();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let listener = runtime.block_on(async { TcpListener::from_std(listener) })?;
         let thread = std::thread::Builder::new().name("collector".to_owned()).spawn(move || {
             // Events that do not arrive show in the books.
-            drop(serve(&serving, listener, stopped));
+            drop(runtime.block_on(serving.serve(listener, async { drop(stopped.await) })));
         })?;
         Ok(Self { collector, url, stop, thread })
     }
@@ -47,16 +48,4 @@ impl Server {
         drop(self.thread.join());
         self.collector
     }
-}
-
-fn serve(
-    collector: &Collector,
-    listener: std::net::TcpListener,
-    stopped: oneshot::Receiver<()>,
-) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let listener = TcpListener::from_std(listener)?;
-        collector.serve(listener, async { drop(stopped.await) }).await
-    })
 }
