@@ -6,14 +6,14 @@ use posthaste::{
     DeadLetter, LogEvent, UserEvent,
     queue::{SpoolItem, UnreadableRecord, read_dead_letter},
 };
-use posthaste_spool::{Inspection, Spool, inspect};
+use posthaste_spool::{Inspection, Spool, SpoolReceipt, WriteError, inspect};
 
 use crate::common::{
     exit::{Exit, Failure},
     output::{self, Audience, Output},
 };
 
-/// How long a command waits at its end for a disk that takes its time.
+/// How long a command waits for a disk that takes its time.
 const CLOSE_WITHIN: Duration = Duration::from_secs(30);
 
 /// Looks at the spool in a folder, which has to be one.
@@ -61,11 +61,20 @@ fn of_event(event: &UserEvent) -> LogEvent {
     LogEvent::of_event(event.context().region.event_end_point(), event)
 }
 
+/// Waits until the disk has it, or for long enough.
+pub(super) fn stored(spool: &Spool, receipt: SpoolReceipt) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+    let stored = runtime.block_on(async { tokio::time::timeout(CLOSE_WITHIN, receipt).await });
+    stored.map_err(|_| give_up(spool, WriteError::GivenUp))?.map(drop).map_err(Failure::Store)
+}
+
 /// Writes everything down, or says why not.
 pub(super) fn close(spool: &Spool) -> Result<(), Failure> {
-    spool.close(CLOSE_WITHIN).map_err(|error| {
-        // Nobody waits once more.
-        spool.give_up();
-        Failure::Store(error)
-    })
+    spool.close(CLOSE_WITHIN).map_err(|error| give_up(spool, error))
+}
+
+/// Nobody waits once more.
+fn give_up(spool: &Spool, error: WriteError) -> Failure {
+    spool.give_up();
+    Failure::Store(error)
 }

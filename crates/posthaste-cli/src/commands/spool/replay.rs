@@ -97,7 +97,7 @@ fn put_back(spool: &Spool, mut records: Vec<Bytes>) -> Result<(), Failure> {
             added => break added.map_err(|refused| Failure::Full(refused.reason))?,
         }
     };
-    receipt.wait().map(drop).map_err(Failure::Store)
+    look::stored(spool, receipt)
 }
 
 impl fmt::Display for Replayed {
