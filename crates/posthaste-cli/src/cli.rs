@@ -13,8 +13,10 @@ use crate::{
         validate::{self, ValidateArgs},
     },
     common::{
-        exit::Exit,
+        descriptors,
+        exit::{Exit, Failure},
         output::{Audience, Output},
+        threads,
     },
 };
 
@@ -61,7 +63,33 @@ pub(crate) enum Command {
 impl Command {
     /// Runs the command; an error is one line on stderr.
     pub(crate) fn run(&self) -> Exit {
-        let ended = match self {
+        let ended = self.check_room().and_then(|()| self.begin());
+        ended.unwrap_or_else(|failure| {
+            Output::new(Audience::People).note(format_args!("posthaste: {failure}"));
+            failure.exit()
+        })
+    }
+
+    /// Refuses to begin with fewer descriptors and threads than the command takes.
+    fn check_room(&self) -> Result<(), Failure> {
+        let (descriptors, threads) = match self {
+            Self::Completions(_) => (0, 0),
+            Self::Validate(_) => (descriptors::OF_A_FILE, 0),
+            // Some of its commands take more, and say so.
+            Self::Spool(_) => (descriptors::OF_A_LOOK, 0),
+            Self::Collect(_) => (descriptors::OF_A_LOOK, threads::OF_A_SERVICE),
+            Self::Send(_) | Self::TortureChild(_) => (descriptors::OF_A_RUN, threads::OF_A_RUN),
+            // Both sides of connections are here.
+            Self::Demo(_) => (2 * descriptors::OF_A_RUN, threads::OF_A_RUN),
+            // And their threads, in several processes.
+            Self::Torture(_) => (2 * descriptors::OF_A_RUN, 4 * threads::OF_A_RUN),
+        };
+        descriptors::need(descriptors)?;
+        threads::need(threads)
+    }
+
+    fn begin(&self) -> Result<Exit, Failure> {
+        match self {
             Self::Demo(args) => demo::run(args),
             Self::Send(args) => send::run(args),
             Self::Spool(args) => spool::run(args),
@@ -70,11 +98,7 @@ impl Command {
             Self::Torture(args) => torture::run(args),
             Self::TortureChild(args) => torture::run_child(args),
             Self::Completions(args) => Ok(completions::run(args, Cli::command())),
-        };
-        ended.unwrap_or_else(|failure| {
-            Output::new(Audience::People).note(format_args!("posthaste: {failure}"));
-            failure.exit()
-        })
+        }
     }
 }
 

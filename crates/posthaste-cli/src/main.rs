@@ -20,10 +20,11 @@ mod pipeline;
 
 use clap::Parser;
 
-use crate::common::{logging, output};
+use crate::common::{logging, output, signals};
 
 fn main() -> std::process::ExitCode {
     logging::init();
+    signals::outlive_file_size_limit();
     let exit = cli::Cli::parse().command.run();
     output::concluded(exit).into()
 }

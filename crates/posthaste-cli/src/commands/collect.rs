@@ -11,7 +11,7 @@ use crate::common::{
     datafile,
     exit::{self, Exit, Failure},
     output::{Audience, Output},
-    signals::Signals,
+    signals::Uncaught,
     values,
 };
 
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &CollectArgs) -> Result<Exit, Failure> {
 
 async fn serve(collector: &Collector, address: SocketAddr, output: &Output) -> Result<(), Failure> {
     let failed = |source| Failure::Listen { address, source };
-    let mut signals = Signals::catch()?;
+    let mut signals = Uncaught::open()?.catch()?;
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let url = format!("http://{}/v1/events", listener.local_addr().map_err(failed)?);
     output.result(&Listening { url });

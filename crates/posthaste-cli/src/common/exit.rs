@@ -2,6 +2,8 @@
 
 use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode};
 
+use posthaste::OptionsError;
+
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -57,7 +59,15 @@ pub(crate) enum Failure {
     #[error("failed to listen on {address}: {source}; choose another address, or port 0 for any free one")]
     Listen { address: SocketAddr, source: io::Error },
     #[error("failed to start delivery: {0}")]
-    Delivery(#[from] posthaste::OptionsError),
+    Delivery(#[from] OptionsError),
+    #[error(
+        "failed to start: of {needed} file descriptors that are needed, {free} are free; raise the limit: ulimit -n 1024"
+    )]
+    Descriptors { free: usize, needed: usize },
+    #[error(
+        "failed to start: {needed} threads are needed, and cannot be had: {source}; raise the limits of processes and memory"
+    )]
+    Threads { needed: usize, source: io::Error },
     #[error("failed to start: {0}")]
     System(#[from] io::Error),
 }
@@ -67,7 +77,7 @@ impl Failure {
         match self {
             Self::Usage(_) => Exit::Usage,
             // Numbers that do not go together, such as a batch larger than the queue.
-            Self::Delivery(error) if !matches!(error, posthaste::OptionsError::Thread(_)) => Exit::Usage,
+            Self::Delivery(OptionsError::Zero(_) | OptionsError::BatchLargerThanQueue { .. }) => Exit::Usage,
             _ => Exit::Failed,
         }
     }

@@ -13,7 +13,10 @@ use std::{
 use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde::Serialize;
 
-use super::exit::{Exit, Failure};
+use super::{
+    exit::{Exit, Failure},
+    threads,
+};
 
 /// Troubles of a kind that are reported one by one; the others are counted.
 pub(crate) const REPORTED_MAX: u64 = 20;
@@ -165,7 +168,8 @@ pub(crate) fn stderr_is_lively() -> bool {
 
 /// Shows that something is going on, at a terminal, until it is dropped.
 pub(crate) fn working(on: &'static str) -> ProgressBar {
-    if !stderr_is_lively() {
+    // The bar's own thread is started in a way that panics.
+    if !stderr_is_lively() || !threads::can_be_started() {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new_spinner().with_message(on).with_finish(ProgressFinish::AndClear);

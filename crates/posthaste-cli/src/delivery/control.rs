@@ -9,11 +9,12 @@ use super::{
     job::Job,
     metrics::Exporter,
     progress,
+    stage::Stage,
 };
 use crate::common::{
     exit::{self, Failure},
     output::counted,
-    signals::Signals,
+    signals::{Signals, Uncaught},
 };
 
 /// How a run ended.
@@ -37,17 +38,36 @@ pub(crate) enum CutOff {
 const FOREVER: Duration = Duration::MAX;
 
 /// Runs until everything has been delivered, or there is a reason to stop.
-pub(crate) fn run(job: &Job<'_>, intake: Intake, metrics: Option<Exporter>) -> Result<Ended, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+pub(crate) fn run(
+    job: &Job<'_>,
+    stage: Stage,
+    intake: Intake,
+    metrics: Option<Exporter>,
+) -> Result<Ended, Failure> {
+    let Stage { runtime, signals } = stage;
     runtime.block_on(async {
-        let mut signals = Signals::catch()?;
-        let _serving = metrics.map(|metrics| metrics.serve(&job.output)).transpose()?;
-        let reading = intake.start()?;
-        tokio::select! {
-            ended = work(job, reading, &mut signals) => Ok(ended),
-            never = progress::watch(job) => match never {},
+        let ended = read_and_deliver(job, signals, intake, metrics).await;
+        if ended.is_err() {
+            // Nothing was read.
+            job.pipeline.close(Duration::ZERO).await;
         }
+        ended
     })
+}
+
+async fn read_and_deliver(
+    job: &Job<'_>,
+    signals: Uncaught,
+    intake: Intake,
+    metrics: Option<Exporter>,
+) -> Result<Ended, Failure> {
+    let mut signals = signals.catch()?;
+    let _serving = metrics.map(|metrics| metrics.serve(&job.output)).transpose()?;
+    let reading = intake.start()?;
+    tokio::select! {
+        ended = work(job, reading, &mut signals) => Ok(ended),
+        never = progress::watch(job) => match never {},
+    }
 }
 
 async fn work(job: &Job<'_>, mut reading: oneshot::Receiver<End>, signals: &mut Signals) -> Ended {

@@ -8,6 +8,7 @@
 //! progress  how it is getting on
 //! metrics   the same, for Prometheus
 //! report    its books
+//! stage     what it needs of the system
 //! ```
 
 mod control;
@@ -17,5 +18,6 @@ mod metrics;
 mod progress;
 mod report;
 mod run;
+mod stage;
 
-pub(crate) use self::{job::Job, run::run};
+pub(crate) use self::{job::Job, run::run, stage::Stage};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use posthaste::{Clock, SystemClock};
 
-use super::{control, intake::Intake, job::Job, report::Report};
+use super::{control, intake::Intake, job::Job, report::Report, stage::Stage};
 use crate::{
     common::{
         exit::{Exit, Failure},
@@ -16,6 +16,7 @@ use crate::{
 
 /// Reads and delivers, and says what came of it.
 pub(crate) fn run(
+    stage: Stage,
     mut job: Job<'_>,
     input: Input,
     start: Position,
@@ -35,7 +36,7 @@ pub(crate) fn run(
     };
     let started = SystemClock.elapsed();
     let metrics = job.metrics.take();
-    let ended = control::run(&job, intake, metrics)?;
+    let ended = control::run(&job, stage, intake, metrics).inspect_err(|_| job.pipeline.forget())?;
     job.bar.finish_and_clear();
     let report = Report::new(&job, &ended, SystemClock.elapsed().saturating_sub(started));
     if let (Some(leftover), true) = (&job.leftover, report.total.left > 0) {

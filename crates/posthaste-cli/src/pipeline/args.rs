@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use posthaste::{DEFAULT_BATCH_SIZE, Strict};
 
-use crate::common::values;
+use crate::common::{descriptors, values};
 
 /// How what there is to send is delivered.
 #[derive(Debug, clap::Args)]
@@ -49,6 +49,13 @@ pub(crate) struct DeliveryArgs {
     /// Write the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+impl DeliveryArgs {
+    /// Requests under way at once, at most, as far as there are descriptors for their connections.
+    pub(super) fn in_flight(&self) -> usize {
+        descriptors::connections(self.in_flight)
+    }
 }
 
 fn strict(text: &str) -> Result<Strict, String> {

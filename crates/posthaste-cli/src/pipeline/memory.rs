@@ -54,7 +54,7 @@ impl InMemory {
         let letters = Arc::clone(office);
         let batches = QueueEventDispatcher::builder(http(args)?)
             .queue(batch_queue.clone())
-            .in_flight(args.in_flight)
+            .in_flight(args.in_flight())
             .when_full(WAIT_FOR_ROOM)
             .dead_letters_max(0)
             .on_dead_letter(move |letter| letters.take_batch(letter))
@@ -159,7 +159,7 @@ impl EventWay {
             .batch_size(args.batch_size)
             .queue(queue.clone())
             .flush_interval(args.flush_interval)
-            .in_flight(args.in_flight)
+            .in_flight(args.in_flight())
             .max_batch_bytes(args.max_batch_bytes)
             .when_full(WAIT_FOR_ROOM)
             .dead_letters_max(0)

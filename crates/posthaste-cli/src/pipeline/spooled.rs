@@ -110,7 +110,7 @@ impl Spooled {
             .queue(queue.clone())
             .batch_size(args.batch_size)
             .flush_interval(args.flush_interval)
-            .in_flight(args.in_flight)
+            .in_flight(args.in_flight())
             .max_batch_bytes(args.max_batch_bytes)
             .on_dead_letter(move |letter| letters.take_batch(letter));
         if let Some(endpoint) = args.endpoint.as_deref() {

@@ -23,7 +23,7 @@ use crate::{
         datafile,
         exit::{Exit, Failure},
     },
-    delivery::{self, Job},
+    delivery::{self, Job, Stage},
     input,
     lines::EventMaker,
     pipeline::{self, InMemory, Keep, Limits, Pipeline, Spooled},
@@ -33,6 +33,7 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Failure> {
     let config = args.datafile.as_deref().map(datafile::read).transpose()?;
     let config = config.map(|config| Arc::new(named(config, args)));
     check_files(args)?;
+    let stage = Stage::set_up()?;
     let source = input::open(args.wanted(), config.as_deref())?;
     let keep = |path: &Option<_>| path.as_deref().map(Keep::open).transpose().map(|keep| keep.map(Arc::new));
     let (rejects, leftover) = (keep(&args.rejects)?, keep(&args.leftover)?);
@@ -57,7 +58,7 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Failure> {
     let job = Job { rejects, leftover, spool: args.spool.clone(), follows: args.follow, ..job };
     source.note.iter().for_each(|note| job.output.note(format_args!("posthaste: {note}")));
     let maker = config.map(|config| EventMaker::new(ProjectConfig::clone(&config)));
-    delivery::run(job, source.input, source.start, maker)
+    delivery::run(stage, job, source.input, source.start, maker)
 }
 
 /// The datafile's project, reporting under the name that was asked for.

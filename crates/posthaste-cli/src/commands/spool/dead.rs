@@ -44,6 +44,12 @@ struct Purged {
     purged: u64,
 }
 
+impl DeadArgs {
+    pub(super) fn is_purge(&self) -> bool {
+        self.purge
+    }
+}
+
 pub(super) fn run(args: &DeadArgs) -> Result<Exit, Failure> {
     if args.purge { purge(args) } else { list(args) }
 }

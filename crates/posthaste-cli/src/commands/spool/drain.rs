@@ -7,10 +7,11 @@ use posthaste::{LogEvent, SpoolQueue};
 use super::look::{self, look};
 use crate::{
     common::{
+        descriptors,
         exit::{Exit, Failure},
-        spool_options,
+        spool_options, threads,
     },
-    delivery::{self, Job},
+    delivery::{self, Job, Stage},
     input::{Position, Source},
     pipeline::{DeliveryArgs, Limits, Pipeline, Spooled},
 };
@@ -34,6 +35,9 @@ pub(super) struct DrainArgs {
 }
 
 pub(super) fn run(args: &DrainArgs) -> Result<Exit, Failure> {
+    descriptors::need(descriptors::OF_A_RUN)?;
+    threads::need(threads::OF_A_RUN)?;
+    let stage = Stage::set_up()?;
     let mut found = look(&args.dir)?;
     let first = found.records().next().transpose()?;
     if first.is_some_and(|record| look::holds_an_event(&record.bytes)) {
@@ -45,11 +49,16 @@ pub(super) fn run(args: &DrainArgs) -> Result<Exit, Failure> {
     }
     let queue = spool_options::open_queue(&args.dir, spool_options::ANY_SIZE)?;
     let start = queue.spool().meta().and_then(|meta| Position::read(&meta).ok());
-    deliver(args, queue, start)
+    deliver(args, stage, queue, start)
 }
 
 /// As `send` would if its input had nothing more.
-fn deliver(args: &DrainArgs, queue: SpoolQueue<LogEvent>, start: Option<Position>) -> Result<Exit, Failure> {
+fn deliver(
+    args: &DrainArgs,
+    stage: Stage,
+    queue: SpoolQueue<LogEvent>,
+    start: Option<Position>,
+) -> Result<Exit, Failure> {
     let job = Job::new(&args.delivery, None, |office| {
         Spooled::start(&args.delivery, Limits::default(), queue, start.clone(), None, office)
             .map(|spooled| Pipeline::Spool(Box::new(spooled)))
@@ -57,5 +66,5 @@ fn deliver(args: &DrainArgs, queue: SpoolQueue<LogEvent>, start: Option<Position
     let job = Job { spool: Some(args.dir.clone()), ..job };
     let start = start.unwrap_or_else(|| Position::start("", None));
     let start = Position { given_up: true, ..start };
-    delivery::run(job, Source::nothing(&start), start, None)
+    delivery::run(stage, job, Source::nothing(&start), start, None)
 }

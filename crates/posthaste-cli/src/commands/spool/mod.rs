@@ -12,7 +12,10 @@ mod replay;
 mod status;
 mod verify;
 
-use crate::common::exit::{Exit, Failure};
+use crate::common::{
+    exit::{Exit, Failure},
+    threads,
+};
 
 /// Look into a spool: the folder where `send --spool` and other programs keep events until they are delivered
 ///
@@ -49,7 +52,20 @@ enum SpoolCommand {
     Drain(drain::DrainArgs),
 }
 
+impl SpoolCommand {
+    fn changes_something(&self) -> bool {
+        match self {
+            Self::Status(_) | Self::Cat(_) | Self::Verify(_) => false,
+            Self::Dead(args) => args.is_purge(),
+            Self::Repair(_) | Self::Replay(_) | Self::Drain(_) => true,
+        }
+    }
+}
+
 pub(crate) fn run(args: &SpoolArgs) -> Result<Exit, Failure> {
+    if args.command.changes_something() {
+        threads::need(threads::OF_A_SERVICE)?;
+    }
     match &args.command {
         SpoolCommand::Status(args) => status::run(args),
         SpoolCommand::Cat(args) => cat::run(args),
