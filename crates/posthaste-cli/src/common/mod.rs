@@ -1,9 +1,10 @@
 //! What commands share.
 //!
 //! ```text
-//! values          the forms of arguments: times, numbers, addresses, URLs
+//! values          the forms of arguments: times, numbers, addresses
 //! datafile        reading one
 //! spool_options   how large a spool may be, and opening one
+//! endpoint        whether one is a URL that requests can go to
 //! descriptors     whether there are enough of them
 //! exit            how a command can end
 //! output          the terminal: results for people and for machines
@@ -16,6 +17,7 @@
 pub(crate) mod arrived;
 pub(crate) mod datafile;
 pub(crate) mod descriptors;
+pub(crate) mod endpoint;
 pub(crate) mod exit;
 pub(crate) mod logging;
 pub(crate) mod output;

@@ -40,17 +40,6 @@ pub(crate) fn address(text: &str) -> Result<SocketAddr, String> {
     first.ok_or_else(|| "give HOST:PORT or a port, such as 127.0.0.1:8080 or 8080".to_owned())
 }
 
-/// Where to send to: a whole URL.
-pub(crate) fn endpoint(text: &str) -> Result<String, String> {
-    let address = text.parse::<axum::http::Uri>().ok();
-    let is_complete = address.as_ref().is_some_and(|address| {
-        matches!(address.scheme_str(), Some("http" | "https"))
-            && address.host().is_some_and(|host| !host.is_empty())
-    });
-    let example = "give a whole URL, such as https://logx.optimizely.com/v1/events";
-    if is_complete { Ok(text.to_owned()) } else { Err(example.to_owned()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

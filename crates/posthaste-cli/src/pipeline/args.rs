@@ -4,13 +4,13 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use posthaste::{DEFAULT_BATCH_SIZE, Strict};
 
-use crate::common::{descriptors, values};
+use crate::common::{descriptors, endpoint, exit::Failure, values};
 
 /// How what there is to send is delivered.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DeliveryArgs {
     /// Where to send to [default: the Event API of the project's or the batch's region]
-    #[arg(long, value_name = "URL", value_parser = values::endpoint)]
+    #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
     /// Events that share a request, at most
     #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH_SIZE, value_parser = values::at_least_one)]
@@ -52,6 +52,11 @@ pub(crate) struct DeliveryArgs {
 }
 
 impl DeliveryArgs {
+    /// Refuses what no run could do, before it begins.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        endpoint::check(self.endpoint.as_deref())
+    }
+
     /// Requests under way at once, at most, as far as there are descriptors for their connections.
     pub(super) fn in_flight(&self) -> usize {
         descriptors::connections(self.in_flight)

@@ -30,6 +30,7 @@ use crate::{
 };
 
 pub(crate) fn run(args: &SendArgs) -> Result<Exit, Failure> {
+    args.delivery.check()?;
     let config = args.datafile.as_deref().map(datafile::read).transpose()?;
     let config = config.map(|config| Arc::new(named(config, args)));
     check_files(args)?;

@@ -35,6 +35,7 @@ pub(super) struct DrainArgs {
 }
 
 pub(super) fn run(args: &DrainArgs) -> Result<Exit, Failure> {
+    args.delivery.check()?;
     descriptors::need(descriptors::OF_A_RUN)?;
     threads::need(threads::OF_A_RUN)?;
     let stage = Stage::set_up()?;
