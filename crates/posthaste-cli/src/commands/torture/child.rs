@@ -162,6 +162,8 @@ impl Child<'_> {
             let taken = taken.clone();
             thread::Builder::new().spawn_scoped(scope, move || self.produce(producer, &taken))?;
         }
+        // The producers have the others: receipts end with them.
+        drop(taken);
         Ok(())
     }
 
