@@ -17,8 +17,8 @@ use crate::common::{
 
 /// Be the Event API on this machine: take events, judge them, count them.
 ///
-/// Point an SDK or `posthaste send --endpoint` at the URL that is printed. GET /ledger, /good and /bad beside it show what
-/// has arrived and what is wrong with it.
+/// Point an SDK or `posthaste send --endpoint` at the printed URL. GET /ledger, /good and /bad on the same port show
+/// what has arrived, and what is wrong with it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   posthaste collect --datafile datafile.json
@@ -28,7 +28,7 @@ pub(crate) struct CollectArgs {
     /// Where to listen: HOST:PORT, or a port, which means 127.0.0.1; port 0 is any free one
     #[arg(long, value_name = "ADDR", default_value = "8080", value_parser = values::address)]
     listen: SocketAddr,
-    /// The project to judge events against; without one only their form is judged
+    /// The project to judge events against; without it, only their form is judged
     #[arg(long, value_name = "FILE")]
     datafile: Option<PathBuf>,
     /// Answer 400 to every bad request, not only to those that ask for it

@@ -27,15 +27,15 @@ const LISTED_MAX: usize = 100;
 
 /// Check a datafile, a batch or a file of events, and say what is wrong where.
 ///
-/// Which of the three it is shows in the file. Events are checked as `send` reads them, by their lines; with --datafile,
-/// experiments, variations and events are looked up too.
+/// The file itself shows which of the three it is. Events are checked line by line, as `send` reads them. With
+/// --datafile, their experiments, variations and events are looked up too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   posthaste validate datafile.json
   posthaste validate --datafile datafile.json events.jsonl
   curl -s https://cdn.optimizely.com/datafiles/KEY.json | posthaste validate -
 
-The exit code is 0 if nothing is wrong, 1 otherwise. Warnings are nothing wrong.")]
+The exit code is 0 if nothing is wrong, and 1 otherwise. A warning is nothing wrong.")]
 pub(crate) struct ValidateArgs {
     /// What to check; `-` is standard input
     #[arg(value_name = "FILE")]

@@ -1,7 +1,7 @@
 //! File descriptors, where there may be few of them.
 //!
-//! A process that runs out of them in the middle of its work can neither go on nor end well: connections take those that
-//! a spool needs to go on. So each command looks before it begins whether there are enough.
+//! A process that runs out of them in the middle of its work can neither go on nor end well: connections take those
+//! that a spool needs to go on. So each command looks before it begins whether there are enough.
 
 use std::fs::File;
 

@@ -61,11 +61,11 @@ pub(crate) enum Failure {
     #[error("failed to start delivery: {0}")]
     Delivery(#[from] OptionsError),
     #[error(
-        "failed to start: of {needed} file descriptors that are needed, {free} are free; raise the limit: ulimit -n 1024"
+        "failed to start: it takes {needed} free file descriptors, and there are {free}; raise the limit: ulimit -n 1024"
     )]
     Descriptors { free: usize, needed: usize },
     #[error(
-        "failed to start: {needed} threads are needed, and cannot be had: {source}; raise the limits of processes and memory"
+        "failed to start: the system refuses {needed} threads: {source}; raise the limits on processes and memory"
     )]
     Threads { needed: usize, source: io::Error },
     #[error("failed to start: {0}")]
@@ -75,9 +75,9 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) => Exit::Usage,
+            Self::Usage(_)
             // Numbers that do not go together, such as a batch larger than the queue.
-            Self::Delivery(OptionsError::Zero(_) | OptionsError::BatchLargerThanQueue { .. }) => Exit::Usage,
+            | Self::Delivery(OptionsError::Zero(_) | OptionsError::BatchLargerThanQueue { .. }) => Exit::Usage,
             _ => Exit::Failed,
         }
     }

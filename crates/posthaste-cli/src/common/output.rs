@@ -109,8 +109,8 @@ impl Output {
     }
 }
 
-/// Many lines on stdout, of a command whose result they are: unlike above, what cannot be written is an error, but for a
-/// reader that went away.
+/// Many lines on stdout, of a command whose result they are: unlike above, what cannot be written is an error, but for
+/// a reader that went away.
 #[derive(Debug)]
 pub(crate) struct Lines {
     stdout: io::BufWriter<io::Stdout>,

@@ -1,7 +1,7 @@
 //! Signals: being asked to stop (Ctrl-C and SIGTERM), and a limit on the size of files.
 //!
-//! A signal writes a byte into a socket whose other end is read here. What that takes is opened before a command begins,
-//! so that too few file descriptors are an error, and nothing has happened yet.
+//! A signal writes a byte into a socket whose other end is read here. What that takes is opened before a command
+//! begins, so that too few file descriptors are an error, and nothing has happened yet.
 
 use std::{
     io,

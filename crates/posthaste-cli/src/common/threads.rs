@@ -1,7 +1,7 @@
 //! Threads, where there may be few of them.
 //!
-//! Some crates start theirs in a way that panics if that fails. So each command tries before it begins whether there can be
-//! enough of them at once.
+//! Some crates start theirs in a way that panics if that fails. So each command tries before it begins whether there
+//! can be enough of them at once.
 
 use std::{
     io,

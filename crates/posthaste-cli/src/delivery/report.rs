@@ -54,7 +54,8 @@ pub(crate) struct Books {
     /// Records that were stored in the spool and are lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     lost: Option<u64>,
-    /// Records of the spool that could not be read: by this version, and so dead-lettered, or from the disk, and so left.
+    /// Records of the spool that could not be read: by this version, and so dead-lettered, or from the disk, and so
+    /// left.
     #[serde(skip_serializing_if = "Option::is_none")]
     unreadable: Option<u64>,
 }

@@ -1,5 +1,5 @@
-//! What a run needs of the system, whatever it delivers: taken before anything else, so that it fails before anything has
-//! happened.
+//! What a run needs of the system, whatever it delivers: taken before anything else, so that it fails before anything
+//! has happened.
 
 use std::io;
 

@@ -1,9 +1,10 @@
 //! The files of a log: the one at its path, and those that were moved aside when it was rotated.
 //!
-//! They stand in the same folder, and their names begin with its name, as in `log.jsonl.1`. Compressed ones are not read.
-//! What was being read is found among them by content. What follows it is told by time: files that were written to later,
-//! the earliest first, and at last the one at the path, whatever its time. Names are looked at only to leave out what no
-//! rotation has made (`log.jsonl.bak`), and where times are equal: a higher number is older then, a later date younger.
+//! They stand in the same folder, and their names begin with its name, as in `log.jsonl.1`. Compressed ones are not
+//! read. What was being read is found among them by content. What follows it is told by time: files that were written
+//! to later, the earliest first, and at last the one at the path, whatever its time. Names are looked at only to leave
+//! out what no rotation has made (`log.jsonl.bak`), and where times are equal: a higher number is older then, a later
+//! date younger.
 
 use std::{
     cmp::Reverse,
@@ -73,8 +74,8 @@ impl<'a> Age<'a> {
     }
 }
 
-/// The file that has this place: the one at the path, or else one that was moved aside. Where several have it, the one that
-/// was being read, unless it is now what an editor has left as a backup; of copies the longest.
+/// The file that has this place: the one at the path, or else one that was moved aside. Where several have it, the one
+/// that was being read, unless it is now what an editor has left as a backup; of copies the longest.
 pub(crate) fn holder(path: &Path, place: &Place) -> io::Result<Option<Holder>> {
     let mut holders = Vec::new();
     for (is_aside, member) in everything(path)? {

@@ -4,9 +4,9 @@
 //! ├─ near ─┤ at ── handed out next ── limit ── a line without its end ── end of the file
 //! ```
 //!
-//! Whoever reads meets the end of the stream at the limit: behind the last end of a line that has been found. Each piece
-//! is read together with what stands before it, which has to be what was read before: so a file that was truncated, or
-//! written anew, is noticed before anything is taken out of its middle.
+//! Whoever reads meets the end of the stream at the limit: behind the last end of a line that has been found. Each
+//! piece is read together with what stands before it, which has to be what was read before: so a file that was
+//! truncated, or written anew, is noticed before anything is taken out of its middle.
 
 use std::{
     fs::{File, Metadata},

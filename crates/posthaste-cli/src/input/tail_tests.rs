@@ -1,5 +1,5 @@
-//! A log as its writers and its rotation treat it, in time that belongs to the test, and a checker that knows only this:
-//! every line that was written arrives once, in its order.
+//! A log as its writers and its rotation treat it, in time that belongs to the test, and a checker that knows only
+//! this: every line that was written arrives once, in its order.
 
 use std::{
     fs::{self, OpenOptions},

@@ -12,38 +12,38 @@ pub(crate) struct DeliveryArgs {
     /// Where to send to [default: the Event API of the project's or the batch's region]
     #[arg(long, value_name = "URL")]
     pub(crate) endpoint: Option<String>,
-    /// Events that share a request, at most
+    /// Events that may share a request
     #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH_SIZE, value_parser = values::at_least_one)]
     pub(crate) batch_size: usize,
-    /// How often to send what does not fill a batch
+    /// How long events may wait for others to fill their batch
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = values::some_time)]
     pub(crate) flush_interval: Duration,
-    /// Requests under way at once, at most
+    /// Requests that may be under way at once
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = values::at_least_one)]
     pub(crate) in_flight: usize,
-    /// Bytes of a request, at most
+    /// Bytes that a request may have
     #[arg(long, value_name = "BYTES", default_value_t = 3_500_000, value_parser = values::at_least_one)]
     pub(crate) max_batch_bytes: usize,
     /// How long a request may take
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = values::some_time)]
     pub(crate) request_timeout: Duration,
 
-    /// Compress requests: for a relay or a collector; whether the Event API takes it is not documented
+    /// Compress requests, for a relay or a collector; the Event API does not document whether it takes them
     #[arg(long)]
     pub(crate) gzip: bool,
     /// Ask the API to refuse bad events rather than drop them silently: off, on, or a share of requests such as 0.01
     #[arg(long, value_name = "WHEN", default_value = "off", value_parser = strict)]
     pub(crate) strict: Strict,
-    /// Add events that the API refused to this file, with its reasons; `send` reads it
+    /// Keep events that the API refused: add them to this file with the reasons; `send` reads it
     #[arg(long, value_name = "FILE")]
     pub(crate) dead_letters: Option<PathBuf>,
     /// Stop reading and delivering after this time
     #[arg(long, value_name = "TIME", value_parser = values::some_time)]
     pub(crate) max_time: Option<Duration>,
-    /// How long to go on delivering after Ctrl-C or SIGTERM; a second one quits at once
+    /// How long delivery goes on after Ctrl-C or SIGTERM; a second one quits at once
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = values::duration)]
     pub(crate) drain: Duration,
-    /// Serve Prometheus metrics meanwhile, at /metrics of this address; a port alone means 127.0.0.1
+    /// Serve Prometheus metrics at /metrics of this address; a port alone means 127.0.0.1
     #[arg(long, value_name = "ADDR", value_parser = values::address)]
     pub(crate) metrics: Option<SocketAddr>,
     /// Write the result as JSON

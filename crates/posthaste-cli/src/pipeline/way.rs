@@ -90,8 +90,8 @@ impl Pipeline {
         }
     }
 
-    /// Called once what is left has been reported: dropping it has nothing to warn of then. Queues in memory are emptied;
-    /// a spool, which has written everything down when it was closed, is left as it is.
+    /// Called once what is left has been reported: dropping it has nothing to warn of then. Queues in memory are
+    /// emptied; a spool, which has written everything down when it was closed, is left as it is.
     pub(crate) fn forget(self: &Arc<Self>) {
         match &**self {
             Self::Memory(memory) => memory.forget(),

@@ -125,7 +125,10 @@ fn a_wrong_end_point_is_named_without_its_password_before_anything_is_read() {
             let ran = run(args);
             assert_eq!((ran.ended(2).stdout.len(), ran.stderr.lines().count()), (0, 1), "{ran:?}");
             let shown = url.replace("me:secret", "me:***");
-            assert!(ran.stderr.starts_with(&format!("posthaste: --endpoint {shown:?} is wrong: ")), "{ran:?}");
+            assert!(
+                ran.stderr.starts_with(&format!("posthaste: --endpoint {shown:?} is wrong: ")),
+                "{ran:?}"
+            );
         }
         assert!(!std::path::Path::new(&spool).exists());
     }

@@ -19,8 +19,8 @@ use crate::{
 /// Write what waits as lines that `send` reads, oldest first
 ///
 /// Each line is a request as it would be sent, with uuids and times: sending it again counts once. With --datafile,
-/// events are written by their keys instead. Nothing in the spool is changed: what a process that owns it delivers
-/// meanwhile may be among the lines. What is lost, or cannot be read, is counted on stderr, and the exit code is 1 then.
+/// events are written by their keys instead. The spool stays as it is; lines that its owner delivers meanwhile may be
+/// among those that are written. Lost and unreadable records are counted on stderr, and make the exit code 1.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   posthaste spool cat DIR > batches.jsonl
@@ -30,7 +30,7 @@ pub(super) struct CatArgs {
     /// The spool's folder
     #[arg(value_name = "DIR")]
     dir: PathBuf,
-    /// Write events by the keys of this datafile; what is not in it is written as it is
+    /// Write events by the keys of this datafile, and others as they are
     #[arg(long, value_name = "FILE")]
     datafile: Option<PathBuf>,
 }
@@ -69,7 +69,8 @@ impl Keys {
         Self { context: create_event_context(&config), config }
     }
 
-    /// The request's events, a line each; `None` where one of them is not the project's, or not as posthaste makes them.
+    /// The request's events, a line each; `None` where one of them is not the project's, or not as posthaste makes
+    /// them.
     fn event_lines(&self, request: &LogEvent) -> Option<Vec<u8>> {
         let batch = RawBatch::parse(request.body()).ok()?;
         let is = |field: &str, id: &str| {

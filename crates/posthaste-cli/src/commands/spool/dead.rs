@@ -18,8 +18,8 @@ use crate::{
 /// Write the dead letters, oldest first: what will not be delivered, and why
 ///
 /// One JSON object on each line, as `posthaste send --dead-letters` writes them and `posthaste send` reads them.
-/// `posthaste spool replay` puts them back among what waits, once the reason is gone. Letters that are lost, or cannot be
-/// read, are counted on stderr, and the exit code is 1 then.
+/// Once the reason is gone, `posthaste spool replay` puts them back among what waits. Lost and unreadable letters are
+/// counted on stderr, and make the exit code 1.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   posthaste spool dead DIR | jq -r .text | sort | uniq -c           the reasons
@@ -28,7 +28,7 @@ pub(super) struct DeadArgs {
     /// The spool's folder
     #[arg(value_name = "DIR")]
     dir: PathBuf,
-    /// Forget the dead letters instead, for good
+    /// Forget the dead letters for good, rather than write them
     #[arg(long, requires = "yes")]
     purge: bool,
     /// Yes, forget them

@@ -18,9 +18,8 @@ use crate::{
 
 /// Deliver what waits in a spool, and account for every event
 ///
-/// What is delivered leaves the spool; the rest of an input that was being read is given up, and another may follow.
-/// The exit code is 0 only if everything was delivered. Records that were stored and are lost are counted, and the exit code
-/// is 1 then.
+/// Delivered records leave the spool. The unread rest of its input is given up, and `send` may give the spool another
+/// one. The exit code is 0 only if everything was delivered and no stored record is lost.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   posthaste spool drain DIR
@@ -44,7 +43,7 @@ pub(super) fn run(args: &DrainArgs) -> Result<Exit, Failure> {
     if first.is_some_and(|record| look::holds_an_event(&record.bytes)) {
         let dir = args.dir.display();
         return Err(Failure::Refused(format!(
-            "{dir} holds single events of a program, which delivers them itself when it starts; \
+            "{dir} holds single events of a program, which delivers them when it starts; \
              or send them yourself: posthaste spool cat {dir} | posthaste send"
         )));
     }

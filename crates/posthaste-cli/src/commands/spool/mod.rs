@@ -36,13 +36,13 @@ pub(crate) struct SpoolArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum SpoolCommand {
-    /// Say how much waits, how far its input was read, who owns the spool
+    /// Say how much waits, how far the input was read, and who owns the spool
     Status(status::StatusArgs),
     /// Write what waits as lines that `send` reads
     Cat(cat::CatArgs),
     /// Check every checksum, and say what is damaged where
     Verify(verify::VerifyArgs),
-    /// Settle what is lost, so that the rest is read without a hitch
+    /// Settle what is lost, so that the rest reads without a hitch
     Repair(repair::RepairArgs),
     /// Write the dead letters: what will not be delivered, and why
     Dead(dead::DeadArgs),

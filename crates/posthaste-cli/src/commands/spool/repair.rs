@@ -11,11 +11,12 @@ use crate::common::{
     spool_options,
 };
 
-/// Settle what is lost of a spool and its dead letters, for good, and write damaged headers anew
+/// Settle for good what a spool and its dead letters have lost, and write damaged headers anew
 ///
-/// What is left of damaged records is kept in the spool's folder `damaged`, as far as there is room; nothing sound is touched.
-/// A repaired spool passes `posthaste spool verify`. Nothing else needs this: a lost record is counted and passed over
-/// anyway. What the disk would not hand out just now is not lost, and stays for another try; the exit code is 1 then.
+/// The spool's folder `damaged` keeps what is left of damaged records, as far as there is room. Sound records stay as
+/// they are. A repaired spool passes `posthaste spool verify`; nothing else needs this, since every command counts a
+/// lost record and goes on behind it. A record that the disk does not hand out now is not lost: it stays for another
+/// try, and makes the exit code 1.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   posthaste spool repair DIR")]

@@ -19,9 +19,9 @@ const COUNTED_MAX: u64 = 10_000;
 /// So many bytes are read to count what is lost: a second's work.
 const CHECKED_BYTES_MAX: u64 = 1 << 30;
 
-/// Say how much waits, how far its input was read, who owns the spool
+/// Say how much waits, how far the input was read, and who owns the spool
 ///
-/// What is lost is counted too, unless the spool is larger than 1 GiB: then `posthaste spool verify` counts it.
+/// Lost records are counted too. Only `posthaste spool verify` counts them in a spool of more than 1 GiB.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   posthaste spool status DIR

@@ -19,8 +19,8 @@ const LISTED_MAX: usize = 1_000;
 
 /// Check every checksum of a spool and its dead letters, and say what is damaged where
 ///
-/// The exit code is 1 if records that were stored are lost, or cannot be read, and nobody has settled that. It is 0 for an
-/// unfinished write, for damage that cost no record, and after `posthaste spool repair`; all of that is told.
+/// The exit code is 1 if stored records are lost or unreadable, and nobody has settled that. It is 0 for an unfinished
+/// write, for damage that cost no record, and after `posthaste spool repair`; the result tells of these too.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   posthaste spool verify DIR

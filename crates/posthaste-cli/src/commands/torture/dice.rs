@@ -1,7 +1,7 @@
 //! What the upstream answers, and which events are bad: decided by a seed.
 //!
-//! Every answer that a real upstream is known to give has its place: busy, broken, gone in the middle of a request, slow,
-//! away for a while, and right to refuse.
+//! Every answer that a real upstream is known to give has its place: busy, broken, gone in the middle of a request,
+//! slow, away for a while, and right to refuse.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! `posthaste torture`: whether events survive a process that is killed again and again, an upstream that fails in every
-//! way, and a spool that is full, on this machine and this disk.
+//! `posthaste torture`: whether events survive a process that is killed again and again, an upstream that fails in
+//! every way, and a spool that is full, on this machine and this disk.
 //!
 //! ```text
 //! parent ── starts, kills, starts again ─▶ child: BatchEventProcessor over a SpoolQueue in DIR
@@ -68,8 +68,8 @@ const LAST_CALL: Duration = Duration::from_secs(2);
   posthaste torture --dir /mnt/new/t --events 200000 --kills 1000 --time 15m
   posthaste torture --dir /tmp/torture --seed 7 --json | jq .lost
 
-A seed decides the events, the upstream's moods and the moments of the kills; what a kill hits is
-left to the machine. The spool stays in DIR: `posthaste spool` looks into it.
+A seed decides the events, the upstream's moods and the moments of the kills; the machine decides
+what a kill hits. The spool stays in DIR: `posthaste spool` looks into it.
 
 The exit code is 0 only if nothing was lost, invented or altered, a fresh event arrived after all
 faults, nothing waits, and no reader reported damage.")]
