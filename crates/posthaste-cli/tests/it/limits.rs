@@ -271,7 +271,8 @@ fn a_command_with_too_little_of_anything_says_so_and_loses_nothing() {
                 loop {
                     let number = next.fetch_add(1, SeqCst);
                     let Some((line, limit, value)) = cases.get(number) else { break };
-                    wrong.lock().unwrap().extend(ground.check(number, line, *limit, *value));
+                    let found = ground.check(number, line, *limit, *value);
+                    wrong.lock().unwrap().extend(found);
                 }
             });
         }

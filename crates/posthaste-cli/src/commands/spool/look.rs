@@ -13,6 +13,8 @@ use crate::common::{
     output::{self, Audience, Output},
 };
 
+/// How long a command waits for records to be stored, beyond what a stalled disk may take.
+const STORED_WITHIN: Duration = Duration::from_secs(15);
 /// How long a command waits for a disk that takes its time.
 const CLOSE_WITHIN: Duration = Duration::from_secs(30);
 
@@ -64,7 +66,7 @@ fn of_event(event: &UserEvent) -> LogEvent {
 /// Waits until the disk has it, or for long enough.
 pub(super) fn stored(spool: &Spool, receipt: SpoolReceipt) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let stored = runtime.block_on(async { tokio::time::timeout(CLOSE_WITHIN, receipt).await });
+    let stored = runtime.block_on(async { tokio::time::timeout(STORED_WITHIN, receipt).await });
     stored.map_err(|_| give_up(spool, WriteError::GivenUp))?.map(drop).map_err(Failure::Store)
 }
 
