@@ -71,6 +71,7 @@ struct Ground {
     bad: Server,
     nobody: String,
     files: Files,
+    /// And the program can be run by others.
     is_root: bool,
 }
 
@@ -81,7 +82,9 @@ impl Ground {
         fs::set_permissions(files.path(""), fs::Permissions::from_mode(0o755)).unwrap();
         let input: String = (0..EVENTS).map(|user| impression(&format!("user-{user}"))).collect();
         files.write("input", input);
-        let is_root = rustix::process::getuid().is_root();
+        let program = Path::new(env!("CARGO_BIN_EXE_posthaste"));
+        let is_root =
+            rustix::process::getuid().is_root() && is_open(program) && is_open(Path::new(datafile()));
         let ground = Self { good, bad, nobody: dead_endpoint(), files, is_root };
         for (name, endpoint, time) in
             [("waiting", &ground.nobody, "100ms"), ("refused", &ground.bad.url, "1m")]
@@ -157,6 +160,12 @@ impl Ground {
         }
         None
     }
+}
+
+/// Whether every user can get at it.
+fn is_open(path: &Path) -> bool {
+    let path = path.canonicalize().unwrap();
+    path.ancestors().skip(1).all(|folder| folder.metadata().unwrap().permissions().mode() & 1 == 1)
 }
 
 fn dead_letters(spool: &str) -> usize {
