@@ -1,23 +1,30 @@
-//! The posthaste command line: one file or folder for each command, in `args` the list of them.
+//! The posthaste command line. Each folder uses those below it, and none above:
+//!
+//! ```text
+//! cli        the list of commands
+//! commands   a file or a folder for each; nobody else uses them
+//! delivery   a run: lines are read, delivered and accounted for
+//! pipeline   what lines are handed to: in memory, or on disk
+//! input      what lines come from, and taking it up where a run ended
+//! lines      the lines that are read and written
+//! common     what commands share: exit codes, output, the forms of arguments
+//! ```
 
-mod args;
-mod collect;
-mod completions;
-mod demo;
-mod exit;
+mod cli;
+mod commands;
+mod common;
+mod delivery;
+mod input;
 mod lines;
-mod logging;
-mod output;
-mod send;
-mod signals;
-mod spool;
-mod torture;
-mod validate;
+mod pipeline;
 
 use clap::Parser;
 
+use crate::common::{logging, output, signals};
+
 fn main() -> std::process::ExitCode {
     logging::init();
-    let exit = args::Cli::parse().command.run();
+    signals::outlive_file_size_limit();
+    let exit = cli::Cli::parse().command.run();
     output::concluded(exit).into()
 }

@@ -9,7 +9,7 @@ use posthaste::{
 use serde_json::{Map, Value};
 
 use super::{
-    Fault,
+    fault::Fault,
     parse::{EventLine, Kind},
 };
 

@@ -10,7 +10,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::Fault;
+use super::fault::Fault;
 
 /// What a line holds.
 #[derive(Debug)]

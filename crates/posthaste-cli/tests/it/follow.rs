@@ -1,5 +1,5 @@
-//! `posthaste send --spool` and files that grow: a line is sent once it has its end, and once only, whatever is done to the
-//! file and to who reads it.
+//! `posthaste send --spool` and files that grow: a line is sent once it has its end, and once only, whatever is done to
+//! the file and to who reads it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -1,6 +1,6 @@
 //! Help, versions, usage errors, and what is written where.
 
-use crate::support::{command, datafile, run};
+use crate::support::{Files, command, datafile, run};
 
 #[test]
 fn every_command_teaches_with_examples() {
@@ -103,6 +103,35 @@ fn a_failure_is_one_line_with_what_where_and_what_to_do() {
         ran.ended(1);
         assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
         assert!(ran.stderr.starts_with("posthaste: ") && ran.stderr.contains(part), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_wrong_end_point_is_named_without_its_password_before_anything_is_read() {
+    let files = Files::new();
+    let spool = files.path("spool");
+    for url in [
+        "ftp://me:secret@127.0.0.1/v1/events",
+        "http://me:secret@127.0.0.1:9/v1/events",
+        "http://me:secret@127.0.0.1:99999/",
+        "http://127.0.0.1:99999/v1/events",
+        "http://127.0.0.1:0/",
+        "http:///v1/events",
+        "127.0.0.1:9",
+        "",
+    ] {
+        let send = ["send", "--endpoint", url, "--spool", &spool, "no-such-file"];
+        for args in [&send[..], &["spool", "drain", "no-such-spool", "--endpoint", url]] {
+            let ran = run(args);
+            assert_eq!((ran.ended(2).stdout.len(), ran.stderr.lines().count()), (0, 1), "{ran:?}");
+            let shown = url.replace("me:secret", "***");
+            assert!(
+                ran.stderr
+                    .starts_with(&format!("posthaste: --endpoint: {shown:?} is no address for events: ")),
+                "{ran:?}"
+            );
+        }
+        assert!(!std::path::Path::new(&spool).exists());
     }
 }
 

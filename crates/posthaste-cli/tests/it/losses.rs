@@ -1,5 +1,5 @@
-//! What a spool has lost is one number, whatever was done to its files: every command tells the same, and the books of those
-//! that deliver add up with it.
+//! What a spool has lost is one number, whatever was done to its files: every command tells the same, and the books of
+//! those that deliver add up with it.
 
 use std::{
     collections::BTreeSet,

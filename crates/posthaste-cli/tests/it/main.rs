@@ -12,6 +12,7 @@ mod collect;
 mod demo;
 mod follow;
 mod help;
+mod limits;
 mod losses;
 mod reject;
 mod resume;

@@ -159,6 +159,7 @@ fn forked() -> Vec<Trouble> {
 /// The timer behind `Pending` needs a thread, which there may not be.
 fn start_timer() -> Result<(), OptionsError> {
     let waker = futures_util::task::noop_waker();
+    thread::Builder::new().name("posthaste-probe".to_owned()).spawn(|| {})?;
     let poll = || {
         let mut timer = futures_timer::Delay::new(Duration::from_hours(1));
         Pin::new(&mut timer).poll(&mut std::task::Context::from_waker(&waker)).is_ready()
@@ -170,7 +171,7 @@ fn start_timer() -> Result<(), OptionsError> {
 /// The thread makes its runtime itself: one that cannot be used must not be dropped inside another.
 fn spawn(driver: Driver) -> Result<thread::JoinHandle<()>, OptionsError> {
     let (sender, made) = mpsc::sync_channel(1);
-    let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let run = move || match runtime() {
         Ok(runtime) => {
             drop(sender.send(Ok(())));
             drive(runtime, driver);
@@ -182,6 +183,11 @@ fn spawn(driver: Driver) -> Result<thread::JoinHandle<()>, OptionsError> {
         Ok(made) => Ok(made.map(|()| thread)?),
         Err(_) => Err(OptionsError::Thread(std::io::Error::other("the delivery thread ended at once"))),
     }
+}
+
+/// Without signals, which cannot be set up where descriptors are scarce, and panic then.
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()
 }
 
 fn drive(runtime: Runtime, driver: Driver) {

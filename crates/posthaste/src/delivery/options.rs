@@ -245,8 +245,8 @@ pub enum OptionsError {
     #[error("no event_dispatcher: choose one, or build posthaste with its feature `http`")]
     NoDispatcher,
     /// The default dispatcher cannot be made.
-    #[error("failed to set up the HTTP client: {0}")]
-    Dispatcher(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Http(#[from] crate::dispatch::HttpSetupError),
     /// The address is not one that events can be sent to.
     #[error("event_end_point: {0}")]
     EndPoint(#[from] crate::dispatch::EndPointError),

@@ -117,7 +117,8 @@ impl BatchEventProcessorBuilder {
 
     fn makings(self) -> Result<Makings<UserEvent>, OptionsError> {
         let bytes = self.options.queue_bytes.unwrap_or(usize::MAX);
-        let own = || Arc::new(InMemoryQueue::new(self.queue_size).bytes_max(bytes)) as Arc<dyn DeliveryQueue<_>>;
+        let own =
+            || Arc::new(InMemoryQueue::new(self.queue_size).bytes_max(bytes)) as Arc<dyn DeliveryQueue<_>>;
         let queue = self.queue.unwrap_or_else(own);
         self.options.check(queue.capacity())?;
         let dispatcher = match self.event_dispatcher {
@@ -131,10 +132,7 @@ impl BatchEventProcessorBuilder {
 /// What a processor sends with unless told otherwise.
 fn default_dispatcher() -> Result<Arc<dyn Dispatcher>, OptionsError> {
     #[cfg(feature = "http")]
-    return match crate::dispatch::HttpEventDispatcher::new() {
-        Ok(dispatcher) => Ok(Arc::new(dispatcher)),
-        Err(error) => Err(OptionsError::Dispatcher(Box::new(error))),
-    };
+    return Ok(Arc::new(crate::dispatch::HttpEventDispatcher::new()?));
     #[cfg(not(feature = "http"))]
     Err(OptionsError::NoDispatcher)
 }

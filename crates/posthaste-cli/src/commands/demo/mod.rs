@@ -1,0 +1,103 @@
+//! `posthaste demo`: an experiment from the first visitor to the result, over real HTTP, on this machine alone. At the
+//! end the books of both sides are compared event by event.
+
+mod books;
+mod play;
+mod server;
+
+use std::time::Duration;
+
+use posthaste::{BatchEventProcessor, Ledger, OptionsError, ProjectConfig, Refusal, UserEvent, WhenFull};
+use posthaste_collector::Filter;
+
+use self::{books::Books, server::Server};
+use crate::common::{
+    datafile::LARKSPUR,
+    exit::{Exit, Failure},
+    output::{Audience, Output, counted},
+};
+
+/// More than ten times what the slowest machine should need for one event.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Both ends of each are descriptors of this process.
+const CONNECTIONS: usize = 8;
+/// As many as the collector keeps without forgetting, by far.
+const EVENTS_MAX: u64 = 200_000;
+
+/// Play an experiment against a local Event API, and compare the books of both sides.
+///
+/// Visitors see one of two checkout buttons, and some of them buy. The events go through posthaste to a collector on
+/// this machine, over HTTP. The table shows what arrived. Nothing leaves the machine; no account is needed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  posthaste demo
+  posthaste demo --events 50000 --seed 7
+  posthaste demo --json
+
+The exit code is 0 only if every event that was sent arrived exactly once.")]
+pub(crate) struct DemoArgs {
+    /// About how many events to send [default: those of a thousand visitors]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=EVENTS_MAX))]
+    events: Option<u64>,
+    /// Decides who sees and does what: the same seed, the same numbers
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+    /// Write the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
+    let config = ProjectConfig::from_datafile(LARKSPUR).expect("the built-in datafile is sound");
+    let output = Output::new(Audience::of(args.json));
+    let visitors = args.events.map_or(play::VISITORS, play::visitors_for);
+    let events = play::events(&config, visitors, args.seed);
+
+    let server = Server::start(config)?;
+    output.tell(format_args!(
+        "{} to experiment {:?}; their {} go to {}.\n",
+        counted(visitors, "visitor comes", "visitors come"),
+        play::EXPERIMENT,
+        counted(events.len() as u64, "event", "events"),
+        server.url()
+    ));
+    let ledger = deliver(&events, server.url())?;
+    let collector = server.stop();
+
+    let received = collector.good(&Filter::default());
+    let books = Books::new(args.seed, &events, &received, ledger, collector.ledger());
+    output.result(&books);
+    if !books.agree() {
+        output.note("posthaste: not every event arrived exactly once");
+    }
+    Ok(if books.agree() { Exit::Fine } else { Exit::Failed })
+}
+
+/// Sends the events as a program would, and waits until every one has come to its end, or none does any more.
+fn deliver(events: &[UserEvent], url: &str) -> Result<Ledger, OptionsError> {
+    let processor = BatchEventProcessor::builder()
+        .event_end_point(url)
+        .in_flight(CONNECTIONS)
+        .when_full(WhenFull::Block(PATIENCE))
+        .drop_deadline(Duration::ZERO)
+        .build()?;
+    for event in events {
+        let taken = processor.process_event(event.clone());
+        // The ledger shows it: what was not taken is missing on the other side.
+        if taken.is_err_and(|refused| matches!(refused.reason, Refusal::QueueFull { .. })) {
+            break;
+        }
+    }
+    let mut left = u64::MAX;
+    loop {
+        let report = processor.flush(PATIENCE).wait();
+        if report.is_complete() || report.left >= left {
+            break;
+        }
+        left = report.left;
+    }
+    let ledger = processor.close(Duration::ZERO).wait().ledger;
+    // They have been counted: there is nothing to warn of.
+    drop(processor.remove(usize::MAX));
+    Ok(ledger)
+}

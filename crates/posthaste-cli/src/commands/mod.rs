@@ -1,0 +1,9 @@
+//! A file or a folder for each command.
+
+pub(crate) mod collect;
+pub(crate) mod completions;
+pub(crate) mod demo;
+pub(crate) mod send;
+pub(crate) mod spool;
+pub(crate) mod torture;
+pub(crate) mod validate;

@@ -1,0 +1,122 @@
+//! The arguments of `posthaste send`.
+
+use std::path::{Path, PathBuf};
+
+use posthaste::DEFAULT_EVENT_QUEUE_SIZE;
+
+use crate::{
+    common::{spool_options, values},
+    input::{Wanted, Way},
+    lines,
+    pipeline::DeliveryArgs,
+};
+
+const ABOUT: &str = r#"Send events and batches, and account for every one.
+
+The input has one JSON object on each line. An event is named by the keys of the datafile:
+
+  {"type": "impression", "user_id": "ann", "experiment": "checkout", "variation": "green"}
+  {"type": "conversion", "user_id": "ann", "event": "purchase", "tags": {"revenue": 4200}}
+
+An event may also have "attributes": {…}, a "timestamp" (milliseconds or an RFC 3339 time; default: now) and a "uuid" (default: a new one). A line with both counts once, however often it is sent. A line with "visitors" is a whole Event API batch: it is sent as it is, byte for byte, and needs no datafile. A line of a --dead-letters file is sent again.
+
+A bad line is reported, --rejects keeps it, and the others go on. The exit code is 0 only if everything was delivered, and nothing that a --spool had stored is lost."#;
+
+/// Send events and batches, and account for every one
+#[derive(Debug, clap::Args)]
+#[command(long_about = ABOUT, after_help = "Examples:
+  posthaste send --datafile datafile.json events.jsonl
+  posthaste send --datafile datafile.json --batch-size 500 < events.jsonl
+  posthaste send --datafile datafile.json --rejects bad.jsonl --dead-letters dead.jsonl events.jsonl
+  posthaste send --endpoint http://127.0.0.1:8080/v1/events batches.jsonl
+  posthaste send --datafile datafile.json --max-time 5m --leftover left.jsonl events.jsonl
+  posthaste send --spool DIR --datafile datafile.json events.jsonl  again after a kill: it takes up where it ended
+  posthaste send --spool DIR --follow --datafile datafile.json log.jsonl  like `tail -F`
+  posthaste send --datafile datafile.json left.jsonl                send what was left")]
+pub(crate) struct SendArgs {
+    /// The input: lines of events and batches; `-` or no FILE is standard input
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// The project's datafile; every line that is an event needs it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) datafile: Option<PathBuf>,
+
+    /// Keep events in this folder until they are delivered; the same command again goes on where a run ended
+    ///
+    /// The spool stores how far the input was read, together with its events. So the same command goes on after a run
+    /// that was killed in whatever way: no event is lost, and none is made twice. The input has to be a file. posthaste
+    /// knows it by its content (the first 4 KiB, and the 4 KiB before the place), so you may rename it and add lines to
+    /// it. A spool that holds the rest of another input is refused; `posthaste spool drain DIR` sends that rest. After
+    /// a kill, the last rejected lines may be reported and kept a second time.
+    ///
+    /// A last line without a line end may still be growing. It is left for the next run, and a message says so; that is
+    /// no error. It is taken only if it is whole JSON and the file has not changed for a second.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["leftover", "queue_size"])]
+    pub(crate) spool: Option<PathBuf>,
+    /// Go on reading what is added to FILE, as `tail -F` does, until Ctrl-C or SIGTERM; needs --spool
+    ///
+    /// A line is taken once it has its end. A rotated file (renamed, and a new one made) is read to its end first. The
+    /// new one begins once it has lines and the old one has not changed for a second; a last line without an end is
+    /// then taken if it is whole JSON, and rejected if not. Rotated files are found by their content, after a kill too:
+    /// in the same folder, under names that begin with FILE's, such as FILE.1, and not compressed. If none is found, a
+    /// message says so, and FILE is read from its start.
+    ///
+    /// A file that was truncated, or written anew, is read from its start. Lines that were cut off before they could be
+    /// read are lost, unless the rotation has left a copy such as FILE.1: prefer renaming to truncating. Truncate a
+    /// file only to nothing: lines that stay in it are sent again.
+    ///
+    /// Lines are stored and sent at once when no more of them are there. The exit code is 0 if everything that was read
+    /// was delivered. A followed input never ends: drain the spool before you give it another one.
+    #[arg(long, requires_all = ["spool", "file"])]
+    pub(crate) follow: bool,
+    /// Bytes that the spool may take on disk; reading waits while it is full
+    #[arg(long, value_name = "SIZE", default_value = spool_options::DEFAULT_SIZE, value_parser = spool_options::size, requires = "spool")]
+    pub(crate) spool_size: u64,
+
+    #[command(flatten)]
+    pub(crate) delivery: DeliveryArgs,
+
+    /// Events (and batches) that may wait in memory [default: 2000, or enough to keep --in-flight requests busy]
+    #[arg(long, value_name = "N", value_parser = values::at_least_one)]
+    queue_size: Option<usize>,
+    /// Bytes that a line may have
+    #[arg(long, value_name = "BYTES", default_value_t = lines::LINE_BYTES_MAX, value_parser = values::at_least_one)]
+    pub(crate) max_line_bytes: usize,
+    /// The name to report events under [default: posthaste]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) client_name: Option<String>,
+    /// The version to report events under [default: posthaste's]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) client_version: Option<String>,
+
+    /// Keep lines that cannot be sent: add them to this file as they came
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejects: Option<PathBuf>,
+    /// Keep events that were read and not delivered: add them to this file, which `send` reads
+    #[arg(long, value_name = "FILE")]
+    pub(crate) leftover: Option<PathBuf>,
+}
+
+impl SendArgs {
+    /// The input's path; `None` for standard input.
+    pub(crate) fn input(&self) -> Option<&Path> {
+        self.file.as_deref().filter(|path| *path != Path::new("-"))
+    }
+
+    /// What to read, and how.
+    pub(crate) fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            path: self.input(),
+            spool: self.spool.as_deref().map(|dir| (dir, self.spool_size)),
+            way: if self.follow { Way::Follow } else { Way::Once },
+            line_bytes_max: self.max_line_bytes,
+        }
+    }
+
+    /// Two rounds of requests: one under way, one to follow it.
+    pub(crate) fn queue_size(&self) -> usize {
+        let two_rounds = self.delivery.in_flight.saturating_mul(self.delivery.batch_size).saturating_mul(2);
+        self.queue_size
+            .unwrap_or(two_rounds.clamp(DEFAULT_EVENT_QUEUE_SIZE, 100_000.max(self.delivery.batch_size)))
+    }
+}

@@ -1,0 +1,307 @@
+//! `posthaste validate`: what is wrong with a datafile, a batch or a file of events, and where.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+};
+
+use posthaste::ProjectConfig;
+use posthaste_collector::validate_batch;
+use serde::{Deserialize, Serialize, de::IgnoredAny};
+
+use crate::{
+    common::{
+        datafile,
+        exit::{Exit, Failure},
+        output::{Audience, Output, counted, grouped},
+    },
+    lines::{self, EventMaker, Fault, Line, LineReader, Size},
+};
+
+/// Datafiles and batches are read whole, up to here; what is longer can only be a file of events.
+const WHOLE_BYTES_MAX: u64 = 64 * 1_024 * 1_024;
+/// Problems that are listed; the others are counted.
+const LISTED_MAX: usize = 100;
+
+/// Check a datafile, a batch or a file of events, and say what is wrong where.
+///
+/// The file itself shows which of the three it is. Events are checked line by line, as `send` reads them. With
+/// --datafile, their experiments, variations and events are looked up too.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  posthaste validate datafile.json
+  posthaste validate --datafile datafile.json events.jsonl
+  curl -s https://cdn.optimizely.com/datafiles/KEY.json | posthaste validate -
+
+The exit code is 0 if nothing is wrong, and 1 otherwise. A warning is nothing wrong.")]
+pub(crate) struct ValidateArgs {
+    /// What to check; `-` is standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The project to look keys and ids up in
+    #[arg(long, value_name = "FILE")]
+    datafile: Option<PathBuf>,
+    /// Write the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was found.
+#[derive(Debug, Default, Serialize)]
+struct Findings {
+    kind: &'static str,
+    sound: bool,
+    summary: String,
+    problems: Vec<Problem>,
+    /// How many there are, listed or not.
+    problems_total: u64,
+    warnings: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Problem {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u64>,
+    problem: String,
+}
+
+pub(crate) fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
+    let config = args.datafile.as_deref().map(datafile::read).transpose()?;
+    let wrong = |source| Failure::Read { path: args.file.clone(), source };
+    let mut input = open(&args.file).map_err(wrong)?;
+    let mut start = Vec::new();
+    (&mut input).take(WHOLE_BYTES_MAX).read_to_end(&mut start).map_err(wrong)?;
+    let is_whole = input.fill_buf().map_err(wrong)?.is_empty();
+    let mut findings = match kind(&start, is_whole) {
+        Kind::Nothing => Findings::nothing(),
+        Kind::Datafile => Findings::of_datafile(&start),
+        Kind::Batch => Findings::of_batch(&start, config.as_ref()),
+        Kind::Events => Findings::of_events(start.chain(input), config).map_err(wrong)?,
+    };
+    findings.sound = findings.problems_total == 0;
+    Output::new(Audience::of(args.json)).result(&findings);
+    Ok(if findings.sound { Exit::Fine } else { Exit::Failed })
+}
+
+fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(io::stdin().lock()));
+    }
+    Ok(Box::new(BufReader::new(File::open(path)?)))
+}
+
+/// What a file is.
+#[derive(Debug, PartialEq, Eq)]
+enum Kind {
+    Nothing,
+    Datafile,
+    Batch,
+    Events,
+}
+
+fn kind(start: &[u8], is_whole: bool) -> Kind {
+    let text = start.trim_ascii();
+    if !is_whole {
+        return Kind::Events;
+    }
+    if text.is_empty() {
+        return Kind::Nothing;
+    }
+    match serde_json::from_slice::<Marks>(text) {
+        Ok(marks) => marks.kind(),
+        Err(error) if error.is_data() => kind_of_value(text),
+        Err(_) => kind_of_broken(text),
+    }
+}
+
+/// What a JSON object of one kind has and the others have not.
+#[derive(Deserialize)]
+struct Marks {
+    visitors: Option<IgnoredAny>,
+    version: Option<IgnoredAny>,
+    experiments: Option<IgnoredAny>,
+    #[serde(rename = "type")]
+    event_type: Option<IgnoredAny>,
+    event: Option<IgnoredAny>,
+}
+
+impl Marks {
+    fn kind(&self) -> Kind {
+        if self.visitors.is_some() {
+            Kind::Batch
+        } else if self.version.is_some() || self.experiments.is_some() {
+            Kind::Datafile
+        } else if self.event_type.is_some() || self.event.is_some() {
+            Kind::Events
+        } else {
+            Kind::Datafile
+        }
+    }
+}
+
+/// One JSON value that is no such object: a datafile says best what is wrong with it, unless lines follow.
+fn kind_of_value(text: &[u8]) -> Kind {
+    if serde_json::from_slice::<IgnoredAny>(text).is_ok() { Kind::Datafile } else { kind_of_broken(text) }
+}
+
+/// Not one JSON value: lines of them, or a broken one, which is told by the names in it.
+fn kind_of_broken(text: &[u8]) -> Kind {
+    let first = text.split(|&byte| byte == b'\n').next().unwrap_or(text);
+    let has = |name: &[u8]| text.windows(name.len()).any(|part| part == name);
+    if text.len() > first.len() && serde_json::from_slice::<IgnoredAny>(first).is_ok() {
+        Kind::Events
+    } else if has(b"\"visitors\"") {
+        Kind::Batch
+    } else if has(b"\"experiments\"") || has(b"\"accountId\"") {
+        Kind::Datafile
+    } else {
+        Kind::Events
+    }
+}
+
+impl Findings {
+    fn nothing() -> Self {
+        let mut findings = Self { kind: "nothing", ..Self::default() };
+        findings.add(None, "the input is empty: no datafile, no batch, no events");
+        findings
+    }
+
+    fn of_datafile(text: &[u8]) -> Self {
+        let mut findings = Self { kind: "datafile", ..Self::default() };
+        match ProjectConfig::from_datafile(text) {
+            Err(error) => findings.add(None, error),
+            Ok(config) => {
+                findings.warnings = config.warnings().to_vec();
+                findings.summary = summary(&config);
+            }
+        }
+        findings
+    }
+
+    fn of_batch(body: &[u8], config: Option<&ProjectConfig>) -> Self {
+        let mut findings = Self { kind: "batch", ..Self::default() };
+        for problem in validate_batch(body, config) {
+            findings.add(None, problem);
+        }
+        findings.note_missing_datafile(config.is_some());
+        findings
+    }
+
+    fn of_events(input: impl BufRead, config: Option<ProjectConfig>) -> io::Result<Self> {
+        let mut findings = Self { kind: "events", ..Self::default() };
+        let has_datafile = config.is_some();
+        let mut checker = Checker { config: config.clone(), maker: config.map(EventMaker::new), lines: 0 };
+        let mut lines = LineReader::new(input, lines::LINE_BYTES_MAX);
+        while let Some(size) = lines.advance()? {
+            let number = lines.number();
+            if size == Size::TooLong {
+                findings.add(Some(number), Fault::TooLong(lines.bytes_max()));
+                lines.rest(|_| {})?;
+            } else if !lines.content().trim_ascii().is_empty() {
+                checker.check(lines.content(), |problem| findings.add(Some(number), problem));
+            }
+        }
+        findings.summary = counted(checker.lines, "line", "lines");
+        findings.note_dropped_attributes(checker.config.as_ref());
+        findings.note_missing_datafile(has_datafile);
+        Ok(findings)
+    }
+
+    fn add(&mut self, line: Option<u64>, problem: impl fmt::Display) {
+        self.problems_total += 1;
+        if self.problems.len() < LISTED_MAX {
+            self.problems.push(Problem { line, problem: problem.to_string() });
+        }
+    }
+
+    fn note_dropped_attributes(&mut self, config: Option<&ProjectConfig>) {
+        let dropped = config.map(ProjectConfig::dropped_attributes).unwrap_or_default();
+        if dropped.unknown + dropped.invalid > 0 {
+            self.warnings.push(format!(
+                "{} unknown to the datafile and {} of a kind that cannot be sent would be left out of events",
+                counted(dropped.unknown, "attribute", "attributes"),
+                grouped(dropped.invalid)
+            ));
+        }
+    }
+
+    fn note_missing_datafile(&mut self, has_datafile: bool) {
+        if !has_datafile {
+            self.warnings.push("without --datafile, experiments and events were not looked up".to_owned());
+        }
+    }
+}
+
+/// Checks the lines of a file of events.
+struct Checker {
+    config: Option<ProjectConfig>,
+    maker: Option<EventMaker>,
+    lines: u64,
+}
+
+impl Checker {
+    fn check(&mut self, line: &[u8], mut add: impl FnMut(&dyn fmt::Display)) {
+        self.lines += 1;
+        match lines::parse(line) {
+            Err(fault) => add(&fault),
+            Ok(Line::Batch(body)) => {
+                for problem in validate_batch(body.as_bytes(), self.config.as_ref()) {
+                    add(&problem);
+                }
+            }
+            Ok(Line::Event(event)) => {
+                if let Some(fault) = self.maker.as_mut().and_then(|maker| maker.make(&event).err()) {
+                    add(&fault);
+                }
+                if let Some(time) = event.timestamp_ms.filter(|time| !is_in_milliseconds(*time)) {
+                    add(&format_args!(
+                        "timestamp {time} is not in milliseconds since 1970: those have 13 digits"
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// From 2001 to 2286.
+fn is_in_milliseconds(time: i64) -> bool {
+    (1_000_000_000_000..10_000_000_000_000).contains(&time)
+}
+
+fn summary(config: &ProjectConfig) -> String {
+    format!(
+        "project {}, revision {}, region {}: {}, {}, {}",
+        config.project_id(),
+        config.revision(),
+        config.region(),
+        counted(config.experiments().len() as u64, "experiment", "experiments"),
+        counted(config.events().len() as u64, "event", "events"),
+        counted(config.attributes().len() as u64, "attribute", "attributes")
+    )
+}
+
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Problem { line, problem } in &self.problems {
+            match line {
+                Some(line) => writeln!(f, "line {line}: {problem}")?,
+                None => writeln!(f, "{problem}")?,
+            }
+        }
+        let unlisted = self.problems_total - self.problems.len() as u64;
+        if unlisted > 0 {
+            writeln!(f, "… and {} more", grouped(unlisted))?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "warning: {warning}")?;
+        }
+        let verdict = match self.problems_total {
+            0 => "sound".to_owned(),
+            problems => counted(problems, "problem", "problems"),
+        };
+        let summary = if self.summary.is_empty() { String::new() } else { format!(" ({})", self.summary) };
+        write!(f, "{}{summary}: {verdict}", self.kind)
+    }
+}

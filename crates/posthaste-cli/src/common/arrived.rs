@@ -1,0 +1,22 @@
+//! What has arrived at a collector, as `collect` and `demo` say it.
+
+use std::fmt;
+
+use posthaste_collector::CollectorLedger;
+use serde::Serialize;
+
+use super::output::grouped;
+
+/// A collector's ledger.
+#[derive(Serialize)]
+#[serde(transparent)]
+pub(crate) struct Arrived(pub(crate) CollectorLedger);
+
+impl fmt::Display for Arrived {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let CollectorLedger { requests, events, good, bad, duplicates, .. } = self.0;
+        let [requests, events, good, bad, duplicates] =
+            [requests, events, good, bad, duplicates].map(grouped);
+        write!(f, "{events} events in {requests} requests: {good} good, {bad} bad, {duplicates} repeated")
+    }
+}

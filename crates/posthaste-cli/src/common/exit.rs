@@ -1,0 +1,84 @@
+//! How a command can end: every exit code, and every error that ends one, in one place.
+
+use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use posthaste::OptionsError;
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Everything is as it should be.
+    Fine,
+    /// Something is not; it has been said what.
+    Failed,
+    /// The command line asks for something that does not fit together.
+    Usage,
+}
+
+/// The exit code after a second Ctrl-C: what shells give a program that SIGINT killed.
+pub(crate) const QUIT_AT_ONCE: i32 = 130;
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Fine => 0,
+            Exit::Failed => 1,
+            // As clap does for what it refuses itself.
+            Exit::Usage => 2,
+        })
+    }
+}
+
+/// What ends a command before it has done anything.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error("{0}")]
+    Usage(String),
+    #[error("failed to read {path:?}: {source}; check the path and its permissions")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("failed to open {path:?} for writing: {source}; check the folder and its permissions")]
+    Write { path: PathBuf, source: io::Error },
+    #[error("failed to read datafile {path:?}: {source}; download it again, or `posthaste validate` it")]
+    Datafile { path: PathBuf, source: posthaste::DatafileError },
+    /// Each of these names the folder, and says what to do.
+    #[error("{0}")]
+    Spool(#[from] posthaste_spool::OpenError),
+    #[error("failed to read the spool: {0}")]
+    Records(#[from] posthaste_spool::ReadError),
+    #[error("failed to store in the spool: {0}")]
+    Store(posthaste_spool::WriteError),
+    #[error("failed to store in the spool: {0}")]
+    Full(posthaste_spool::Refusal),
+    #[error("failed to take dead letters: {0}")]
+    Dead(posthaste_spool::DeadError),
+    #[error("failed to write to standard output: {0}")]
+    Stdout(io::Error),
+    /// What is there is not what was asked for.
+    #[error("{0}")]
+    Refused(String),
+    #[error("failed to listen on {address}: {source}; choose another address, or port 0 for any free one")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("failed to start delivery: {0}")]
+    Delivery(#[from] OptionsError),
+    #[error(
+        "failed to start: it takes {needed} free file descriptors, and there are {free}; raise the limit: ulimit -n 1024"
+    )]
+    Descriptors { free: usize, needed: usize },
+    #[error(
+        "failed to start: the system refuses {needed} threads: {source}; raise the limits on processes and memory"
+    )]
+    Threads { needed: usize, source: io::Error },
+    #[error("failed to start: {0}")]
+    System(#[from] io::Error),
+}
+
+impl Failure {
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_)
+            // Numbers that do not go together, such as a batch larger than the queue.
+            | Self::Delivery(OptionsError::Zero(_) | OptionsError::BatchLargerThanQueue { .. }) => Exit::Usage,
+            _ => Exit::Failed,
+        }
+    }
+}

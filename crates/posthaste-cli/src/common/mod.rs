@@ -1,0 +1,27 @@
+//! What commands share.
+//!
+//! ```text
+//! values          the forms of arguments: times, numbers, addresses
+//! datafile        reading one
+//! spool_options   how large a spool may be, and opening one
+//! endpoint        whether one is a URL that requests can go to
+//! descriptors     whether there are enough of them
+//! exit            how a command can end
+//! output          the terminal: results for people and for machines
+//! signals         being asked to stop
+//! threads         whether there can be more of them
+//! logging         what the library has to say
+//! arrived         what a collector counted
+//! ```
+
+pub(crate) mod arrived;
+pub(crate) mod datafile;
+pub(crate) mod descriptors;
+pub(crate) mod endpoint;
+pub(crate) mod exit;
+pub(crate) mod logging;
+pub(crate) mod output;
+pub(crate) mod signals;
+pub(crate) mod spool_options;
+pub(crate) mod threads;
+pub(crate) mod values;

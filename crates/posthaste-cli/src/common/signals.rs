@@ -1,0 +1,67 @@
+//! Signals: being asked to stop (Ctrl-C and SIGTERM), and a limit on the size of files.
+//!
+//! A signal writes a byte into a socket whose other end is read here. What that takes is opened before a command
+//! begins, so that too few file descriptors are an error, and nothing has happened yet.
+
+use std::{
+    io,
+    os::unix::net::UnixStream,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use signal_hook::{
+    consts::{SIGINT, SIGTERM, SIGXFSZ},
+    flag,
+    low_level::pipe,
+};
+
+/// What it takes to catch requests to stop. Until they are caught, the process dies of them as any other.
+#[derive(Debug)]
+pub(crate) struct Uncaught {
+    reader: tokio::net::UnixStream,
+    interrupt: UnixStream,
+    terminate: UnixStream,
+}
+
+/// Requests to stop.
+#[derive(Debug)]
+pub(crate) struct Signals(tokio::net::UnixStream);
+
+impl Uncaught {
+    /// Must be called within a runtime.
+    pub(crate) fn open() -> io::Result<Self> {
+        let (reader, interrupt) = UnixStream::pair()?;
+        reader.set_nonblocking(true)?;
+        let terminate = interrupt.try_clone()?;
+        Ok(Self { reader: tokio::net::UnixStream::from_std(reader)?, interrupt, terminate })
+    }
+
+    /// From now on the process no longer dies of them.
+    pub(crate) fn catch(self) -> io::Result<Signals> {
+        pipe::register(SIGINT, self.interrupt)?;
+        pipe::register(SIGTERM, self.terminate)?;
+        Ok(Signals(self.reader))
+    }
+}
+
+impl Signals {
+    /// Resolves at the next request to stop. Several that come at once are one.
+    pub(crate) async fn next(&mut self) {
+        let mut bytes = [0; 64];
+        loop {
+            // The writers live as long as the process; without readiness there is no signal.
+            if self.0.readable().await.is_err() {
+                return std::future::pending().await;
+            }
+            if matches!(self.0.try_read(&mut bytes), Ok(1..)) {
+                return;
+            }
+        }
+    }
+}
+
+/// A write past the limit on the size of files is to fail like one on a full disk. Without this, it ends the process.
+pub(crate) fn outlive_file_size_limit() {
+    // It fails only where the signal does not exist.
+    drop(flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))));
+}

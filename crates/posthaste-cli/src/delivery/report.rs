@@ -1,0 +1,289 @@
+//! The books of a run.
+
+use std::{fmt, sync::atomic::Ordering::Relaxed, time::Duration};
+
+use posthaste::{Ledger, ProjectConfig};
+use serde::Serialize;
+
+use super::{
+    control::{CutOff, Ended},
+    intake::End,
+    job::Job,
+};
+use crate::{
+    common::output::{counted, grouped, losses},
+    pipeline::{self, Pipeline},
+};
+
+/// What came of a run, for people and for machines.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// Lines dealt with, blank ones included.
+    lines: u64,
+    event_lines: u64,
+    batch_lines: u64,
+    pub(crate) rejected: u64,
+    /// The last line, which has no end and was left for the next run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfinished_line: Option<u64>,
+    /// Events of event lines; with a spool, only the total is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<Books>,
+    /// Events of batches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batches: Option<Books>,
+    pub(crate) total: Books,
+    attributes_left_out: LeftOut,
+    pub(crate) stopped: Option<Stopped>,
+    seconds: f64,
+}
+
+/// `recovered + accepted = delivered + dead_lettered + left`. What is lost is among the dead-lettered.
+#[derive(Debug, Serialize)]
+pub(crate) struct Books {
+    /// What an earlier run had left in the spool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovered: Option<u64>,
+    accepted: u64,
+    delivered: u64,
+    pub(crate) dead_lettered: u64,
+    pub(crate) left: u64,
+    /// Of the dead-lettered, those that have a letter.
+    #[serde(skip)]
+    pub(crate) letters: u64,
+    /// Records that were stored in the spool and are lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lost: Option<u64>,
+    /// Records of the spool that could not be read: by this version, and so dead-lettered, or from the disk, and so
+    /// left.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreadable: Option<u64>,
+}
+
+/// Attributes that no event can carry.
+#[derive(Debug, Serialize)]
+struct LeftOut {
+    unknown: u64,
+    invalid: u64,
+}
+
+/// Where reading stopped before the end, and why.
+#[derive(Debug, Serialize)]
+pub(crate) struct Stopped {
+    /// The first line that was not dealt with.
+    line: u64,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// What was read by this run.
+struct Read {
+    lines: u64,
+    /// The first line that was not read, of its file.
+    next_line: u64,
+    event_lines: u64,
+    batch_lines: u64,
+    rejected: u64,
+}
+
+impl Read {
+    /// With a spool, what is not stored counts as not read: it will be read again.
+    fn new(job: &Job<'_>) -> Self {
+        match &*job.pipeline {
+            Pipeline::Memory(_) => Self {
+                lines: job.progress.lines.load(Relaxed),
+                next_line: job.progress.lines.load(Relaxed) + 1,
+                event_lines: job.progress.event_lines.load(Relaxed),
+                batch_lines: job.progress.batch_lines.load(Relaxed),
+                rejected: job.progress.rejected.load(Relaxed),
+            },
+            Pipeline::Spool(spooled) => {
+                let (began, stored) = (spooled.began(), spooled.stored());
+                Self {
+                    lines: stored.lines_in_all() - began.lines_in_all(),
+                    next_line: stored.lines + 1,
+                    event_lines: stored.event_lines - began.event_lines,
+                    batch_lines: stored.batch_lines - began.batch_lines,
+                    rejected: stored.rejected - began.rejected,
+                }
+            }
+        }
+    }
+}
+
+impl Report {
+    pub(crate) fn new(job: &Job<'_>, ended: &Ended, took: Duration) -> Self {
+        let dropped = job.config.as_deref().map(ProjectConfig::dropped_attributes).unwrap_or_default();
+        let books = job.pipeline.books();
+        let (events, batches) = books.by_kind.unzip();
+        let read = Read::new(job);
+        Self {
+            lines: read.lines,
+            event_lines: read.event_lines,
+            batch_lines: read.batch_lines,
+            rejected: read.rejected,
+            total: Books::of_run(&books, job.office.events()),
+            events: events.map(Books::new),
+            batches: batches.map(Books::new),
+            attributes_left_out: LeftOut { unknown: dropped.unknown, invalid: dropped.invalid },
+            unfinished_line: match ended.reading {
+                Some(End::Unfinished(line)) => Some(line),
+                _ => None,
+            },
+            // Who follows a log is stopped in no other way.
+            stopped: Stopped::new(ended, read.next_line)
+                .filter(|stopped| !(job.follows && stopped.is_asked_for())),
+            seconds: took.as_secs_f64(),
+        }
+    }
+
+    /// Whether every line was read, and everything in them delivered.
+    pub(crate) fn is_fine(&self) -> bool {
+        self.stopped.is_none()
+            && self.rejected == 0
+            && self.total.dead_lettered == 0
+            && self.total.left == 0
+            && self.total.lost.unwrap_or_default() + self.total.unreadable.unwrap_or_default() == 0
+            && self.total.accepted + self.total.recovered.unwrap_or_default() == self.total.delivered
+    }
+}
+
+impl Stopped {
+    fn new(ended: &Ended, line: u64) -> Option<Self> {
+        let (reason, error) = match (&ended.reading, ended.cut_off) {
+            (Some(End::Input | End::Unfinished(_)), _) => return None,
+            (Some(End::NoDatafile), _) => ("no_datafile", None),
+            (Some(End::Unreadable(error)), _) => ("unreadable", Some(error.to_string())),
+            (Some(End::NotKept), _) => ("not_kept", None),
+            (Some(End::NotStored(reason)), _) => ("not_stored", Some(reason.to_string())),
+            (_, Some(CutOff::MaxTime)) => ("max_time", None),
+            (Some(End::Stopped) | None, _) => ("signal", None),
+        };
+        Some(Self { line, reason, error })
+    }
+
+    /// Nothing went wrong.
+    fn is_asked_for(&self) -> bool {
+        matches!(self.reason, "signal" | "max_time")
+    }
+}
+
+impl fmt::Display for Stopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, reason, error } = self;
+        match *reason {
+            "no_datafile" => write!(
+                f,
+                "line {line} is an event, and there is no datafile to look its keys up in; \
+                 give --datafile FILE. It and what follows were not sent"
+            ),
+            "unreadable" => {
+                let error = error.as_deref().unwrap_or_default();
+                write!(
+                    f,
+                    "failed to read line {line} of the input: {error}; it and what follows were not sent"
+                )
+            }
+            "not_stored" => {
+                let error = error.as_deref().unwrap_or_default();
+                write!(
+                    f,
+                    "failed to store line {line} in the spool: {error}; it and what follows were not sent"
+                )
+            }
+            "not_kept" => write!(f, "stopped at line {line}, which could be neither sent nor kept"),
+            "max_time" => {
+                write!(f, "stopped at line {line} by --max-time; it and what follows were not sent")
+            }
+            _ => write!(f, "stopped at line {line} by a signal; it and what follows were not sent"),
+        }
+    }
+}
+
+impl Books {
+    fn new(ledger: Ledger) -> Self {
+        let Ledger { accepted, delivered, dead_lettered, queued: left, .. } = ledger;
+        let letters = dead_lettered;
+        let (recovered, lost, unreadable) = (None, None, None);
+        Self { recovered, accepted, delivered, dead_lettered, left, letters, lost, unreadable }
+    }
+
+    fn of_run(books: &pipeline::Books, letters: u64) -> Self {
+        let total = Self::new(books.total);
+        let Some(pipeline::SpooledBooks { recovered, lost, unreadable }) = books.spooled else {
+            return total;
+        };
+        Self {
+            recovered: Some(recovered),
+            accepted: total.accepted.saturating_sub(recovered),
+            letters,
+            lost: Some(lost),
+            unreadable: Some(unreadable),
+            ..total
+        }
+    }
+
+    /// What did not go well, in words: `3 dead, 2 lost`. Plain numbers, which programs look for.
+    fn trouble(&self) -> Option<String> {
+        let dead = (self.letters > 0).then(|| format!("{} dead", self.letters));
+        let losses = losses(self.lost.unwrap_or_default(), self.unreadable.unwrap_or_default());
+        let said: Vec<String> = [dead, losses].into_iter().flatten().collect();
+        (!said.is_empty()).then(|| said.join(", "))
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Who drains a spool reads nothing.
+        if self.lines > 0 || self.total.recovered.is_none() {
+            writeln!(
+                f,
+                "read       {}: {}, {}, {} rejected",
+                counted(self.lines, "line", "lines"),
+                counted(self.event_lines, "event", "events"),
+                counted(self.batch_lines, "batch", "batches"),
+                grouped(self.rejected)
+            )?;
+        }
+        writeln!(f, "ledger     {}", self.total)?;
+        if let Some(trouble) = self.total.trouble() {
+            writeln!(f, "trouble    {trouble}")?;
+        }
+        let LeftOut { unknown, invalid } = self.attributes_left_out;
+        if unknown + invalid > 0 {
+            writeln!(
+                f,
+                "attributes {} unknown to the datafile and {} of a kind that cannot be sent were left out of events",
+                grouped(unknown),
+                grouped(invalid)
+            )?;
+        }
+        write!(f, "delivered  {}", self.verdict())
+    }
+}
+
+impl Report {
+    fn verdict(&self) -> String {
+        let how_much = if self.is_fine() { "everything".to_owned() } else { grouped(self.total.delivered) };
+        #[expect(clippy::cast_precision_loss, reason = "for people")]
+        let rate = self.total.delivered as f64 / self.seconds.max(0.001);
+        format!("{how_much} in {:.1} s ({rate:.0} events/s)", self.seconds)
+    }
+}
+
+impl fmt::Display for Books {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(recovered) = self.recovered.filter(|recovered| *recovered > 0) {
+            write!(f, "{} recovered + ", grouped(recovered))?;
+        }
+        write!(
+            f,
+            "{} accepted = {} delivered + {} dead-lettered + {} left",
+            grouped(self.accepted),
+            grouped(self.delivered),
+            grouped(self.dead_lettered),
+            grouped(self.left)
+        )
+    }
+}

@@ -1,0 +1,33 @@
+//! What lines come from: a stream, read once, or a file, whose place is known and which may be growing; and how far an
+//! input has been read into a spool.
+//!
+//! ```text
+//! open      opens it; with --spool by way of resume, which finds where the last run ended
+//! source    what there is to read, opened, and where reading begins
+//! position    how far an input was read, as a spool stores it
+//! step      what comes next of it
+//! stream    standard input, a pipe, a file without --spool: read until it ends
+//! tail      a file with --spool: whole lines only; with --follow also what is added, and the files that come after it
+//!   line_file   hands out whole lines, and notices that a file is no longer what was read
+//!   family      the file at the path and those that were rotated away
+//!   place       what a file is told by
+//! ```
+
+mod family;
+mod line_file;
+mod open;
+mod place;
+mod position;
+mod resume;
+mod source;
+mod step;
+mod stream;
+mod tail;
+
+pub(crate) use self::{
+    open::open,
+    position::Position,
+    source::{Input, Source, Wanted},
+    step::Step,
+    tail::Way,
+};

@@ -1,0 +1,101 @@
+//! What the reader hands lines to: queues in memory, or one on disk.
+
+use std::{sync::Arc, time::Duration};
+
+use posthaste::UserEvent;
+
+use super::{
+    books::{Books, NotTaken},
+    keep::Keep,
+    memory::InMemory,
+    spooled::Spooled,
+};
+use crate::input::Position;
+
+#[derive(Debug)]
+pub(crate) enum Pipeline {
+    Memory(InMemory),
+    Spool(Box<Spooled>),
+}
+
+impl Pipeline {
+    /// Hands an event over, waiting for room.
+    pub(crate) fn add_event(&self, event: UserEvent) -> Result<(), NotTaken> {
+        match self {
+            Self::Memory(memory) => memory.add_event(event),
+            Self::Spool(spooled) => spooled.add_event(&event),
+        }
+    }
+
+    /// Hands a request body over as it is, waiting for room.
+    pub(crate) fn add_batch(&self, body: &str) -> Result<(), NotTaken> {
+        match self {
+            Self::Memory(memory) => memory.add_batch(body),
+            Self::Spool(spooled) => spooled.add_batch(body),
+        }
+    }
+
+    /// Tells that a line has been dealt with, and where reading is now.
+    pub(crate) fn line_done(&self, position: impl FnOnce() -> Position) -> Result<(), NotTaken> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Spool(spooled) => spooled.line_done(position),
+        }
+    }
+
+    /// Tells that no line follows for now: what there is is stored, and sent without waiting for more.
+    pub(crate) fn pause(&self, position: Position) -> Result<(), NotTaken> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Spool(spooled) => spooled.pause(position),
+        }
+    }
+
+    /// Tells that no line follows, and waits until every one is as safe as it will be.
+    pub(crate) fn reading_done(&self, position: Position) -> Result<(), NotTaken> {
+        match self {
+            Self::Memory(_) => Ok(()),
+            Self::Spool(spooled) => spooled.reading_done(position),
+        }
+    }
+
+    pub(crate) fn books(&self) -> Books {
+        match self {
+            Self::Memory(memory) => memory.books(),
+            Self::Spool(spooled) => spooled.books(),
+        }
+    }
+
+    /// Delivers everything that has been taken, within this time.
+    pub(crate) async fn flush(&self, within: Duration) {
+        match self {
+            Self::Memory(memory) => memory.flush(within).await,
+            Self::Spool(spooled) => spooled.flush(within).await,
+        }
+    }
+
+    /// Takes nothing more from now on; the future delivers what there is, within this time.
+    pub(crate) fn close(&self, within: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
+        match self {
+            Self::Memory(memory) => Box::pin(memory.close(within)),
+            Self::Spool(spooled) => Box::pin(spooled.close(within)),
+        }
+    }
+
+    /// Writes what is left in the queues, in the form that `send` reads.
+    pub(crate) fn keep_leftover(&self, keep: &Keep) {
+        match self {
+            Self::Memory(memory) => memory.keep_leftover(keep),
+            Self::Spool(_) => {}
+        }
+    }
+
+    /// Called once what is left has been reported: dropping it has nothing to warn of then. Queues in memory are
+    /// emptied; a spool, which has written everything down when it was closed, is left as it is.
+    pub(crate) fn forget(self: &Arc<Self>) {
+        match &**self {
+            Self::Memory(memory) => memory.forget(),
+            Self::Spool(_) => std::mem::forget(Arc::clone(self)),
+        }
+    }
+}
