@@ -134,7 +134,8 @@ fn metrics_are_served_meanwhile() {
     let run = Open::start(&["--endpoint", &endpoint, "--metrics", "0", "--flush-interval", "50ms"], 3);
     let url = run.metrics.clone().unwrap();
     let started = SystemClock.elapsed();
-    while !get(&url).lines().any(|line| line == "posthaste_events_accepted_total 3") {
+    while !get(&url).lines().any(|line| line == r#"posthaste_events_accepted_total{pipeline="processor"} 3"#)
+    {
         assert!(SystemClock.elapsed() < started + LONG, "{}", get(&url));
         std::thread::yield_now();
     }

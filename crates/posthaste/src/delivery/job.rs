@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{item::Item, leases::Lease, said};
+use super::{item::Item, leases::Lease, upstream};
 use crate::{batch::LogEvent, dispatch::Answer, outcome::Trouble};
 
 /// An item of a request, and which lease it belongs to. A split item's parts share the lease.
@@ -60,7 +60,7 @@ impl<T: Item> Job<T> {
     /// It has failed again.
     pub(super) fn failed(&mut self, answer: &Answer, now_ms: i64) {
         self.failures = self.failures.saturating_add(1);
-        said::note(&mut self.trouble, self.request.end_point(), answer, now_ms);
+        upstream::note(&mut self.trouble, self.request.end_point(), answer, now_ms);
     }
 
     /// Events that wait for this request's answer.

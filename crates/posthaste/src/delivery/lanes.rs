@@ -39,7 +39,7 @@ pub(super) struct Lane<T> {
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Lanes<T> {
-    lanes: Vec<Lane<T>>,
+    all: Vec<Lane<T>>,
     /// Whose turn it is to send.
     turn: usize,
     uses: u64,
@@ -49,47 +49,91 @@ pub(super) struct Lanes<T> {
 impl<T: Item> Lanes<T> {
     pub(super) fn new(seed: Option<u64>) -> Self {
         let random = seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-        Self { lanes: Vec::new(), turn: 0, uses: 0, random }
+        Self { all: Vec::new(), turn: 0, uses: 0, random }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Lane<T>> {
-        self.lanes.iter()
+        self.all.iter()
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Lane<T>> {
-        self.lanes.iter_mut()
+        self.all.iter_mut()
     }
 
     /// The lane to this end point, made if there is none.
     pub(super) fn to(&mut self, end_point: &str, options: &Options<T>) -> &mut Lane<T> {
         self.uses += 1;
-        let at = self.lanes.iter().position(|lane| lane.is_to(end_point)).unwrap_or_else(|| {
+        let at = self.all.iter().position(|lane| lane.is_to(end_point)).unwrap_or_else(|| {
             self.forget_one();
             let random = self.random.fork();
-            self.lanes.push(Lane::new(options.end_point_of(end_point), options, random));
-            self.lanes.len() - 1
+            self.all.push(Lane::new(options.end_point_of(end_point), options, random));
+            self.all.len() - 1
         });
-        let lane = self.lanes.get_mut(at).expect("found or made just now");
+        let lane = self.all.get_mut(at).expect("found or made just now");
         lane.used = self.uses;
         lane
     }
 
     /// The least used that is idle makes room for another.
     fn forget_one(&mut self) {
-        if self.lanes.len() < IDLE_LANES_MAX {
+        if self.all.len() < IDLE_LANES_MAX {
             return;
         }
-        let idle = self.lanes.iter().enumerate().filter(|(_, lane)| lane.is_idle());
+        let idle = self.all.iter().enumerate().filter(|(_, lane)| lane.is_idle());
         if let Some((at, _)) = idle.min_by_key(|(_, lane)| lane.used) {
-            self.lanes.swap_remove(at);
+            self.all.swap_remove(at);
+        }
+    }
+
+    /// These go as a request of their own.
+    pub(super) fn make_ready(&mut self, parts: Vec<Part<T>>, options: &Options<T>) {
+        let Some(first) = parts.first() else { return };
+        let end_point = first.item.end_point(options.end_point.as_ref()).to_owned();
+        self.to(&end_point, options).make_ready(parts, options);
+    }
+
+    /// The left half goes at once; the right one waits for its answer.
+    pub(super) fn ask_about(&mut self, left: Vec<Part<T>>, right: Vec<Part<T>>, options: &Options<T>) {
+        let mut job = Job::new(left, options.end_point.as_ref());
+        job.sibling = Some(right);
+        self.same_as(&job, options).schedule.add_first(job);
+    }
+
+    /// It has failed, and goes again after its backoff, and not before this time has passed.
+    pub(super) fn retry(&mut self, job: Job<T>, at_least: Duration, now: Duration, options: &Options<T>) {
+        let lane = self.same_as(&job, options);
+        let floor = now.saturating_add(at_least.min(options.rules.retry_after_max));
+        let wait = options.rules.backoff.wait(job.failures, lane.upstream.jitter());
+        lane.schedule.add_later(job, now.saturating_add(wait), floor);
+    }
+
+    /// It is held: it goes again slowly, whatever becomes of others meanwhile.
+    pub(super) fn hold(&mut self, mut job: Job<T>, now: Duration, options: &Options<T>) {
+        job.held_at = Some(now);
+        let lane = self.same_as(&job, options);
+        let wait = options.rules.hold_backoff.wait(job.failures, lane.upstream.jitter());
+        let due = now.saturating_add(wait);
+        lane.schedule.add_later(job, due, due);
+    }
+
+    fn same_as(&mut self, job: &Job<T>, options: &Options<T>) -> &mut Lane<T> {
+        self.to(job.request.end_point(), options)
+    }
+
+    /// Lets go of what is not to be kept.
+    pub(super) fn retain(&mut self, keep: &mut impl FnMut(&Part<T>) -> bool, options: &Options<T>) {
+        for lane in &mut self.all {
+            lane.backlog.retain(&mut *keep);
+            lane.groups.retain(&mut *keep);
+            lane.schedule.retain(&mut *keep, options.end_point.as_ref());
         }
     }
 
     /// The next request that may go, each lane in its turn; it counts as sent.
     pub(super) fn next(&mut self, now: Duration) -> Option<Job<T>> {
-        for _ in 0..self.lanes.len() {
-            self.turn = (self.turn + 1) % self.lanes.len();
-            let job = self.lanes.get_mut(self.turn).and_then(|lane| lane.send_next(now));
+        for _ in 0..self.all.len() {
+            self.turn = (self.turn + 1) % self.all.len();
+            let job = self.all.get_mut(self.turn).and_then(|lane| lane.send_next(now));
             if job.is_some() {
                 return job;
             }
@@ -99,50 +143,50 @@ impl<T: Item> Lanes<T> {
 
     /// How many requests more the lanes could send than they have ready; a lane to come could send `in_flight`.
     pub(super) fn demand(&self, now: Duration, in_flight: usize, looks_ahead: bool) -> usize {
-        let known: usize = self.lanes.iter().map(|lane| lane.demand(now)).sum();
-        if self.lanes.is_empty() || (known == 0 && looks_ahead) { in_flight } else { known }
+        let known: usize = self.all.iter().map(|lane| lane.demand(now)).sum();
+        if self.all.is_empty() || (known == 0 && looks_ahead) { in_flight } else { known }
     }
 
     pub(super) fn are_several(&self) -> bool {
-        self.lanes.len() > 1
+        self.all.len() > 1
     }
 
     /// Whether some lane takes nothing, while others may.
     pub(super) fn some_are_blocked(&self, now: Duration) -> bool {
-        self.lanes.iter().any(|lane| lane.is_blocked(now))
+        self.all.iter().any(|lane| lane.is_blocked(now))
     }
 
     /// When some lane that is only busy now will count as blocked.
     pub(super) fn next_stall(&self, now: Duration) -> Option<Duration> {
-        self.lanes.iter().filter_map(|lane| lane.upstream.stalls_at(now)).min()
+        self.all.iter().filter_map(|lane| lane.upstream.stalls_at(now)).min()
     }
 
     /// Whether nothing is ready, waiting or under way anywhere.
     pub(super) fn nothing_moves(&self) -> bool {
         let moves = |lane: &Lane<T>| lane.upstream.in_flight() > 0 || !lane.schedule.is_empty();
-        !self.lanes.iter().any(moves)
+        !self.all.iter().any(moves)
     }
 
     pub(super) fn in_flight(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.upstream.in_flight()).sum()
+        self.all.iter().map(|lane| lane.upstream.in_flight()).sum()
     }
 
     /// How many more items it takes at least until some group is full; `None`: none can fill now.
     pub(super) fn missing(&self, now: Duration, batch_size: usize, looks_ahead: bool) -> Option<usize> {
-        let can_send = self.lanes.iter().filter(|lane| lane.demand(now) > 0);
+        let can_send = self.all.iter().filter(|lane| lane.demand(now) > 0);
         let known = can_send.map(|lane| lane.groups.missing()).min();
-        let is_unknown_welcome = self.lanes.is_empty() || looks_ahead;
+        let is_unknown_welcome = self.all.is_empty() || looks_ahead;
         known.or(is_unknown_welcome.then_some(batch_size))
     }
 
     /// When some lane may send something, if that is a matter of time alone.
     pub(super) fn next_attempt(&self, now: Duration) -> Option<Duration> {
-        self.lanes.iter().filter_map(|lane| lane.next_attempt(now)).min()
+        self.all.iter().filter_map(|lane| lane.next_attempt(now)).min()
     }
 
     /// How each stands, the last used first.
     pub(super) fn health(&self) -> Vec<UpstreamHealth> {
-        let mut lanes: Vec<_> = self.lanes.iter().collect();
+        let mut lanes: Vec<_> = self.all.iter().collect();
         lanes.sort_unstable_by_key(|lane| std::cmp::Reverse(lane.used));
         lanes.truncate(IDLE_LANES_MAX);
         lanes.into_iter().map(|lane| lane.upstream.health()).collect()
@@ -178,8 +222,9 @@ impl<T: Item> Lane<T> {
         &mut self.upstream
     }
 
-    pub(super) fn schedule_mut(&mut self) -> &mut Schedule<T> {
-        &mut self.schedule
+    /// What waits need wait no longer, except for what a server asked for.
+    pub(super) fn hurry(&mut self, now: Duration) {
+        self.schedule.hurry(now);
     }
 
     /// Takes in an item that has been leased.
@@ -221,13 +266,6 @@ impl<T: Item> Lane<T> {
         } else {
             self.schedule.add(job);
         }
-    }
-
-    /// Lets go of what is not to be kept.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(&Part<T>) -> bool, end_point: Option<&Arc<str>>) {
-        self.backlog.retain(&mut keep);
-        self.groups.retain(&mut keep);
-        self.schedule.retain(keep, end_point);
     }
 
     /// Whether it takes nothing, and others are not to wait for it.

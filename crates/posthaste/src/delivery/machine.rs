@@ -9,28 +9,24 @@ use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tracing::Instrument as _;
 
 use super::{
-    books::Act,
-    burial::{Burial, Burials, News},
+    ends::Ends,
     guard::panic_text,
     item::Item,
     job::{Halves, Job, Part},
     lanes::{Lane, Lanes},
-    leases::{Fate, Lease, Leases, PartEnd},
-    mailbox::Command,
     options::{Options, WhenFull},
     settle::{Step, settle},
     shared::Shared,
-    supply::{Endings, Renewal, Supply},
+    supply::Supply,
     telemetry::Published,
     upstream::{Change, Moment, Why},
-    waiters::{Progress, Waiters},
 };
 use crate::{
     clock::Sleep,
     dispatch::{Answer, DispatchError, Dispatcher, Verdict, verdict},
     notification,
-    outcome::{CloseReport, DeadReason, FlushReport, Health, Trouble, merged},
-    queue::Leased,
+    outcome::{CloseReport, FlushReport, Trouble, merged},
+    queue::{Leased, QueueError},
 };
 
 /// How long after the deadline a disk may still say that it has everything: most do at once.
@@ -42,13 +38,9 @@ pub(super) struct Machine<T: Item> {
     dispatcher: Arc<dyn Dispatcher>,
     center: Option<Arc<notification::Center>>,
     supply: Supply<T>,
-    leases: Leases,
-    renewal: Renewal,
     lanes: Lanes<T>,
     in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Answered<T>> + Send>>>,
-    burials: Burials<T>,
-    endings: Endings,
-    waiters: Waiters<T>,
+    ends: Ends<T>,
     /// Leases before this sequence are not to wait for their group to fill.
     force_before: u64,
     next_tick: Duration,
@@ -77,17 +69,12 @@ impl<T: Item> Machine<T> {
     pub(super) fn new(shared: Arc<Shared<T>>, dispatcher: Arc<dyn Dispatcher>) -> Self {
         let options = shared.options();
         let now = shared.clock().elapsed();
-        let lease_time = shared.queue().lease_time();
         Self {
             center: options.sdk_key.as_deref().map(notification::center),
             supply: Supply::default(),
-            leases: Leases::new(lease_time.is_some()),
-            renewal: Renewal::new(lease_time, now),
             lanes: Lanes::new(options.seed),
             in_flight: FuturesUnordered::new(),
-            burials: Burials::default(),
-            endings: Endings::default(),
-            waiters: Waiters::default(),
+            ends: Ends::new(Arc::clone(&shared)),
             force_before: 0,
             next_tick: now.saturating_add(options.flush_interval),
             timer: None,
@@ -107,9 +94,7 @@ impl<T: Item> Machine<T> {
         if let End::Broken(why) = end {
             tracing::error!(why, "delivery has ended; what is left stays in the queue");
             self.shared.admission().shut();
-            let health = self.health();
-            let ended = Some(Trouble::new(why, self.shared.clock().now_ms()));
-            self.shared.set_health(Health { ended, ..health });
+            self.shared.ended_by(Trouble::new(why, self.shared.clock().now_ms()));
         }
         if AssertUnwindSafe(self.finish()).catch_unwind().await.is_err() {
             tracing::error!("delivery panicked while it ended");
@@ -120,8 +105,8 @@ impl<T: Item> Machine<T> {
         loop {
             self.take_commands();
             self.take_what_is_there();
-            self.try_again();
-            self.bury_displaced();
+            self.ends.try_again(&mut self.lanes);
+            self.ends.bury_displaced();
             self.tick();
             self.fill();
             self.send_what_may_go();
@@ -129,7 +114,7 @@ impl<T: Item> Machine<T> {
             if let Some(why) = self.shared.queue().broken() {
                 return End::Broken(why.to_owned());
             }
-            if self.waiters.is_time_to_end(self.progress()) {
+            if self.ends.is_time_to_end(self.unleased()) {
                 return End::Closed;
             }
             self.answer_waiters();
@@ -147,19 +132,13 @@ impl<T: Item> Machine<T> {
 
     /// How many items the queue holds that have not been leased.
     fn unleased(&self) -> usize {
-        self.shared.queue().size().saturating_sub(self.leases.open())
-    }
-
-    fn progress(&self) -> Progress {
-        Progress { now: self.now(), next: self.leases.next(), unleased: self.unleased() }
+        self.shared.queue().size().saturating_sub(self.ends.open())
     }
 
     fn take_commands(&mut self) {
-        for Command { within, asked } in self.shared.mailbox().take() {
-            let deadline = self.now().saturating_add(within);
-            let target = self.leases.next().saturating_add(self.unleased() as u64);
-            self.force_before = self.force_before.max(target);
-            self.waiters.add(asked, deadline, target, self.leases.open());
+        for command in self.shared.mailbox().take() {
+            self.force();
+            self.ends.wait(command, self.unleased());
         }
     }
 
@@ -185,11 +164,9 @@ impl<T: Item> Machine<T> {
     }
 
     fn force(&mut self) {
-        let all = self.leases.next().saturating_add(self.unleased() as u64);
+        let all = self.ends.next_sequence().saturating_add(self.unleased() as u64);
         self.force_before = self.force_before.max(all);
     }
-
-    // Leasing.
 
     /// Leases as much as can be sent now, and makes requests of it.
     fn fill(&mut self) {
@@ -206,14 +183,14 @@ impl<T: Item> Machine<T> {
         }
         if self.unleased() == 0 {
             // What was to go may have been taken out of the queue instead.
-            self.force_before = self.force_before.min(self.leases.next());
+            self.force_before = self.force_before.min(self.ends.next_sequence());
         }
     }
 
     fn take_leased(&mut self, leased: Vec<Leased<T>>) {
         self.supply.flows();
         for Leased { id, item, .. } in leased {
-            let lease = self.begin_lease(id);
+            let lease = self.ends.begin_lease(id);
             let options = self.shared.options();
             let lane = self.lanes.to(item.end_point(options.end_point.as_ref()), options);
             lane.push(Part { lease, item });
@@ -223,7 +200,7 @@ impl<T: Item> Machine<T> {
 
     /// Groups that must go wait for what may still join them, unless there is no room for it.
     fn load(&mut self) {
-        let all_leased = self.leases.next() >= self.force_before || self.unleased() == 0;
+        let all_leased = self.ends.next_sequence() >= self.force_before || self.unleased() == 0;
         let may_others_join = !all_leased && self.room() > 0;
         let (now, options) = (self.now(), self.shared.options());
         for lane in self.lanes.iter_mut() {
@@ -270,16 +247,8 @@ impl<T: Item> Machine<T> {
         } else {
             window
         };
-        max.saturating_sub(self.leases.open())
+        max.saturating_sub(self.ends.open())
     }
-
-    fn begin_lease(&mut self, id: u64) -> Lease {
-        let lease = self.leases.begin(id);
-        self.waiters.lease_begun(lease.sequence());
-        lease
-    }
-
-    // Sending.
 
     fn send_what_may_go(&mut self) {
         let now = self.now();
@@ -302,8 +271,6 @@ impl<T: Item> Machine<T> {
             Answered { job, sent, answer }
         }));
     }
-
-    // Settling.
 
     /// Does what an answer asks for.
     fn settle(&mut self, Answered { mut job, sent, answer }: Answered<T>) {
@@ -331,235 +298,53 @@ impl<T: Item> Machine<T> {
             Some(Change::Opened(why)) => log_opened(why, lane),
             Some(Change::Closed(_)) => {
                 tracing::info!(end_point, "the upstream works again");
-                lane.schedule_mut().hurry(moment.now);
+                lane.hurry(moment.now);
             }
             None => {}
         }
     }
 
     fn take_step(&mut self, step: Step<T>, answer: &Answer, now: Duration) {
+        let (lanes, options) = (&mut self.lanes, self.shared.options());
         match step {
-            Step::Delivered(parts) => self.delivered(parts),
-            Step::Retry(job, at_least) => self.retry(job, at_least, now),
-            Step::Hold(job) => self.hold(job, now),
-            Step::Send(parts) => self.make_ready(parts),
+            Step::Delivered(parts) => self.ends.delivered(parts),
+            Step::Retry(job, at_least) => lanes.retry(job, at_least, now, options),
+            Step::Hold(job) => lanes.hold(job, now, options),
+            Step::Send(parts) => lanes.make_ready(parts, options),
             Step::SendBoth(Halves { left, right, split_lease }) => {
-                self.note_split(split_lease);
-                self.make_ready(left);
-                self.make_ready(right);
+                self.ends.split(split_lease);
+                lanes.make_ready(left, options);
+                lanes.make_ready(right, options);
             }
             Step::AskLeft(Halves { left, right, split_lease }) => {
-                self.note_split(split_lease);
-                self.ask_about(left, right);
+                self.ends.split(split_lease);
+                lanes.ask_about(left, right, options);
             }
-            Step::Bury(part, reason) => self.bury(part, reason, answer),
+            Step::Bury(part, reason) => self.ends.bury(part, reason, answer),
         }
     }
-
-    fn lane_of(&mut self, parts: &[Part<T>]) -> Option<&mut Lane<T>> {
-        let options = self.shared.options();
-        let end_point = parts.first()?.item.end_point(options.end_point.as_ref());
-        Some(self.lanes.to(end_point, options))
-    }
-
-    fn make_ready(&mut self, parts: Vec<Part<T>>) {
-        let shared = Arc::clone(&self.shared);
-        if let Some(lane) = self.lane_of(&parts) {
-            lane.make_ready(parts, shared.options());
-        }
-    }
-
-    fn ask_about(&mut self, left: Vec<Part<T>>, right: Vec<Part<T>>) {
-        let mut job = Job::new(left, self.options().end_point.as_ref());
-        job.sibling = Some(right);
-        let lane = self.lanes.to(job.request.end_point(), self.shared.options());
-        lane.schedule_mut().add_first(job);
-    }
-
-    fn note_split(&mut self, split: Option<Lease>) {
-        if let Some(lease) = split {
-            self.leases.split(lease);
-        }
-    }
-
-    fn retry(&mut self, job: Job<T>, at_least: Duration, now: Duration) {
-        let options = self.shared.options();
-        let lane = self.lanes.to(job.request.end_point(), options);
-        let floor = now.saturating_add(at_least.min(options.rules.retry_after_max));
-        let wait = options.rules.backoff.wait(job.failures, lane.upstream_mut().jitter());
-        lane.schedule_mut().add_later(job, now.saturating_add(wait), floor);
-    }
-
-    /// Slowly, whatever becomes of others meanwhile.
-    fn hold(&mut self, mut job: Job<T>, now: Duration) {
-        job.held_at = Some(now);
-        let options = self.shared.options();
-        let lane = self.lanes.to(job.request.end_point(), options);
-        let wait = options.rules.hold_backoff.wait(job.failures, lane.upstream_mut().jitter());
-        let due = now.saturating_add(wait);
-        lane.schedule_mut().add_later(job, due, due);
-    }
-
-    fn delivered(&mut self, parts: Vec<Part<T>>) {
-        let ended = parts.into_iter().map(|part| (part.lease, part.item.events(), Fate::Delivered));
-        self.end(ended);
-    }
-
-    /// These parts have come to an end; so have their leases, once no other part of them is left. The books and the queue
-    /// learn of it at one moment.
-    fn end(&mut self, parts: impl Iterator<Item = (Lease, usize, Fate)>) {
-        let Self { leases, waiters, shared, .. } = self;
-        let mut ids = Vec::new();
-        let answer = shared.books().act(|act| {
-            for (lease, events, fate) in parts {
-                match leases.end_part(lease, events, fate) {
-                    PartEnd::Lost => continue,
-                    PartEnd::OthersLeft => act.end_early(events),
-                    PartEnd::Last { before } => {
-                        act.end_whole(before);
-                        ids.push(lease.id());
-                        waiters.lease_ended(lease.sequence());
-                    }
-                }
-                note(act, events, fate);
-            }
-            shared.queue().settle(&ids)
-        });
-        self.endings.begin(ids, answer, self.shared.clock().elapsed(), self.shared.clock().now_ms());
-        self.shared.admission().room_made();
-    }
-
-    // Burying.
-
-    fn bury(&mut self, part: Part<T>, reason: DeadReason, answer: &Answer) {
-        let (status, text) = match answer {
-            Ok(response) => (Some(response.status), response.text.clone()),
-            Err(error) => (None, error.to_string()),
-        };
-        let is_whole = !self.leases.is_split(part.lease);
-        let letter = self.shared.letter(part.item, reason, status, text);
-        self.begin_burial(Burial { lease: part.lease, letter, is_whole });
-    }
-
-    fn begin_burial(&mut self, burial: Burial<T>) {
-        let now = self.now();
-        let kept = self.burials.begin(self.shared.letters(), burial, now);
-        self.is_health_stale |= self.burials.trouble().is_some();
-        if let Some(burial) = kept {
-            self.buried(&burial);
-        }
-    }
-
-    fn buried(&mut self, Burial { lease, letter, .. }: &Burial<T>) {
-        self.shared.letters().tell(letter);
-        self.end(std::iter::once((*lease, letter.item.events(), Fate::Buried(letter.reason))));
-    }
-
-    /// What the queue has let go to make room for newer items.
-    fn bury_displaced(&mut self) {
-        /// Keeps one call's memory and time small.
-        const AT_ONCE: usize = 1_024;
-        if self.burials.is_stuck() {
-            return;
-        }
-        for Leased { id, item, .. } in self.shared.queue().displaced(AT_ONCE) {
-            let lease = self.begin_lease(id);
-            let letter = self.shared.letter(item, DeadReason::Displaced, None, String::new());
-            self.begin_burial(Burial { lease, letter, is_whole: true });
-        }
-    }
-
-    // What takes its time.
 
     /// Whatever is there by now, without waiting.
     fn take_what_is_there(&mut self) {
         while let Some(Some(answered)) = self.in_flight.next().now_or_never() {
             self.settle(answered);
         }
-        self.burials.follow_replays(self.shared.letters());
-        while let Some(event) = self.next_event().now_or_never() {
-            self.take(event);
+        self.ends.follow_replays();
+        while let Some(event) = self.ends.next_event().now_or_never() {
+            self.ends.take(event, &mut self.lanes);
+        }
+        if let Some(leased) = self.supply.next().now_or_never() {
+            self.take_late_leases(leased);
         }
     }
 
-    /// The next thing that has taken its time, besides answers. Never resolves where there is none.
-    async fn next_event(&mut self) -> Event<T> {
-        let Self { burials, supply, endings, renewal, .. } = self;
-        tokio::select! {
-            biased;
-            news = burials.next() => Event::Burial(news),
-            leased = supply.next() => Event::Leased(leased),
-            (ids, answer) = endings.next() => Event::Ended(ids, answer),
-            lost = renewal.next() => Event::Lost(lost),
-        }
+    /// The queue has taken its time to lease.
+    fn take_late_leases(&mut self, leased: Result<Vec<Leased<T>>, QueueError>) {
+        self.is_health_stale = true;
+        let now = self.now();
+        let leased = self.supply.answered(leased, now, self.shared.clock().now_ms());
+        if leased.is_empty() { self.note_empty_lease(now) } else { self.take_leased(leased) }
     }
-
-    fn take(&mut self, event: Event<T>) {
-        let (now, now_ms) = (self.now(), self.shared.clock().now_ms());
-        match event {
-            Event::Burial(News::Kept(burial, kept)) => {
-                self.is_health_stale = true;
-                if let Some(burial) = self.burials.kept(burial, kept, now) {
-                    self.buried(&burial);
-                }
-            }
-            Event::Burial(News::Replayed(id, stored)) => self.shared.letters().replayed(id, stored.is_ok()),
-            Event::Leased(answer) => {
-                self.is_health_stale = true;
-                let leased = self.supply.answered(answer, now, now_ms);
-                if leased.is_empty() { self.note_empty_lease(now) } else { self.take_leased(leased) }
-            }
-            Event::Ended(ids, answer) => {
-                self.is_health_stale = true;
-                self.endings.ended(ids, answer, now, now_ms);
-            }
-            Event::Lost(ids) => self.lose(&ids),
-        }
-    }
-
-    /// What failed a while ago, and what would run out.
-    fn try_again(&mut self) {
-        let (now, now_ms) = (self.now(), self.shared.clock().now_ms());
-        for burial in self.burials.take_again(now) {
-            self.begin_burial(burial);
-        }
-        let ids = self.endings.take_again(now);
-        if !ids.is_empty() {
-            let answer = self.shared.queue().settle(&ids);
-            self.endings.begin(ids, answer, now, now_ms);
-        }
-        if self.renewal.is_due(now) {
-            let ids = self.leases.ids();
-            let lost = self.renewal.begin(self.shared.queue().renew(&ids), now);
-            self.lose(&lost);
-        }
-    }
-
-    /// The queue has taken these back: nobody here sends them again.
-    fn lose(&mut self, ids: &[u64]) {
-        if ids.is_empty() {
-            return;
-        }
-        let Self { lanes, leases, shared, waiters, .. } = self;
-        for (sequence, ended) in ids.iter().filter_map(|id| leases.lose(*id)).collect::<Vec<_>>() {
-            waiters.lease_lost(sequence, leases.next());
-            shared
-                .books()
-                .act(|act| ended.into_iter().for_each(|(fate, events)| take_back(act, events, fate)));
-        }
-        for lane in lanes.iter_mut() {
-            let mut keep = |part: &Part<T>| {
-                let is_lost = leases.is_lost(part.lease);
-                if is_lost {
-                    leases.end_part(part.lease, 0, Fate::Delivered);
-                }
-                !is_lost
-            };
-            lane.retain(&mut keep, shared.options().end_point.as_ref());
-        }
-    }
-
-    // Sleeping.
 
     /// Waits until there is something to do.
     async fn sleep(&mut self) {
@@ -573,23 +358,25 @@ impl<T: Item> Machine<T> {
         }
         self.set_timer();
         let shared = Arc::clone(&self.shared);
-        let mut timer = self.timer.take();
-        let mut in_flight = std::mem::take(&mut self.in_flight);
-        let (mut answered, mut event) = (None, None);
+        let Self { in_flight, ends, supply, timer, .. } = self;
+        let (mut answered, mut event, mut leased) = (None, None, None);
         tokio::select! {
             biased;
             Some(next) = in_flight.next(), if !in_flight.is_empty() => answered = Some(next),
-            next = self.next_event() => event = Some(next),
+            next = ends.next_event() => event = Some(next),
+            next = supply.next() => leased = Some(next),
             () = shared.mailbox().woken() => {}
-            () = wait(&mut timer) => timer = None,
+            () = wait(timer) => *timer = None,
         }
-        (self.in_flight, self.timer) = (in_flight, timer);
-        self.shared.mailbox().awake();
+        shared.mailbox().awake();
         if let Some(answered) = answered {
             self.settle(answered);
         }
         if let Some(event) = event {
-            self.take(event);
+            self.ends.take(event, &mut self.lanes);
+        }
+        if let Some(leased) = leased {
+            self.take_late_leases(leased);
         }
     }
 
@@ -600,8 +387,8 @@ impl<T: Item> Machine<T> {
             return None;
         }
         let missing = self.lanes.missing(now, self.options().batch_size, self.looks_ahead())?;
-        let is_forced = self.force_before > self.leases.next();
-        let open = self.leases.open();
+        let is_forced = self.force_before > self.ends.next_sequence();
+        let open = self.ends.open();
         let size = open.saturating_add(if is_forced { 1 } else { missing });
         Some(size.min(self.shared.queue().capacity()).max(open + 1))
     }
@@ -615,10 +402,7 @@ impl<T: Item> Machine<T> {
             self.lanes.next_stall(now).filter(|_| self.looks_ahead()),
             self.published.due(),
             self.supply.due(now),
-            self.endings.due(),
-            self.renewal.due(),
-            self.burials.due(),
-            self.waiters.next_deadline(),
+            self.ends.due(),
         ];
         let at = moments.into_iter().flatten().min().unwrap_or(self.next_tick);
         if self.timer.as_ref().is_none_or(|(set_for, _)| *set_for != at) {
@@ -627,23 +411,12 @@ impl<T: Item> Machine<T> {
         }
     }
 
-    // Telling.
-
     fn publish(&mut self, now_or_never: bool) {
-        if std::mem::take(&mut self.is_health_stale) {
-            self.shared.set_health(self.health());
+        if std::mem::take(&mut self.is_health_stale) | self.ends.has_news() {
+            let queue = self.ends.trouble().or_else(|| self.supply.trouble()).cloned();
+            self.shared.set_health(self.lanes.health(), queue);
         }
         self.published.publish(&self.shared, &self.lanes, now_or_never);
-    }
-
-    fn health(&self) -> Health {
-        let trouble = self
-            .burials
-            .trouble()
-            .or_else(|| self.supply.trouble())
-            .or_else(|| self.endings.trouble())
-            .cloned();
-        Health { upstreams: self.lanes.health(), queue: trouble, ended: None }
     }
 
     /// Why what is left is left.
@@ -656,7 +429,7 @@ impl<T: Item> Machine<T> {
 
     /// Answers whoever need not or cannot wait any longer, while others do.
     fn answer_waiters(&mut self) {
-        let over = self.waiters.take_over(self.progress());
+        let over = self.ends.take_over(self.unleased());
         if over.is_empty() {
             return;
         }
@@ -669,10 +442,10 @@ impl<T: Item> Machine<T> {
 
     /// Everything unfinished goes back to the queue, and everybody who waits is told.
     async fn finish(&mut self) {
-        let until = self.waiters.closing().unwrap_or_default();
+        let until = self.ends.closing().unwrap_or_default();
         let reasons = self.reasons();
         self.in_flight.clear();
-        self.finish_what_takes_its_time(until).await;
+        self.ends.finish(until, &mut self.lanes).await;
         self.shared.queue().release();
         let within = until.saturating_sub(self.now()).saturating_add(DISK_GRACE);
         self.shared.queue().finish(within).await;
@@ -680,25 +453,9 @@ impl<T: Item> Machine<T> {
         let dispatcher = self.flush_dispatcher(until).await;
         self.publish(true);
         let told = self.shared.mailbox().end().unwrap_or_default();
-        let asked = self.waiters.take_all().into_iter().chain(told.into_iter().map(|command| command.asked));
+        let asked = self.ends.take_waiters().into_iter().chain(told.into_iter().map(|command| command.asked));
         let report = CloseReport::new(self.shared.ledger(), reasons, dispatcher, not_stored);
         asked.for_each(|asked| asked.answer(report.left, &report));
-    }
-
-    /// Gives burials and the queue's confirmations the time that is left.
-    async fn finish_what_takes_its_time(&mut self, until: Duration) {
-        while (self.burials.are_under_way() || !self.endings.are_confirmed()) && self.now() < until {
-            let due = self.endings.due().unwrap_or(until).min(until);
-            let mut sleep = Some((due, self.shared.clock().sleep(due.saturating_sub(self.now()))));
-            let event = tokio::select! {
-                event = self.next_event() => Some(event),
-                () = wait(&mut sleep) => None,
-            };
-            match event {
-                Some(event) => self.take(event),
-                None => self.try_again(),
-            }
-        }
     }
 
     /// A dispatcher with a queue of its own gets what is left of the time.
@@ -714,31 +471,6 @@ impl<T: Item> Machine<T> {
 
 /// Windows' worth of leases, where an end point holds back what it has and the queue does not say how many it bears.
 const BLOCKED_WINDOWS: usize = 16;
-
-/// Something that has taken its time.
-enum Event<T> {
-    Burial(News<T>),
-    Leased(Result<Vec<Leased<T>>, crate::queue::QueueError>),
-    Ended(Vec<u64>, Result<(), crate::queue::QueueError>),
-    Lost(Vec<u64>),
-}
-
-/// Counts what became of these events.
-fn note(act: &Act<'_>, events: usize, fate: Fate) {
-    match fate {
-        Fate::Delivered => act.deliver(events),
-        Fate::Buried(reason) => act.bury(events, reason),
-    }
-}
-
-/// They will come to an end again.
-fn take_back(act: &Act<'_>, events: usize, fate: Fate) {
-    act.end_whole(events);
-    match fate {
-        Fate::Delivered => act.take_back_delivered(events),
-        Fate::Buried(reason) => act.take_back_buried(events, reason),
-    }
-}
 
 fn log_opened<T: Item>(why: Why, lane: &Lane<T>) {
     let end_point = &**lane.upstream().end_point();

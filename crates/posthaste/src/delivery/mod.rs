@@ -14,6 +14,7 @@
 mod admission;
 mod books;
 mod burial;
+mod ends;
 mod groups;
 mod guard;
 mod handle;
@@ -27,7 +28,6 @@ mod mailbox;
 mod options;
 mod pending;
 mod room;
-mod said;
 mod schedule;
 mod settle;
 mod shared;

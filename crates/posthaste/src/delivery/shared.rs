@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    outcome::{DeadLetter, DeadReason, Health, Ledger},
+    outcome::{DeadLetter, DeadReason, Health, Ledger, Trouble, UpstreamHealth},
     queue::{DeliveryQueue, QueueWatcher},
 };
 
@@ -90,8 +90,14 @@ impl<T: Item> Shared<T> {
         self.health.lock().clone()
     }
 
-    pub(super) fn set_health(&self, health: Health) {
-        *self.health.lock() = health;
+    pub(super) fn set_health(&self, upstreams: Vec<UpstreamHealth>, queue: Option<Trouble>) {
+        let mut health = self.health.lock();
+        (health.upstreams, health.queue) = (upstreams, queue);
+    }
+
+    /// Delivery ends before anybody has closed it.
+    pub(super) fn ended_by(&self, trouble: Trouble) {
+        self.health.lock().ended = Some(trouble);
     }
 
     /// Whether this is the process that delivery was started in.

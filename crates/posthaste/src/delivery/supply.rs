@@ -16,6 +16,9 @@ const RETRY: Duration = Duration::from_secs(1);
 
 type Answer<R> = Pin<Box<dyn Future<Output = Result<R, QueueError>> + Send>>;
 
+/// The end of leases, being confirmed.
+type Ending = Pin<Box<dyn Future<Output = (Vec<u64>, Result<(), QueueError>)> + Send>>;
+
 /// Leases to come.
 pub(super) struct Supply<T> {
     under_way: Option<Answer<Vec<Leased<T>>>>,
@@ -111,7 +114,7 @@ impl<T> Supply<T> {
 /// Leases whose end the queue has not confirmed.
 #[derive(Default)]
 pub(super) struct Endings {
-    under_way: FuturesUnordered<Pin<Box<dyn Future<Output = (Vec<u64>, Result<(), QueueError>)> + Send>>>,
+    under_way: FuturesUnordered<Ending>,
     again: Vec<u64>,
     retry_at: Option<Duration>,
     trouble: Option<Trouble>,

@@ -41,9 +41,15 @@ impl Published {
         let zero = |name: &'static str, label: &'static str, value: &'static str| {
             ::metrics::counter!(name, "pipeline" => pipeline.clone(), label => value).increment(0);
         };
-        Refusal::NAMES.into_iter().for_each(|reason| zero(metrics::REFUSED, "reason", reason));
-        DeadReason::ALL.into_iter().for_each(|reason| zero(metrics::DEAD_LETTERED, "reason", reason.name()));
-        Verdict::NAMES.into_iter().for_each(|outcome| zero(metrics::REQUESTS, "outcome", outcome));
+        for reason in Refusal::NAMES {
+            zero(metrics::REFUSED, "reason", reason);
+        }
+        for reason in DeadReason::ALL {
+            zero(metrics::DEAD_LETTERED, "reason", reason.name());
+        }
+        for outcome in Verdict::NAMES {
+            zero(metrics::REQUESTS, "outcome", outcome);
+        }
         for name in [metrics::ACCEPTED, metrics::DELIVERED, metrics::REPLAYED] {
             ::metrics::counter!(name, "pipeline" => pipeline.clone()).increment(0);
         }

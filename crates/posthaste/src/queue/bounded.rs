@@ -141,11 +141,9 @@ impl<T: QueueItem, I: Inbox<T>> BoundedQueue<T, I> {
 impl<T: QueueItem, I: Inbox<T>> Queue<T> for BoundedQueue<T, I> {
     fn add(&self, item: T) -> Result<Receipt, Refused<T>> {
         if !self.reserve_bytes(&item) {
-            let reason = match self.items.is_closed() {
-                true => Refusal::Closed,
-                false => Refusal::QueueBytesFull { bytes_max: self.bytes_max },
-            };
-            return Err(Refused::new(item, reason));
+            let is_closed = self.items.is_closed();
+            let full = Refusal::QueueBytesFull { bytes_max: self.bytes_max };
+            return Err(Refused::new(item, if is_closed { Refusal::Closed } else { full }));
         }
         if let Err(why) = self.items.take_one(self.capacity) {
             self.give_bytes(item.bytes());

@@ -4,15 +4,20 @@
 
 mod breaker;
 mod limiter;
+mod rules;
+mod said;
 
 use std::{sync::Arc, time::Duration};
 
-pub(super) use self::breaker::{Change, Why};
+pub(crate) use self::rules::Rules;
 use self::{
     breaker::{Breaker, Permission},
     limiter::Limiter,
 };
-use super::{options::Rules, said};
+pub(super) use self::{
+    breaker::{Change, Why},
+    said::note,
+};
 use crate::{
     dispatch::{Answer, Verdict},
     outcome::{Trouble, UpstreamHealth, UpstreamState},
@@ -142,7 +147,7 @@ impl Upstream {
         match verdict {
             Verdict::Delivered | Verdict::Halve | Verdict::Bisect => self.trouble = None,
             Verdict::Retry { .. } | Verdict::Hold => {
-                said::note(&mut self.trouble, &self.end_point, answer, moment.now_ms);
+                note(&mut self.trouble, &self.end_point, answer, moment.now_ms);
             }
         }
         change

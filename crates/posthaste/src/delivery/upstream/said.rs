@@ -3,7 +3,12 @@
 use crate::{dispatch::Answer, outcome::Trouble};
 
 /// Notes what an answer says about an end point, or about one request to it.
-pub(super) fn note(trouble: &mut Option<Trouble>, end_point: &str, answer: &Answer, now_ms: i64) {
+pub(in crate::delivery) fn note(
+    trouble: &mut Option<Trouble>,
+    end_point: &str,
+    answer: &Answer,
+    now_ms: i64,
+) {
     let (status, what) = said(answer);
     match trouble {
         Some(trouble) => trouble.again(status, what, now_ms),

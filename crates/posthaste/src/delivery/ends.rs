@@ -1,0 +1,309 @@
+//! How what was leased comes to its end: delivered, or buried, or taken back by the queue; and who waits for it.
+//!
+//! Invariant: the books, the queue and the waiters learn of each end at one moment, and once.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    books::Act,
+    burial::{Burial, Burials, News},
+    item::Item,
+    job::Part,
+    lanes::Lanes,
+    leases::{Fate, Lease, Leases, PartEnd},
+    mailbox::Command,
+    pending::Asked,
+    shared::Shared,
+    supply::{Endings, Renewal},
+    waiters::{Progress, Waiters},
+};
+use crate::{
+    dispatch::Answer,
+    outcome::{DeadReason, Trouble},
+    queue::{Leased, QueueError},
+};
+
+/// What is leased, and what is left to do with what has ended.
+pub(super) struct Ends<T: Item> {
+    shared: Arc<Shared<T>>,
+    leases: Leases,
+    renewal: Renewal,
+    burials: Burials<T>,
+    endings: Endings,
+    waiters: Waiters<T>,
+    /// Something has changed that others want to know of.
+    has_news: bool,
+}
+
+/// Something that has taken its time.
+pub(super) enum Event<T> {
+    Burial(News<T>),
+    /// The queue has let go of these, or has not.
+    Ended(Vec<u64>, Result<(), QueueError>),
+    /// The queue has taken these back.
+    Lost(Vec<u64>),
+}
+
+impl<T: Item> Ends<T> {
+    pub(super) fn new(shared: Arc<Shared<T>>) -> Self {
+        let lease_time = shared.queue().lease_time();
+        Self {
+            leases: Leases::new(lease_time.is_some()),
+            renewal: Renewal::new(lease_time, shared.clock().elapsed()),
+            burials: Burials::default(),
+            endings: Endings::default(),
+            waiters: Waiters::default(),
+            has_news: false,
+            shared,
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.shared.clock().elapsed()
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.shared.clock().now_ms()
+    }
+
+    /// The sequence that the next lease gets.
+    pub(super) fn next_sequence(&self) -> u64 {
+        self.leases.next()
+    }
+
+    /// Leases that have not ended.
+    pub(super) fn open(&self) -> usize {
+        self.leases.open()
+    }
+
+    pub(super) fn begin_lease(&mut self, id: u64) -> Lease {
+        let lease = self.leases.begin(id);
+        self.waiters.lease_begun(lease.sequence());
+        lease
+    }
+
+    /// The item of this lease is now in one part more.
+    pub(super) fn split(&mut self, lease: Option<Lease>) {
+        if let Some(lease) = lease {
+            self.leases.split(lease);
+        }
+    }
+
+    pub(super) fn delivered(&mut self, parts: Vec<Part<T>>) {
+        self.end(parts.into_iter().map(|part| (part.lease, part.item.events(), Fate::Delivered)));
+    }
+
+    fn end(&mut self, parts: impl Iterator<Item = (Lease, usize, Fate)>) {
+        let Self { leases, waiters, shared, .. } = self;
+        let mut ids = Vec::new();
+        let answer = shared.books().act(|act| {
+            for (lease, events, fate) in parts {
+                match leases.end_part(lease, events, fate) {
+                    PartEnd::Lost => continue,
+                    PartEnd::OthersLeft => act.end_early(events),
+                    PartEnd::Last { before } => {
+                        act.end_whole(before);
+                        ids.push(lease.id());
+                        waiters.lease_ended(lease.sequence());
+                    }
+                }
+                note(act, events, fate);
+            }
+            shared.queue().settle(&ids)
+        });
+        let (now, now_ms) = (self.now(), self.now_ms());
+        self.endings.begin(ids, answer, now, now_ms);
+        self.shared.admission().room_made();
+    }
+
+    /// A part that the API refuses.
+    pub(super) fn bury(&mut self, part: Part<T>, reason: DeadReason, answer: &Answer) {
+        let (status, text) = match answer {
+            Ok(response) => (Some(response.status), response.text.clone()),
+            Err(error) => (None, error.to_string()),
+        };
+        let is_whole = !self.leases.is_split(part.lease);
+        let letter = self.shared.letter(part.item, reason, status, text);
+        self.begin_burial(Burial { lease: part.lease, letter, is_whole });
+    }
+
+    fn begin_burial(&mut self, burial: Burial<T>) {
+        let now = self.now();
+        let kept = self.burials.begin(self.shared.letters(), burial, now);
+        self.has_news |= self.burials.trouble().is_some();
+        if let Some(burial) = kept {
+            self.buried(&burial);
+        }
+    }
+
+    fn buried(&mut self, Burial { lease, letter, .. }: &Burial<T>) {
+        self.shared.letters().tell(letter);
+        self.end(std::iter::once((*lease, letter.item.events(), Fate::Buried(letter.reason))));
+    }
+
+    /// What the queue has let go to make room for newer items.
+    pub(super) fn bury_displaced(&mut self) {
+        /// Keeps one call's memory and time small.
+        const AT_ONCE: usize = 1_024;
+        if self.burials.is_stuck() {
+            return;
+        }
+        for Leased { id, item, .. } in self.shared.queue().displaced(AT_ONCE) {
+            let lease = self.begin_lease(id);
+            let letter = self.shared.letter(item, DeadReason::Displaced, None, String::new());
+            self.begin_burial(Burial { lease, letter, is_whole: true });
+        }
+    }
+
+    /// Waits for dead letters whose events are on their way into the queue.
+    pub(super) fn follow_replays(&mut self) {
+        self.burials.follow_replays(self.shared.letters());
+    }
+
+    /// The next thing that has taken its time. Never resolves where there is none.
+    pub(super) async fn next_event(&mut self) -> Event<T> {
+        let Self { burials, endings, renewal, .. } = self;
+        tokio::select! {
+            biased;
+            news = burials.next() => Event::Burial(news),
+            (ids, answer) = endings.next() => Event::Ended(ids, answer),
+            lost = renewal.next() => Event::Lost(lost),
+        }
+    }
+
+    pub(super) fn take(&mut self, event: Event<T>, lanes: &mut Lanes<T>) {
+        let (now, now_ms) = (self.now(), self.now_ms());
+        match event {
+            Event::Burial(News::Kept(burial, kept)) => {
+                self.has_news = true;
+                if let Some(burial) = self.burials.kept(burial, kept, now) {
+                    self.buried(&burial);
+                }
+            }
+            Event::Burial(News::Replayed(id, stored)) => self.shared.letters().replayed(id, stored.is_ok()),
+            Event::Ended(ids, answer) => {
+                self.has_news = true;
+                self.endings.ended(ids, answer, now, now_ms);
+            }
+            Event::Lost(ids) => self.lose(&ids, lanes),
+        }
+    }
+
+    /// What failed a while ago, and what would run out.
+    pub(super) fn try_again(&mut self, lanes: &mut Lanes<T>) {
+        let (now, now_ms) = (self.now(), self.now_ms());
+        for burial in self.burials.take_again(now) {
+            self.begin_burial(burial);
+        }
+        let ids = self.endings.take_again(now);
+        if !ids.is_empty() {
+            let answer = self.shared.queue().settle(&ids);
+            self.endings.begin(ids, answer, now, now_ms);
+        }
+        if self.renewal.is_due(now) {
+            let ids = self.leases.ids();
+            let lost = self.renewal.begin(self.shared.queue().renew(&ids), now);
+            self.lose(&lost, lanes);
+        }
+    }
+
+    /// The queue has taken these back: nobody here sends them again.
+    fn lose(&mut self, ids: &[u64], lanes: &mut Lanes<T>) {
+        let Self { leases, shared, waiters, .. } = self;
+        for (sequence, ended) in ids.iter().filter_map(|id| leases.lose(*id)).collect::<Vec<_>>() {
+            waiters.lease_lost(sequence, leases.next());
+            shared
+                .books()
+                .act(|act| ended.into_iter().for_each(|(fate, events)| take_back(act, events, fate)));
+        }
+        if ids.is_empty() {
+            return;
+        }
+        let mut keep = |part: &Part<T>| {
+            let is_lost = leases.is_lost(part.lease);
+            if is_lost {
+                leases.end_part(part.lease, 0, Fate::Delivered);
+            }
+            !is_lost
+        };
+        lanes.retain(&mut keep, shared.options());
+    }
+
+    /// When there is something to do, whatever happens until then.
+    pub(super) fn due(&self) -> Option<Duration> {
+        let moments =
+            [self.endings.due(), self.renewal.due(), self.burials.due(), self.waiters.next_deadline()];
+        moments.into_iter().flatten().min()
+    }
+
+    /// Whether something has changed since the last call.
+    pub(super) fn has_news(&mut self) -> bool {
+        std::mem::take(&mut self.has_news)
+    }
+
+    pub(super) fn trouble(&self) -> Option<&Trouble> {
+        self.burials.trouble().or_else(|| self.endings.trouble())
+    }
+
+    fn progress(&self, unleased: usize) -> Progress {
+        Progress { now: self.now(), next: self.leases.next(), unleased }
+    }
+
+    /// Somebody waits for everything that is there.
+    pub(super) fn wait(&mut self, Command { within, asked }: Command<T>, unleased: usize) {
+        let deadline = self.now().saturating_add(within);
+        let target = self.leases.next().saturating_add(unleased as u64);
+        self.waiters.add(asked, deadline, target, self.leases.open());
+    }
+
+    /// When everything ends at the latest, where somebody has asked to close.
+    pub(super) fn closing(&self) -> Option<Duration> {
+        self.waiters.closing()
+    }
+
+    pub(super) fn is_time_to_end(&self, unleased: usize) -> bool {
+        self.waiters.is_time_to_end(self.progress(unleased))
+    }
+
+    /// Those who need not or cannot wait any longer, with how much is left for each.
+    pub(super) fn take_over(&mut self, unleased: usize) -> Vec<(Asked<T>, u64)> {
+        self.waiters.take_over(self.progress(unleased))
+    }
+
+    pub(super) fn take_waiters(&mut self) -> Vec<Asked<T>> {
+        self.waiters.take_all()
+    }
+
+    /// Gives burials and the queue's confirmations the time that is left.
+    pub(super) async fn finish(&mut self, until: Duration, lanes: &mut Lanes<T>) {
+        while (self.burials.are_under_way() || !self.endings.are_confirmed()) && self.now() < until {
+            let due = self.endings.due().unwrap_or(until).min(until);
+            let sleep = self.shared.clock().sleep(due.saturating_sub(self.now()));
+            let event = tokio::select! {
+                event = self.next_event() => Some(event),
+                () = sleep => None,
+            };
+            match event {
+                Some(event) => self.take(event, lanes),
+                None => self.try_again(lanes),
+            }
+        }
+    }
+}
+
+/// Counts what became of these events.
+fn note(act: &Act<'_>, events: usize, fate: Fate) {
+    match fate {
+        Fate::Delivered => act.deliver(events),
+        Fate::Buried(reason) => act.bury(events, reason),
+    }
+}
+
+/// They will come to an end again.
+fn take_back(act: &Act<'_>, events: usize, fate: Fate) {
+    act.end_whole(events);
+    match fate {
+        Fate::Delivered => act.take_back_delivered(events),
+        Fate::Buried(reason) => act.take_back_buried(events, reason),
+    }
+}
