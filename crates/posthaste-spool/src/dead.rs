@@ -73,13 +73,14 @@ impl DeadLetters {
     }
 
     /// Hands over a letter about the record `of`, if it is about the whole of one, and calls `then` on the writing thread
-    /// once it is stored. A letter may be a little longer than the spool's longest record. A refusal takes nothing.
+    /// once it is stored. Returns the letter's number. A letter may be a little longer than the spool's longest record. A
+    /// refusal takes nothing.
     pub fn add(
         &self,
         of: Option<u64>,
         letter: &[u8],
         then: impl FnOnce(Result<u64, WriteError>) + Send + 'static,
-    ) -> Result<(), DeadError> {
+    ) -> Result<u64, DeadError> {
         let record = [&of.unwrap_or(NO_RECORD).to_le_bytes(), letter].concat();
         let core = self.open()?;
         // So that no cursor is written between the letter's number and the note that its record waits for it.
@@ -89,7 +90,7 @@ impl DeadLetters {
         if let Some(of) = of {
             main.letters.insert(of, number);
         }
-        Ok(())
+        Ok(number)
     }
 
     /// Whether letters of so many bytes together are likely to find room.

@@ -6,7 +6,7 @@
 use std::{
     array,
     sync::atomic::{AtomicU64, Ordering::SeqCst},
-    thread,
+    time::Duration,
 };
 
 use parking_lot::Mutex;
@@ -17,15 +17,16 @@ use crate::{
     queue::Counts,
 };
 
+/// Acts are short, a few microseconds each; one that takes longer is stuck in somebody's queue.
+const LASTING: Duration = Duration::from_millis(500);
+
 /// One pipeline's books.
 #[derive(Debug)]
 pub(super) struct Books {
     /// Whose they are, in metrics.
     pipeline: String,
-    /// Held during an act.
+    /// Held during an act, and during a look.
     acts: Mutex<()>,
-    /// Odd during an act.
-    turn: AtomicU64,
     delivered: AtomicU64,
     buried: [AtomicU64; DeadReason::ALL.len()],
     /// Events that have ended, of items in the queue of which others have not.
@@ -42,7 +43,6 @@ impl Books {
         Self {
             pipeline: pipeline.to_owned(),
             acts: Mutex::default(),
-            turn: AtomicU64::default(),
             delivered: AtomicU64::default(),
             buried: array::from_fn(|_| AtomicU64::default()),
             early: AtomicU64::default(),
@@ -58,17 +58,14 @@ impl Books {
 
     /// Something comes to its end, here and in the queue, for whoever looks at the same moment.
     pub(super) fn act<R>(&self, act: impl FnOnce(&Act<'_>) -> R) -> R {
-        /// An act that panics is over, too.
-        struct Over<'a>(&'a AtomicU64);
-        impl Drop for Over<'_> {
-            fn drop(&mut self) {
-                self.0.fetch_add(1, SeqCst);
-            }
-        }
         let _one = self.acts.lock();
-        self.turn.fetch_add(1, SeqCst);
-        let _over = Over(&self.turn);
         act(&Act(self))
+    }
+
+    /// The same, unless another act lasts: somebody's queue may block in it.
+    pub(super) fn try_act<R>(&self, act: impl FnOnce(&Act<'_>) -> R) -> Option<R> {
+        let _one = self.acts.try_lock_for(LASTING)?;
+        Some(act(&Act(self)))
     }
 
     /// Callers have these back.
@@ -90,19 +87,8 @@ impl Books {
     }
 
     /// Everything at one moment, between two acts. An act that lasts is not waited for.
-    pub(super) fn snapshot(&self, counts: impl Fn() -> Counts) -> Ledger {
-        /// Acts are short: a few microseconds each.
-        const LOOKS: usize = 10_000;
-        for _ in 0..LOOKS {
-            let turn = self.turn.load(SeqCst);
-            if turn.is_multiple_of(2) {
-                let ledger = self.look(counts());
-                if self.turn.load(SeqCst) == turn {
-                    return ledger;
-                }
-            }
-            thread::yield_now();
-        }
+    pub(super) fn snapshot(&self, counts: impl FnOnce() -> Counts) -> Ledger {
+        let _none = self.acts.try_lock_for(LASTING);
         self.look(counts())
     }
 
@@ -156,10 +142,11 @@ impl Act<'_> {
     }
 
     /// A dead letter is in the queue again. One that an earlier process left was counted as one event.
-    pub(super) fn revive(&self, events: usize) {
-        let revived = self.0.revived.fetch_add(events as u64, SeqCst) + events as u64;
-        let buried: u64 = self.0.buried.iter().map(|count| count.load(SeqCst)).sum();
-        self.0.found.fetch_max(revived.saturating_sub(buried), SeqCst);
+    pub(super) fn revive(&self, events: usize, was_found: bool) {
+        self.0.revived.fetch_add(events as u64, SeqCst);
+        if was_found {
+            self.0.found.fetch_add((events as u64).saturating_sub(1), SeqCst);
+        }
     }
 }
 
@@ -187,9 +174,9 @@ mod tests {
         });
         let panics = || books.act(|_| panic!("in the queue"));
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).is_err());
-        books.act(|act| act.revive(2));
+        books.act(|act| act.revive(2, true));
         let ledger = books.snapshot(|| Counts::new(3, 2));
         assert!(ledger.balances(), "{ledger:?}");
-        assert_eq!((ledger.accepted, ledger.dead_lettered), (3, 1));
+        assert_eq!((ledger.accepted, ledger.dead_lettered), (4, 2), "one of two letters had two events");
     }
 }

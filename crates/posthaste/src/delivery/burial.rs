@@ -18,6 +18,8 @@ const RETRY: Duration = Duration::from_secs(1);
 /// A letter, and the lease that ends with it.
 #[derive(Debug)]
 pub(super) struct Burial<T> {
+    /// The letter's id, once its store has it.
+    pub(super) id: Option<u64>,
     pub(super) lease: Lease,
     pub(super) letter: DeadLetter<T>,
     /// Whether the letter is about the whole of what was leased: others of its parts may be delivered.
@@ -63,15 +65,15 @@ impl<T: Item> Burials<T> {
         burial: Burial<T>,
         now: Duration,
     ) -> Option<Burial<T>> {
-        let Burial { lease, letter, is_whole } = burial;
-        let burial = |letter| Burial { lease, letter, is_whole };
+        let Burial { lease, letter, is_whole, .. } = burial;
+        let burial = |id, letter| Burial { id, lease, letter, is_whole };
         match letters.push(letter.clone(), is_whole.then_some(lease.id())) {
-            Ok(receipt) if receipt.is_stored() => return Some(burial(letter)),
-            Ok(receipt) => {
-                let burial = burial(letter);
+            Ok((id, receipt)) if receipt.is_stored() => return Some(burial(Some(id), letter)),
+            Ok((id, receipt)) => {
+                let burial = burial(Some(id), letter);
                 self.under_way.push(Box::pin(receipt.map(move |kept| (burial, kept))));
             }
-            Err(NotKept { letter, reason, .. }) => self.failed(burial(letter), &reason, now),
+            Err(NotKept { letter, reason, .. }) => self.failed(burial(None, letter), &reason, now),
         }
         None
     }

@@ -124,7 +124,7 @@ impl<T: Item> Ends<T> {
         };
         let is_whole = !self.leases.is_split(part.lease);
         let letter = self.shared.letter(part.item, reason, status, text);
-        self.begin_burial(Burial { lease: part.lease, letter, is_whole });
+        self.begin_burial(Burial { id: None, lease: part.lease, letter, is_whole });
     }
 
     fn begin_burial(&mut self, burial: Burial<T>) {
@@ -136,9 +136,12 @@ impl<T: Item> Ends<T> {
         }
     }
 
-    fn buried(&mut self, Burial { lease, letter, .. }: &Burial<T>) {
-        self.shared.letters().tell(letter);
+    fn buried(&mut self, Burial { id, lease, letter, .. }: &Burial<T>) {
         self.end(std::iter::once((*lease, letter.item.events(), Fate::Buried(letter.reason))));
+        if let Some(id) = id {
+            self.shared.letters().buried(*id);
+        }
+        self.shared.letters().tell(letter);
     }
 
     /// What the queue has let go to make room for newer items.
@@ -151,7 +154,7 @@ impl<T: Item> Ends<T> {
         for Leased { id, item, .. } in self.shared.queue().displaced(AT_ONCE) {
             let lease = self.begin_lease(id);
             let letter = self.shared.letter(item, DeadReason::Displaced, None, String::new());
-            self.begin_burial(Burial { lease, letter, is_whole: true });
+            self.begin_burial(Burial { id: None, lease, letter, is_whole: true });
         }
     }
 
@@ -176,8 +179,10 @@ impl<T: Item> Ends<T> {
         match event {
             Event::Burial(News::Kept(burial, kept)) => {
                 self.has_news = true;
-                if let Some(burial) = self.burials.kept(burial, kept, now) {
-                    self.buried(&burial);
+                let id = burial.id;
+                match self.burials.kept(burial, kept, now) {
+                    Some(burial) => self.buried(&burial),
+                    None => id.into_iter().for_each(|id| self.shared.letters().buried(id)),
                 }
             }
             Event::Burial(News::Replayed(id, stored)) => self.shared.letters().replayed(id, stored.is_ok()),

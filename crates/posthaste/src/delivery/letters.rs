@@ -24,6 +24,9 @@ pub(super) struct Letters<T> {
     taking: Mutex<()>,
     /// Letters whose events are in the queue again, and not safe in it yet.
     replayed: Mutex<Replayed>,
+    /// Letters whose items are still in the queue: they are nobody's to take yet. Held while a letter is handed over, so
+    /// that none is seen before it is here.
+    unburied: Mutex<BTreeSet<u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -38,14 +41,16 @@ impl<T: Item> Letters<T> {
     pub(super) fn new(
         store: Option<Arc<dyn DeadLetterStore<T>>>,
         max: usize,
+        pipeline: &str,
         on_dead_letter: Option<OnDeadLetter<T>>,
     ) -> Self {
         Self {
-            store: store.unwrap_or_else(|| Arc::new(DeadLetters::new(max))),
-            in_memory: DeadLetters::new(max),
+            store: store.unwrap_or_else(|| Arc::new(DeadLetters::new(max, pipeline))),
+            in_memory: DeadLetters::new(max, pipeline),
             on_dead_letter,
             taking: Mutex::default(),
             replayed: Mutex::default(),
+            unburied: Mutex::default(),
         }
     }
 
@@ -54,9 +59,18 @@ impl<T: Item> Letters<T> {
         self.store.count()
     }
 
-    /// Hands a letter to its store. `of`: the queue's id of the item, where the letter is about the whole of it.
-    pub(super) fn push(&self, letter: DeadLetter<T>, of: Option<u64>) -> Result<Receipt, NotKept<T>> {
-        self.store.push(letter, of)
+    /// Hands a letter to its store, of an item that is still in the queue: nobody takes it until that item has
+    /// [left](Self::buried). `of`: the queue's id of the item, where the letter is about the whole of it.
+    pub(super) fn push(&self, letter: DeadLetter<T>, of: Option<u64>) -> Result<(u64, Receipt), NotKept<T>> {
+        let mut unburied = self.unburied.lock();
+        let pushed = self.store.push(letter, of)?;
+        unburied.insert(pushed.0);
+        Ok(pushed)
+    }
+
+    /// The item of this letter has left the queue, or the letter could not be kept.
+    pub(super) fn buried(&self, id: u64) {
+        self.unburied.lock().remove(&id);
     }
 
     /// Keeps the letter of an item that is in the queue no more, and tells of it. Where it cannot be kept for good, it is
@@ -68,7 +82,7 @@ impl<T: Item> Letters<T> {
         }
         match self.store.push(letter, None) {
             // In memory as a rule; nobody waits for the others.
-            Ok(receipt) => receipt.forget(),
+            Ok((_, receipt)) => receipt.forget(),
             Err(not_kept) => {
                 tracing::error!(%not_kept, "kept in memory instead");
                 self.keep_in_memory(not_kept.letter);
@@ -77,7 +91,8 @@ impl<T: Item> Letters<T> {
     }
 
     fn keep_in_memory(&self, letter: DeadLetter<T>) {
-        self.in_memory.push(letter, None).map(Receipt::forget).expect("memory takes every letter");
+        let (_, receipt) = self.in_memory.push(letter, None).expect("memory takes every letter");
+        receipt.forget();
     }
 
     /// Tells the program of a letter. A callback that panics harms nobody.
@@ -94,9 +109,12 @@ impl<T: Item> Letters<T> {
         self.kept().into_iter().chain(self.in_memory.list()).map(|(_, letter)| letter).collect()
     }
 
-    /// Those of the store that have not been put back.
+    /// Those of the store whose items have left the queue, and have not been put back.
     fn kept(&self) -> Vec<(u64, DeadLetter<T>)> {
         let mut letters = self.store.list();
+        let unburied = self.unburied.lock();
+        letters.retain(|(id, _)| !unburied.contains(id));
+        drop(unburied);
         let replayed = self.replayed.lock();
         letters.retain(|(id, _)| !replayed.ids.contains(id));
         letters
@@ -110,6 +128,11 @@ impl<T: Item> Letters<T> {
         let (ids, in_memory): (Vec<u64>, Vec<_>) = self.in_memory.list().into_iter().unzip();
         self.in_memory.remove(&ids);
         letters.into_iter().chain(in_memory).collect()
+    }
+
+    /// Whether an earlier process left the letter of this id.
+    fn was_found(&self, id: u64) -> bool {
+        self.store.was_found(id)
     }
 
     /// The letters that may be put back, for whoever holds the guard.
@@ -164,7 +187,7 @@ impl<T: Item> Shared<T> {
             let events = letter.item.events();
             let added = self.books().act(|act| {
                 let added = self.queue().add(letter.item)?;
-                act.revive(events);
+                act.revive(events, self.letters().was_found(id));
                 Ok::<_, crate::queue::Refused<T>>(added)
             });
             let Ok(receipt) = added else { break };

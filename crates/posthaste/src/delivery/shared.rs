@@ -38,8 +38,12 @@ impl<T: Item> Shared<T> {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let queue = Guarded::new(queue);
-        let letters =
-            Letters::new(queue.dead_letters(), options.dead_letters_max, options.on_dead_letter.take());
+        let letters = Letters::new(
+            queue.dead_letters(),
+            options.dead_letters_max,
+            &options.pipeline,
+            options.on_dead_letter.take(),
+        );
         let books = Books::new(&options.pipeline, letters.count() as u64);
         Self {
             queue,
@@ -110,11 +114,12 @@ impl<T: Item> Shared<T> {
     pub(super) fn give_up(&self) -> Vec<DeadLetter<T>> {
         const WHY: &str = "the process ended before its disk had the event; the disk may still store it, and whoever \
                            opens the queue next will deliver it then";
-        let given_up = self.books.act(|act| {
+        let given_up = self.books.try_act(|act| {
             let given_up = self.queue.give_up();
             act.bury(given_up.iter().map(T::events).sum(), DeadReason::NotStored);
             given_up
         });
+        let given_up = given_up.unwrap_or_default();
         let letter = |item| self.letter(item, DeadReason::NotStored, None, WHY.to_owned());
         given_up.into_iter().map(letter).inspect(|letter| self.letters.keep(letter.clone())).collect()
     }

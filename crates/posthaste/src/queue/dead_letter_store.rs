@@ -12,9 +12,15 @@ pub trait DeadLetterStore<T>: fmt::Debug + Send + Sync {
     /// How many are kept.
     fn count(&self) -> usize;
 
-    /// Keeps one more. `of` is the queue's id of the item, where the letter is about the whole of it. The receipt resolves
-    /// once the letter is kept; until then, and where it is handed back, its item stays in the queue.
-    fn push(&self, letter: DeadLetter<T>, of: Option<u64>) -> Result<Receipt, NotKept<T>>;
+    /// Keeps one more. `of` is the queue's id of the item, where the letter is about the whole of it. Returns the letter's id,
+    /// and a receipt that resolves once the letter is kept; until then, and where it is handed back, its item stays in the
+    /// queue.
+    fn push(&self, letter: DeadLetter<T>, of: Option<u64>) -> Result<(u64, Receipt), NotKept<T>>;
+
+    /// Whether the letter of this id was there before this process was. Such a letter counts as one event, whatever it holds.
+    fn was_found(&self, _id: u64) -> bool {
+        false
+    }
 
     /// The oldest that are kept, as many as may be in memory at once, each with the id that [`remove`](Self::remove) knows
     /// it by.
@@ -50,6 +56,8 @@ pub const DEFAULT_DEAD_LETTERS_MAX: usize = 1_000;
 pub(crate) struct DeadLetters<T> {
     kept: Mutex<Kept<T>>,
     max: usize,
+    /// Whose they are, in metrics.
+    pipeline: String,
 }
 
 #[derive(Debug)]
@@ -59,8 +67,16 @@ struct Kept<T> {
 }
 
 impl<T> DeadLetters<T> {
-    pub(crate) fn new(max: usize) -> Self {
-        Self { kept: Mutex::new(Kept { letters: VecDeque::new(), last_id: 0 }), max }
+    pub(crate) fn new(max: usize, pipeline: &str) -> Self {
+        let kept = Kept { letters: VecDeque::new(), last_id: 0 };
+        let letters = Self { kept: Mutex::new(kept), max, pipeline: pipeline.to_owned() };
+        letters.count_forgotten(0);
+        letters
+    }
+
+    fn count_forgotten(&self, letters: u64) {
+        let pipeline = self.pipeline.clone();
+        ::metrics::counter!(metrics::DEAD_LETTERS_FORGOTTEN, "pipeline" => pipeline).increment(letters);
     }
 }
 
@@ -77,18 +93,18 @@ impl<T: Clone + fmt::Debug + Send + Sync> DeadLetterStore<T> for DeadLetters<T> 
         self.kept.lock().letters.retain(|(id, _)| !ids.contains(id));
     }
 
-    fn push(&self, letter: DeadLetter<T>, _of: Option<u64>) -> Result<Receipt, NotKept<T>> {
-        if self.max == 0 {
-            return Ok(Receipt::stored());
-        }
+    fn push(&self, letter: DeadLetter<T>, _of: Option<u64>) -> Result<(u64, Receipt), NotKept<T>> {
         let mut kept = self.kept.lock();
-        if kept.letters.len() >= self.max {
-            kept.letters.pop_front();
-            ::metrics::counter!(metrics::DEAD_LETTERS_FORGOTTEN).increment(1);
-        }
         kept.last_id += 1;
         let id = kept.last_id;
+        if self.max == 0 {
+            return Ok((id, Receipt::stored()));
+        }
+        if kept.letters.len() >= self.max {
+            kept.letters.pop_front();
+            self.count_forgotten(1);
+        }
         kept.letters.push_back((id, letter));
-        Ok(Receipt::stored())
+        Ok((id, Receipt::stored()))
     }
 }

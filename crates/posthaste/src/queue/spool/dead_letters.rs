@@ -6,7 +6,11 @@
 //!
 //! The record is the one that the spool had. Where the disk refuses a letter, the event stays in the queue.
 
-use std::{fmt, marker::PhantomData};
+use std::{
+    fmt,
+    marker::PhantomData,
+    sync::atomic::{AtomicU64, Ordering::SeqCst},
+};
 
 use posthaste_spool::{DeadLetters, Spool};
 use serde::{Deserialize, Serialize};
@@ -26,6 +30,8 @@ const LETTER_SHARE: u64 = 2;
 
 pub(super) struct DiskDeadLetters<T> {
     letters: DeadLetters,
+    /// The number of the first letter that this process has added.
+    first_own: AtomicU64,
     of: PhantomData<fn() -> T>,
 }
 
@@ -66,7 +72,7 @@ impl Head {
 
 impl<T> DiskDeadLetters<T> {
     pub(super) fn new(letters: DeadLetters) -> Self {
-        Self { letters, of: PhantomData }
+        Self { letters, first_own: AtomicU64::new(u64::MAX), of: PhantomData }
     }
 
     /// Keeps a record that is no item, and calls `then` once the letter is stored. False: the disk would not take it.
@@ -120,7 +126,11 @@ impl<T: SpoolItem> DeadLetterStore<T> for DiskDeadLetters<T> {
         usize::try_from(on_disk).unwrap_or(usize::MAX)
     }
 
-    fn push(&self, letter: DeadLetter<T>, of: Option<u64>) -> Result<Receipt, NotKept<T>> {
+    fn was_found(&self, id: u64) -> bool {
+        id < self.first_own.load(SeqCst)
+    }
+
+    fn push(&self, letter: DeadLetter<T>, of: Option<u64>) -> Result<(u64, Receipt), NotKept<T>> {
         let head = Head {
             reason: letter.reason.name().to_owned(),
             status: letter.status,
@@ -132,8 +142,11 @@ impl<T: SpoolItem> DeadLetterStore<T> for DiskDeadLetters<T> {
             drop(told.send(result.map(drop).map_err(|error| Refusal::Storage(error.to_string()))));
         };
         match self.letters.add(of, &written(&head, &letter.item.to_record()), then) {
-            Ok(()) => Ok(Receipt::pending(async move { stored.await.unwrap_or(Err(Refusal::Closed)) })),
             Err(error) => Err(NotKept::new(letter, error.to_string())),
+            Ok(id) => {
+                self.first_own.fetch_min(id, SeqCst);
+                Ok((id, Receipt::pending(async move { stored.await.unwrap_or(Err(Refusal::Closed)) })))
+            }
         }
     }
 
