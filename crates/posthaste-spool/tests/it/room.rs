@@ -197,7 +197,7 @@ fn a_full_disk_takes_dead_letters_out_of_the_reserve_and_then_out_of_spares() {
         let stored = Arc::clone(&stored);
         let then = move |result: Result<u64, _>| *stored.lock() += u64::from(result.is_ok());
         match log.spool.dead().add(None, &[b'y'; 8_000], then) {
-            Ok(()) => letters += 1,
+            Ok(_) => letters += 1,
             Err(_) => refused += 1,
         }
         log.turn(1_000);

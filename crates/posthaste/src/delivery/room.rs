@@ -5,18 +5,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex};
 
 /// A place to wait in.
 #[derive(Debug, Default)]
 pub(super) struct Room {
     waiting: AtomicUsize,
-    lock: Mutex<()>,
+    /// How often room has been made while somebody waited.
+    made: Mutex<u64>,
     freed: Condvar,
 }
 
 impl Room {
-    /// Calls `attempt` with what it gave back, until it gives nothing back or time is up; then once more.
+    /// Calls `attempt` with what it gave back, until it gives nothing back or time is up; then once more. No lock is held
+    /// meanwhile: the queue may say in the midst of it that there is room.
     #[expect(clippy::disallowed_methods, reason = "a blocked thread can only wait in real time")]
     pub(super) fn until<I, R>(
         &self,
@@ -27,14 +29,11 @@ impl Room {
         let give_up = Instant::now().checked_add(bound);
         self.waiting.fetch_add(1, SeqCst);
         let ended = loop {
-            let mut lock = self.lock.lock();
-            // Tried under the lock, so that room made from here on wakes us.
+            // Looked at first, so that room made during the attempt counts.
+            let seen = *self.made.lock();
             item = match attempt(item) {
-                Attempt::Again(back, _) if Self::wait(&self.freed, &mut lock, give_up) => back,
-                Attempt::Again(back, _) => {
-                    drop(lock);
-                    break attempt(back);
-                }
+                Attempt::Again(back, _) if self.wait_for_more(seen, give_up) => back,
+                Attempt::Again(back, _) => break attempt(back),
                 done @ Attempt::Done(_) => break done,
             };
         };
@@ -45,18 +44,22 @@ impl Room {
     /// Tells callers who wait that there is room, or will never be.
     pub(super) fn made(&self) {
         if self.waiting.load(SeqCst) > 0 {
-            drop(self.lock.lock());
+            *self.made.lock() += 1;
             self.freed.notify_all();
         }
     }
 
-    /// False: nobody said anything in time. Without end where there is no time to give up at.
-    fn wait(freed: &Condvar, lock: &mut MutexGuard<'_, ()>, give_up: Option<Instant>) -> bool {
-        let Some(give_up) = give_up else {
-            freed.wait(lock);
-            return true;
-        };
-        !freed.wait_until(lock, give_up).timed_out()
+    /// False: no room was made in time. Without end where there is no time to give up at.
+    fn wait_for_more(&self, seen: u64, give_up: Option<Instant>) -> bool {
+        let mut made = self.made.lock();
+        while *made == seen {
+            match give_up {
+                None => self.freed.wait(&mut made),
+                Some(at) if self.freed.wait_until(&mut made, at).timed_out() => return *made != seen,
+                Some(_) => {}
+            }
+        }
+        true
     }
 }
 
