@@ -18,7 +18,12 @@ pub(super) struct Room {
 impl Room {
     /// Calls `attempt` with what it gave back, until it gives nothing back or time is up; then once more.
     #[expect(clippy::disallowed_methods, reason = "a blocked thread can only wait in real time")]
-    pub(super) fn until<I, R>(&self, bound: Duration, mut item: I, attempt: impl Fn(I) -> Attempt<I, R>) -> Attempt<I, R> {
+    pub(super) fn until<I, R>(
+        &self,
+        bound: Duration,
+        mut item: I,
+        attempt: impl Fn(I) -> Attempt<I, R>,
+    ) -> Attempt<I, R> {
         let give_up = Instant::now().checked_add(bound);
         self.waiting.fetch_add(1, SeqCst);
         let ended = loop {

@@ -143,7 +143,13 @@ impl Endings {
         }
     }
 
-    pub(super) fn ended(&mut self, ids: Vec<u64>, answer: Result<(), QueueError>, now: Duration, now_ms: i64) {
+    pub(super) fn ended(
+        &mut self,
+        ids: Vec<u64>,
+        answer: Result<(), QueueError>,
+        now: Duration,
+        now_ms: i64,
+    ) {
         match answer {
             Ok(()) => self.trouble = None,
             Err(error) => {
@@ -207,7 +213,11 @@ impl Renewal {
     }
 
     /// Leases are being renewed; returns the lost ones that are known at once.
-    pub(super) fn begin(&mut self, answer: Eventually<Result<Vec<u64>, QueueError>>, now: Duration) -> Vec<u64> {
+    pub(super) fn begin(
+        &mut self,
+        answer: Eventually<Result<Vec<u64>, QueueError>>,
+        now: Duration,
+    ) -> Vec<u64> {
         self.put_off(now);
         match answer {
             Eventually::Now(answer) => Self::lost(answer),

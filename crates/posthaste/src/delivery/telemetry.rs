@@ -134,7 +134,11 @@ impl Published {
         if new == 0 || !is_due {
             return;
         }
-        tracing::warn!(new, in_all = dead_lettered, "events were dead-lettered; their reasons are kept with them");
+        tracing::warn!(
+            new,
+            in_all = dead_lettered,
+            "events were dead-lettered; their reasons are kept with them"
+        );
         (self.logged, self.logged_at) = (dead_lettered, Some(now));
     }
 }

@@ -87,8 +87,7 @@ impl<T> Waiters<T> {
     /// Those who need not or cannot wait any longer, with how many items are left for each. To be asked for while it is not
     /// time to end.
     pub(super) fn take_over(&mut self, progress: Progress) -> Vec<(Asked<T>, u64)> {
-        let is_over =
-            |waiter: &mut Waiter<T>| waiter.deadline <= progress.now || waiter.is_done(progress);
+        let is_over = |waiter: &mut Waiter<T>| waiter.deadline <= progress.now || waiter.is_done(progress);
         let over = self.waiting.extract_if(.., is_over);
         over.map(|waiter| (waiter.left(progress), waiter.asked)).map(|(left, asked)| (asked, left)).collect()
     }
