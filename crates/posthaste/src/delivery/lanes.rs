@@ -38,6 +38,7 @@ pub(super) struct Lane<T> {
 
 /// All of them.
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "they are what it holds")]
 pub(super) struct Lanes<T> {
     lanes: Vec<Lane<T>>,
     /// Whose turn it is to send.

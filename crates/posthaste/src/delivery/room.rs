@@ -35,7 +35,7 @@ impl Room {
                     drop(lock);
                     break attempt(back);
                 }
-                done => break done,
+                done @ Attempt::Done(_) => break done,
             };
         };
         self.waiting.fetch_sub(1, SeqCst);
@@ -52,13 +52,11 @@ impl Room {
 
     /// False: nobody said anything in time. Without end where there is no time to give up at.
     fn wait(freed: &Condvar, lock: &mut MutexGuard<'_, ()>, give_up: Option<Instant>) -> bool {
-        match give_up {
-            Some(give_up) => !freed.wait_until(lock, give_up).timed_out(),
-            None => {
-                freed.wait(lock);
-                true
-            }
-        }
+        let Some(give_up) = give_up else {
+            freed.wait(lock);
+            return true;
+        };
+        !freed.wait_until(lock, give_up).timed_out()
     }
 }
 

@@ -108,10 +108,13 @@ impl<T> Supply<T> {
     }
 }
 
+/// The ids of leases, and whether the queue has ended them.
+type Ending = Pin<Box<dyn Future<Output = (Vec<u64>, Result<(), QueueError>)> + Send>>;
+
 /// Leases whose end the queue has not confirmed.
 #[derive(Default)]
 pub(super) struct Endings {
-    under_way: FuturesUnordered<Pin<Box<dyn Future<Output = (Vec<u64>, Result<(), QueueError>)> + Send>>>,
+    under_way: FuturesUnordered<Ending>,
     again: Vec<u64>,
     retry_at: Option<Duration>,
     trouble: Option<Trouble>,

@@ -167,7 +167,8 @@ fn queues_count_events_by_themselves() {
                     held -= gone;
                 }
                 _ => {
-                    held -= queue.remove(random.usize(0..4)).iter().map(|item| u64::from(item.0)).sum::<u64>()
+                    held -=
+                        queue.remove(random.usize(0..4)).iter().map(|item| u64::from(item.0)).sum::<u64>();
                 }
             }
             let counts = queue.counts();
