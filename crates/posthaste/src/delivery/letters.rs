@@ -38,11 +38,12 @@ impl<T: Item> Letters<T> {
     pub(super) fn new(
         store: Option<Arc<dyn DeadLetterStore<T>>>,
         max: usize,
+        pipeline: &str,
         on_dead_letter: Option<OnDeadLetter<T>>,
     ) -> Self {
         Self {
-            store: store.unwrap_or_else(|| Arc::new(DeadLetters::new(max))),
-            in_memory: DeadLetters::new(max),
+            store: store.unwrap_or_else(|| Arc::new(DeadLetters::new(max, pipeline))),
+            in_memory: DeadLetters::new(max, pipeline),
             on_dead_letter,
             taking: Mutex::default(),
             replayed: Mutex::default(),

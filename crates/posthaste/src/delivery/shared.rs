@@ -8,7 +8,12 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{
-    admission::Admission, books::Books, guard::Guarded, item::Item, letters::Letters, mailbox::Mailbox,
+    admission::Admission,
+    books::{Books, Statement},
+    guard::Guarded,
+    item::Item,
+    letters::Letters,
+    mailbox::Mailbox,
     options::Options,
 };
 use crate::{
@@ -38,8 +43,8 @@ impl<T: Item> Shared<T> {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let queue = Guarded::new(queue);
-        let letters =
-            Letters::new(queue.dead_letters(), options.dead_letters_max, options.on_dead_letter.take());
+        let (store, told) = (queue.dead_letters(), options.on_dead_letter.take());
+        let letters = Letters::new(store, options.dead_letters_max, &options.pipeline, told);
         let books = Books::new(&options.pipeline, letters.count() as u64);
         Self {
             queue,
@@ -83,7 +88,11 @@ impl<T: Item> Shared<T> {
     }
 
     pub(super) fn ledger(&self) -> Ledger {
-        self.books.snapshot(|| self.queue.counts())
+        self.statement().ledger
+    }
+
+    pub(super) fn statement(&self) -> Statement {
+        self.books.statement(|| self.queue.counts())
     }
 
     pub(super) fn health(&self) -> Health {

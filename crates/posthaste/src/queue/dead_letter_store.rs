@@ -50,6 +50,8 @@ pub const DEFAULT_DEAD_LETTERS_MAX: usize = 1_000;
 pub(crate) struct DeadLetters<T> {
     kept: Mutex<Kept<T>>,
     max: usize,
+    /// Whose they are, in metrics.
+    pipeline: String,
 }
 
 #[derive(Debug)]
@@ -59,8 +61,14 @@ struct Kept<T> {
 }
 
 impl<T> DeadLetters<T> {
-    pub(crate) fn new(max: usize) -> Self {
-        Self { kept: Mutex::new(Kept { letters: VecDeque::new(), last_id: 0 }), max }
+    pub(crate) fn new(max: usize, pipeline: &str) -> Self {
+        let kept = Mutex::new(Kept { letters: VecDeque::new(), last_id: 0 });
+        Self { kept, max, pipeline: pipeline.to_owned() }
+    }
+
+    fn forgotten(&self) {
+        ::metrics::counter!(metrics::DEAD_LETTERS_FORGOTTEN, "pipeline" => self.pipeline.clone())
+            .increment(1);
     }
 }
 
@@ -79,12 +87,13 @@ impl<T: Clone + fmt::Debug + Send + Sync> DeadLetterStore<T> for DeadLetters<T> 
 
     fn push(&self, letter: DeadLetter<T>, _of: Option<u64>) -> Result<Receipt, NotKept<T>> {
         if self.max == 0 {
+            self.forgotten();
             return Ok(Receipt::stored());
         }
         let mut kept = self.kept.lock();
         if kept.letters.len() >= self.max {
             kept.letters.pop_front();
-            ::metrics::counter!(metrics::DEAD_LETTERS_FORGOTTEN).increment(1);
+            self.forgotten();
         }
         kept.last_id += 1;
         let id = kept.last_id;
