@@ -56,6 +56,8 @@ pub(super) struct Machine<T: Item> {
     published: Published,
     /// Something has changed that others want to know of.
     is_health_stale: bool,
+    /// Health says that something is wrong with the queue or the dead letters.
+    told_of_trouble: bool,
 }
 
 /// A request that has been answered, or not.
@@ -93,6 +95,7 @@ impl<T: Item> Machine<T> {
             timer: None,
             published: Published::new(&shared),
             is_health_stale: false,
+            told_of_trouble: false,
             dispatcher,
             shared,
         }
@@ -630,20 +633,21 @@ impl<T: Item> Machine<T> {
     // Telling.
 
     fn publish(&mut self, now_or_never: bool) {
-        if std::mem::take(&mut self.is_health_stale) {
+        let has_trouble = self.trouble().is_some();
+        let had_trouble = std::mem::replace(&mut self.told_of_trouble, has_trouble);
+        if std::mem::take(&mut self.is_health_stale) || has_trouble != had_trouble {
             self.shared.set_health(self.health());
         }
         self.published.publish(&self.shared, &self.lanes, now_or_never);
     }
 
     fn health(&self) -> Health {
-        let trouble = self
-            .burials
-            .trouble()
-            .or_else(|| self.supply.trouble())
-            .or_else(|| self.endings.trouble())
-            .cloned();
-        Health { upstreams: self.lanes.health(), queue: trouble, ended: None }
+        Health { upstreams: self.lanes.health(), queue: self.trouble().cloned(), ended: None }
+    }
+
+    /// What is wrong with the queue or the dead letters.
+    fn trouble(&self) -> Option<&Trouble> {
+        self.burials.trouble().or_else(|| self.supply.trouble()).or_else(|| self.endings.trouble())
     }
 
     /// Why what is left is left.
