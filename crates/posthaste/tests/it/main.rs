@@ -10,18 +10,26 @@
 
 mod additions;
 mod answers;
+mod bad_queues;
+mod books;
 mod by_key;
 mod closing;
 mod datafiles;
+mod deadlines;
 mod delivery;
+mod halving;
+mod house;
 mod http;
 mod metrics;
+mod no_thread;
 mod notifications;
+mod options;
 mod parity;
 mod persistence;
 mod processing;
 mod proxies;
 mod queues;
+mod scrapes;
 mod seed_calls;
 mod server;
 mod simulation;
