@@ -1,7 +1,7 @@
 //! The books: what was refused, delivered and buried, counted here; what was taken and is held, counted by the queue.
 //!
 //! Invariant: whatever ends an event counts its end and takes it out of the queue in one [act](Books::act), and acts come
-//! one after the other. So a [snapshot](Books::snapshot) between two acts balances, unless somebody has miscounted.
+//! one after the other. So a [statement](Books::statement) between two acts balances, unless somebody has miscounted.
 
 use std::{
     array,
@@ -76,33 +76,55 @@ impl Books {
             .increment(events as u64);
     }
 
-    /// How many of this reason.
-    pub(super) fn buried(&self, reason: DeadReason) -> u64 {
-        self.buried.get(reason as usize).map_or(0, |count| count.load(SeqCst))
-    }
-
-    /// Dead letters that went back into the queue.
-    pub(super) fn revived(&self) -> u64 {
-        self.revived.load(SeqCst)
-    }
-
     /// Everything at one moment, between two acts. An act that lasts is not waited for.
-    pub(super) fn snapshot(&self, counts: impl FnOnce() -> Counts) -> Ledger {
+    pub(super) fn statement(&self, counts: impl FnOnce() -> Counts) -> Statement {
         let _none = self.acts.try_lock_for(LASTING);
         self.look(counts())
     }
 
-    fn look(&self, counts: Counts) -> Ledger {
-        let buried: u64 = self.buried.iter().map(|count| count.load(SeqCst)).sum();
+    fn look(&self, counts: Counts) -> Statement {
+        let by_reason = DeadReason::ALL.map(|reason| self.buried(reason));
+        let buried: u64 = by_reason.iter().sum();
         let (found, revived) = (self.found.load(SeqCst), self.revived.load(SeqCst));
         let accepted = counts.taken.wrapping_add(found).wrapping_sub(revived);
-        let dead = buried.wrapping_add(found).wrapping_sub(revived) + counts.lost + counts.unreadable;
+        // A queue may say anything.
+        let gone = counts.lost.saturating_add(counts.unreadable);
+        let dead = buried.wrapping_add(found).wrapping_sub(revived).saturating_add(gone);
         let queued = counts.held.wrapping_sub(self.early.load(SeqCst));
-        Ledger::new(accepted, self.delivered.load(SeqCst), dead, queued, self.refused.load(SeqCst))
+        let refused = self.refused.load(SeqCst);
+        let ledger = Ledger::new(accepted, self.delivered.load(SeqCst), dead, queued, refused);
+        Statement { ledger, buried: by_reason, revived, counts }
+    }
+
+    fn buried(&self, reason: DeadReason) -> u64 {
+        self.buried.get(reason as usize).map_or(0, |count| count.load(SeqCst))
     }
 }
 
-/// While this is there, nobody takes a snapshot.
+/// What the books and the queue said at one moment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Statement {
+    pub(super) ledger: Ledger,
+    /// In the order of [`DeadReason::ALL`].
+    buried: [u64; DeadReason::ALL.len()],
+    /// Dead letters that went back into the queue.
+    pub(super) revived: u64,
+    counts: Counts,
+}
+
+impl Statement {
+    /// How many of each reason were buried by this process, or lost by the queue.
+    pub(super) fn buried(&self) -> impl Iterator<Item = (DeadReason, u64)> {
+        let counts = self.counts;
+        DeadReason::ALL.into_iter().zip(self.buried).map(move |(reason, buried)| match reason {
+            DeadReason::Lost => (reason, counts.lost),
+            DeadReason::Unreadable => (reason, counts.unreadable),
+            reason => (reason, buried),
+        })
+    }
+}
+
+/// While this is there, nobody makes a statement.
 #[derive(Debug)]
 pub(super) struct Act<'a>(&'a Books);
 
@@ -157,12 +179,15 @@ mod tests {
     #[test]
     fn a_queue_that_loses_an_event_unbalances_the_books() {
         let books = Books::new("test", 0);
-        assert!(books.snapshot(|| Counts::new(3, 3)).balances());
+        assert!(books.statement(|| Counts::new(3, 3)).ledger.balances());
         books.act(|act| act.deliver(1));
-        assert!(books.snapshot(|| Counts::new(3, 2)).balances());
-        assert!(!books.snapshot(|| Counts::new(3, 1)).balances(), "one has gone without an end");
-        assert!(!books.snapshot(|| Counts::new(3, 3)).balances(), "one that is delivered is still there");
-        assert!(books.snapshot(|| Counts::new(3, 1).with_lost(1, 0)).balances());
+        assert!(books.statement(|| Counts::new(3, 2)).ledger.balances());
+        assert!(!books.statement(|| Counts::new(3, 1)).ledger.balances(), "one has gone without an end");
+        assert!(
+            !books.statement(|| Counts::new(3, 3)).ledger.balances(),
+            "one that is delivered is still there"
+        );
+        assert!(books.statement(|| Counts::new(3, 1).with_lost(1, 0)).ledger.balances());
     }
 
     #[test]
@@ -170,12 +195,12 @@ mod tests {
         let books = Books::new("test", 2);
         books.act(|act| {
             act.bury(1, DeadReason::Rejected);
-            assert_eq!(books.snapshot(|| Counts::new(1, 1)).dead_lettered, 3, "an act that lasts");
+            assert_eq!(books.statement(|| Counts::new(1, 1)).ledger.dead_lettered, 3, "an act that lasts");
         });
         let panics = || books.act(|_| panic!("in the queue"));
         assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).is_err());
         books.act(|act| act.revive(2, true));
-        let ledger = books.snapshot(|| Counts::new(3, 2));
+        let ledger = books.statement(|| Counts::new(3, 2)).ledger;
         assert!(ledger.balances(), "{ledger:?}");
         assert_eq!((ledger.accepted, ledger.dead_lettered), (4, 2), "one of two letters had two events");
     }

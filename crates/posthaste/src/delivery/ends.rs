@@ -224,14 +224,17 @@ impl<T: Item> Ends<T> {
         if ids.is_empty() {
             return;
         }
-        let mut keep = |part: &Part<T>| {
-            let is_lost = leases.is_lost(part.lease);
-            if is_lost {
-                leases.end_part(part.lease, 0, Fate::Delivered);
-            }
-            !is_lost
-        };
-        lanes.retain(&mut keep, shared.options());
+        lanes.retain(&mut |part: &Part<T>| keep(leases, part), shared.options());
+    }
+
+    /// Whether some request may hold what the queue has taken back.
+    pub(super) fn some_are_lost(&self) -> bool {
+        self.leases.some_are_lost()
+    }
+
+    /// Whether a part is still ours. One that is not ends here, without counting.
+    pub(super) fn keep(&mut self, part: &Part<T>) -> bool {
+        keep(&mut self.leases, part)
     }
 
     /// When there is something to do, whatever happens until then.
@@ -294,6 +297,14 @@ impl<T: Item> Ends<T> {
             }
         }
     }
+}
+
+fn keep<T>(leases: &mut Leases, part: &Part<T>) -> bool {
+    let is_lost = leases.is_lost(part.lease);
+    if is_lost {
+        leases.end_part(part.lease, 0, Fate::Delivered);
+    }
+    !is_lost
 }
 
 /// Counts what became of these events.

@@ -34,6 +34,11 @@ impl<T: Item> Job<T> {
         Self { parts, request, failures: 0, held_at: None, trouble: None, sibling: None }
     }
 
+    /// Its parts, with those that wait for its answer.
+    pub(super) fn len(&self) -> usize {
+        self.parts.len() + self.sibling.as_ref().map_or(0, Vec::len)
+    }
+
     /// Lets go of parts that are not to be kept. False: none is left.
     pub(super) fn retain(
         &mut self,

@@ -9,7 +9,7 @@
 //! Events become requests only once their end point may be sent to, so that what waits for a dead one costs little.
 //! Invariant: a lane with anything in it, or under way, is never forgotten.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{cmp::Reverse, collections::VecDeque, sync::Arc, time::Duration};
 
 use super::{
     groups::Groups,
@@ -38,18 +38,20 @@ pub(super) struct Lane<T> {
 
 /// All of them.
 #[derive(Debug)]
+#[expect(clippy::struct_field_names, reason = "they are what it holds")]
 pub(super) struct Lanes<T> {
     all: Vec<Lane<T>>,
     /// Whose turn it is to send.
     turn: usize,
     uses: u64,
+    found: u64,
     random: fastrand::Rng,
 }
 
 impl<T: Item> Lanes<T> {
     pub(super) fn new(seed: Option<u64>) -> Self {
         let random = seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-        Self { all: Vec::new(), turn: 0, uses: 0, random }
+        Self { all: Vec::new(), turn: 0, uses: 0, found: 0, random }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Lane<T>> {
@@ -60,11 +62,17 @@ impl<T: Item> Lanes<T> {
         self.all.iter_mut()
     }
 
+    /// How many end points have been found so far, those that are forgotten included.
+    pub(super) fn found(&self) -> u64 {
+        self.found
+    }
+
     /// The lane to this end point, made if there is none.
     pub(super) fn to(&mut self, end_point: &str, options: &Options<T>) -> &mut Lane<T> {
         self.uses += 1;
         let at = self.all.iter().position(|lane| lane.is_to(end_point)).unwrap_or_else(|| {
             self.forget_one();
+            self.found += 1;
             let random = self.random.fork();
             self.all.push(Lane::new(options.end_point_of(end_point), options, random));
             self.all.len() - 1
@@ -184,10 +192,15 @@ impl<T: Item> Lanes<T> {
         self.all.iter().filter_map(|lane| lane.next_attempt(now)).min()
     }
 
-    /// How each stands, the last used first.
+    /// How each stands: those with trouble first, then those in use, then the last used. Others fall off the end.
     pub(super) fn health(&self) -> Vec<UpstreamHealth> {
         let mut lanes: Vec<_> = self.all.iter().collect();
-        lanes.sort_unstable_by_key(|lane| std::cmp::Reverse(lane.used));
+        let order = |lane: &&Lane<T>| {
+            let upstream = &lane.upstream;
+            let is_well = upstream.why().is_none() && upstream.trouble().is_none();
+            (is_well, lane.is_idle(), Reverse(lane.used))
+        };
+        lanes.sort_unstable_by_key(order);
         lanes.truncate(IDLE_LANES_MAX);
         lanes.into_iter().map(|lane| lane.upstream.health()).collect()
     }

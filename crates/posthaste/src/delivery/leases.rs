@@ -142,6 +142,11 @@ impl Leases {
         Some((sequence, ended.unwrap_or_default()))
     }
 
+    /// Whether some request may hold what the queue has taken back.
+    pub(super) fn some_are_lost(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
     /// Whether the queue has taken it back.
     pub(super) fn is_lost(&self, lease: Lease) -> bool {
         !self.lost.is_empty() && self.lost.contains(&lease.sequence)

@@ -48,6 +48,10 @@ pub(super) struct Machine<T: Item> {
     published: Published,
     /// Something has changed that others want to know of.
     is_health_stale: bool,
+    /// Health says that something is wrong with the queue or the dead letters.
+    told_of_trouble: bool,
+    /// How many end points had been found when health was last told.
+    told_of_lanes: u64,
 }
 
 /// A request that has been answered, or not.
@@ -80,6 +84,8 @@ impl<T: Item> Machine<T> {
             timer: None,
             published: Published::new(&shared),
             is_health_stale: false,
+            told_of_trouble: false,
+            told_of_lanes: 0,
             dispatcher,
             shared,
         }
@@ -201,7 +207,8 @@ impl<T: Item> Machine<T> {
     /// Groups that must go wait for what may still join them, unless there is no room for it.
     fn load(&mut self) {
         let all_leased = self.ends.next_sequence() >= self.force_before || self.unleased() == 0;
-        let may_others_join = !all_leased && self.room() > 0;
+        // What others have leased, where others share the queue, will not join either.
+        let may_others_join = !all_leased && !self.supply.is_dry() && self.room() > 0;
         let (now, options) = (self.now(), self.shared.options());
         for lane in self.lanes.iter_mut() {
             lane.load(now, options, self.force_before, may_others_join);
@@ -230,12 +237,16 @@ impl<T: Item> Machine<T> {
         (wanted > 0).then_some(wanted)
     }
 
-    /// Whether to lease beyond what can be sent, for the sake of end points that are not known yet. Not where the oldest is
-    /// to make room for the newest: what is leased cannot.
+    /// Whether to lease beyond what can be sent, for the sake of end points that are not known yet.
     fn looks_ahead(&self) -> bool {
+        let has_others = || T::GOES_ANYWHERE || self.lanes.are_several();
+        self.may_look_ahead() && (has_others() || self.lanes.some_are_blocked(self.now()))
+    }
+
+    /// Not where the oldest is to make room for the newest: what is leased cannot.
+    fn may_look_ahead(&self) -> bool {
         let options = self.options();
-        let has_others = options.end_point.is_none() && (T::GOES_ANYWHERE || self.lanes.are_several());
-        has_others && options.when_full != WhenFull::DropOldest
+        options.end_point.is_none() && options.when_full != WhenFull::DropOldest
     }
 
     /// How many items more may be leased: more where one end point holds back what it has, so that it holds back nobody
@@ -282,11 +293,35 @@ impl<T: Item> Machine<T> {
         if matches!(verdict, Verdict::Retry { .. } | Verdict::Hold) {
             job.failed(&answer, now_ms);
         }
+        let Some(job) = self.without_lost(job, verdict) else { return };
         let (step, sibling) = settle(job, verdict);
         self.take_step(step, &answer, now);
         if let Some(sibling) = sibling {
             self.take_step(sibling, &answer, now);
         }
+    }
+
+    /// What is left of a request without what the queue has taken back meanwhile. Where the answer was about an event in it,
+    /// that may be gone: the rest is asked about anew.
+    fn without_lost(&mut self, mut job: Job<T>, verdict: Verdict) -> Option<Job<T>> {
+        if !self.ends.some_are_lost() {
+            return Some(job);
+        }
+        if verdict == Verdict::Delivered {
+            // This half ends as it is; the other is still to be sent.
+            let mut sibling = job.sibling.take().unwrap_or_default();
+            sibling.retain(|part| self.ends.keep(part));
+            job.sibling = (!sibling.is_empty()).then_some(sibling);
+            return Some(job);
+        }
+        let (before, options) = (job.len(), self.shared.options());
+        let is_left = job.retain(|part| self.ends.keep(part), options.end_point.as_ref());
+        if is_left && (job.len() == before || !matches!(verdict, Verdict::Halve | Verdict::Bisect)) {
+            return Some(job);
+        }
+        self.lanes.make_ready(std::mem::take(&mut job.parts), options);
+        self.lanes.make_ready(job.sibling.unwrap_or_default(), options);
+        None
     }
 
     fn learn(&mut self, end_point: &str, verdict: Verdict, answer: &Answer, moment: Moment) {
@@ -399,7 +434,7 @@ impl<T: Item> Machine<T> {
         let moments = [
             Some(self.next_tick),
             self.lanes.next_attempt(now),
-            self.lanes.next_stall(now).filter(|_| self.looks_ahead()),
+            self.lanes.next_stall(now).filter(|_| self.may_look_ahead()),
             self.published.due(),
             self.supply.due(now),
             self.ends.due(),
@@ -412,11 +447,23 @@ impl<T: Item> Machine<T> {
     }
 
     fn publish(&mut self, now_or_never: bool) {
-        if std::mem::take(&mut self.is_health_stale) | self.ends.has_news() {
-            let queue = self.ends.trouble().or_else(|| self.supply.trouble()).cloned();
-            self.shared.set_health(self.lanes.health(), queue);
+        if self.is_health_to_be_told() {
+            self.shared.set_health(self.lanes.health(), self.trouble().cloned());
         }
         self.published.publish(&self.shared, &self.lanes, now_or_never);
+    }
+
+    fn is_health_to_be_told(&mut self) -> bool {
+        let (has_trouble, found) = (self.trouble().is_some(), self.lanes.found());
+        let had_trouble = std::mem::replace(&mut self.told_of_trouble, has_trouble);
+        let had_found = std::mem::replace(&mut self.told_of_lanes, found);
+        let is_stale = std::mem::take(&mut self.is_health_stale) | self.ends.has_news();
+        is_stale || has_trouble != had_trouble || found != had_found
+    }
+
+    /// What is wrong with the queue or the dead letters.
+    fn trouble(&self) -> Option<&Trouble> {
+        self.ends.trouble().or_else(|| self.supply.trouble())
     }
 
     /// Why what is left is left.

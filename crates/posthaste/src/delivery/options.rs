@@ -1,9 +1,18 @@
 //! Every limit of delivery, in one table.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
-use super::upstream::Rules;
-use crate::{dispatch::EndPoint, outcome::DeadLetter, queue::DEFAULT_DEAD_LETTERS_MAX};
+use super::{guard::panic_text, upstream::Rules};
+use crate::{
+    dispatch::EndPoint,
+    outcome::DeadLetter,
+    queue::{DEFAULT_DEAD_LETTERS_MAX, DeliveryQueue},
+};
 
 /// What to do with an event that finds the queue full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -218,7 +227,14 @@ pub enum OptionsError {
 }
 
 impl<T> Options<T> {
-    pub(crate) fn check(&self, queue_size: usize) -> Result<(), OptionsError> {
+    /// Checks everything that is to work over this queue.
+    pub(crate) fn check(&self, queue: &dyn DeliveryQueue<T>) -> Result<(), OptionsError> {
+        let queue_size = catch_unwind(AssertUnwindSafe(|| queue.capacity()))
+            .map_err(|panic| OptionsError::Panicked(in_capacity(&*panic)))?;
+        self.check_over(queue_size)
+    }
+
+    fn check_over(&self, queue_size: usize) -> Result<(), OptionsError> {
         for (name, value) in [
             ("batch_size", self.batch_size),
             ("queue_size", queue_size),
@@ -252,6 +268,10 @@ impl<T> Options<T> {
     pub(crate) fn window_max(&self) -> usize {
         self.rules.in_flight.saturating_mul(self.batch_size).saturating_mul(4).max(10_000)
     }
+}
+
+fn in_capacity(panic: &(dyn Any + Send)) -> String {
+    format!("the queue panicked in capacity: {}", panic_text(panic))
 }
 
 impl<T> std::fmt::Debug for Options<T> {

@@ -8,7 +8,12 @@ use std::{
 use parking_lot::Mutex;
 
 use super::{
-    admission::Admission, books::Books, guard::Guarded, item::Item, letters::Letters, mailbox::Mailbox,
+    admission::Admission,
+    books::{Books, Statement},
+    guard::Guarded,
+    item::Item,
+    letters::Letters,
+    mailbox::Mailbox,
     options::Options,
 };
 use crate::{
@@ -87,7 +92,11 @@ impl<T: Item> Shared<T> {
     }
 
     pub(super) fn ledger(&self) -> Ledger {
-        self.books.snapshot(|| self.queue.counts())
+        self.statement().ledger
+    }
+
+    pub(super) fn statement(&self) -> Statement {
+        self.books.statement(|| self.queue.counts())
     }
 
     pub(super) fn health(&self) -> Health {

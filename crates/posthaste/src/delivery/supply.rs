@@ -16,7 +16,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 type Answer<R> = Pin<Box<dyn Future<Output = Result<R, QueueError>> + Send>>;
 
-/// The end of leases, being confirmed.
+/// The ids of leases, and whether the queue has ended them.
 type Ending = Pin<Box<dyn Future<Output = (Vec<u64>, Result<(), QueueError>)> + Send>>;
 
 /// Leases to come.
@@ -26,12 +26,14 @@ pub(super) struct Supply<T> {
     not_before: Option<Duration>,
     /// How often in a row there was nothing to lease though there should have been.
     empty: u32,
+    /// The queue is elsewhere: asking costs, and others may share it.
+    is_far: bool,
     trouble: Option<Trouble>,
 }
 
 impl<T> Default for Supply<T> {
     fn default() -> Self {
-        Self { under_way: None, not_before: None, empty: 0, trouble: None }
+        Self { under_way: None, not_before: None, empty: 0, is_far: false, trouble: None }
     }
 }
 
@@ -51,7 +53,7 @@ impl<T> Supply<T> {
         match answer {
             Eventually::Now(answer) => self.answered(answer, now, now_ms),
             Eventually::Later(answer) => {
-                self.under_way = Some(answer);
+                (self.under_way, self.is_far) = (Some(answer), true);
                 Vec::new()
             }
         }
@@ -91,14 +93,22 @@ impl<T> Supply<T> {
     }
 
     /// There should have been something. That passes at once where somebody is about to finish adding; a disk that cannot be
-    /// read is asked again later.
+    /// read is asked again later, and a queue that is elsewhere less and less often.
     pub(super) fn ran_dry(&mut self, now: Duration) {
         /// Turns that somebody may need to finish adding.
         const TURNS: u32 = 1_000;
+        /// Half of the first pause.
+        const FAR_RETRY: Duration = Duration::from_millis(5);
         self.empty = self.empty.saturating_add(1);
-        if self.empty > TURNS {
-            self.not_before = Some(now.saturating_add(RETRY));
+        let pause = (FAR_RETRY * 2_u32.pow(self.empty.min(10))).min(RETRY);
+        if self.is_far || self.empty > TURNS {
+            self.not_before = Some(now.saturating_add(if self.is_far { pause } else { RETRY }));
         }
+    }
+
+    /// Whether there was nothing to lease when it was last asked, though there should have been.
+    pub(super) fn is_dry(&self) -> bool {
+        self.empty > 0
     }
 
     /// When it may be asked again, if that is to come.

@@ -1,11 +1,11 @@
 //! What the machine reports of itself: metrics a few times a second, a line in the log where somebody should look.
 //!
-//! Invariant: counters are brought up to date from one snapshot, what was accepted first; so at every scrape
-//! accepted ≥ delivered + dead-lettered.
+//! Invariant: counters are brought up to date from one statement, what was accepted or replayed first; so at every scrape
+//! accepted + replayed ≥ delivered + dead-lettered.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{item::Item, lanes::Lanes, shared::Shared, upstream::Why};
+use super::{books::Statement, item::Item, lanes::Lanes, shared::Shared, upstream::Why};
 use crate::{
     dispatch::Verdict,
     metrics,
@@ -84,30 +84,26 @@ impl Published {
             return;
         }
         (self.at, self.is_stale) = (Some(now), false);
-        let ledger = shared.ledger();
-        self.publish_counters(shared, ledger);
+        let statement = shared.statement();
+        let ledger = statement.ledger;
+        self.publish_counters(&statement);
         self.publish_gauges(lanes, ledger.queued);
         self.log_dead_letters(ledger.dead_lettered, now, now_or_never);
     }
 
-    fn publish_counters<T: Item>(&mut self, shared: &Shared<T>, ledger: Ledger) {
+    fn publish_counters(&mut self, statement: &Statement) {
+        let ledger = statement.ledger;
         let mut old = std::mem::replace(&mut self.ledger, ledger);
         self.grown(metrics::ACCEPTED, &mut old.accepted, ledger.accepted);
+        let mut revived = self.revived;
+        self.grown(metrics::REPLAYED, &mut revived, statement.revived);
+        self.revived = revived;
         self.grown(metrics::DELIVERED, &mut old.delivered, ledger.delivered);
-        let counts = shared.queue().counts();
-        for reason in DeadReason::ALL {
-            let count = match reason {
-                DeadReason::Lost => counts.lost,
-                DeadReason::Unreadable => counts.unreadable,
-                reason => shared.books().buried(reason),
-            };
+        for (reason, count) in statement.buried() {
             let grown = grown(self.buried.entry(reason.name()).or_default(), count);
             ::metrics::counter!(metrics::DEAD_LETTERED, "pipeline" => self.pipeline.clone(), "reason" => reason.name())
                 .increment(grown);
         }
-        let mut revived = self.revived;
-        self.grown(metrics::REPLAYED, &mut revived, shared.books().revived());
-        self.revived = revived;
         for (outcome, count) in std::mem::take(&mut self.answers) {
             ::metrics::counter!(metrics::REQUESTS, "pipeline" => self.pipeline.clone(), "outcome" => outcome)
                 .increment(count);

@@ -6,7 +6,8 @@ use std::{fmt, time::Duration};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Health {
-    /// The end points that requests have gone to, the ones in use first. Bounded; the least used are forgotten.
+    /// The end points that requests go to: those with trouble first, then those in use. Bounded; the least used are
+    /// forgotten.
     pub upstreams: Vec<UpstreamHealth>,
     /// What is wrong with the queue or the dead letters, where something is.
     pub queue: Option<Trouble>,

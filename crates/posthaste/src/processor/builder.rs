@@ -120,7 +120,7 @@ impl BatchEventProcessorBuilder {
         let own =
             || Arc::new(InMemoryQueue::new(self.queue_size).bytes_max(bytes)) as Arc<dyn DeliveryQueue<_>>;
         let queue = self.queue.unwrap_or_else(own);
-        self.options.check(queue.capacity())?;
+        self.options.check(&*queue)?;
         let dispatcher = match self.event_dispatcher {
             Some(dispatcher) => dispatcher,
             None => default_dispatcher()?,

@@ -179,7 +179,7 @@ impl QueueEventDispatcherBuilder {
         let own =
             || Arc::new(InMemoryQueue::new(self.queue_size).bytes_max(bytes)) as Arc<dyn DeliveryQueue<_>>;
         let queue = self.queue.unwrap_or_else(own);
-        self.options.check(queue.capacity())?;
+        self.options.check(&*queue)?;
         Ok(Makings { queue, dispatcher: self.dispatcher, options: self.options, clock: self.clock })
     }
 }
