@@ -66,7 +66,8 @@ pub use event::{
 };
 pub use outcome::{CloseReport, DeadLetter, DeadReason, FlushReport, Health, Ledger, Refusal};
 pub use processor::{
-    BatchEventProcessor, BatchEventProcessorBuilder, DEFAULT_EVENT_QUEUE_SIZE, Processor, QueueEventDispatcher,
+    BatchEventProcessor, BatchEventProcessorBuilder, DEFAULT_EVENT_QUEUE_SIZE, Processor,
+    QueueEventDispatcher,
 };
 pub use project::{
     Attribute, Context, DatafileError, Event, Experiment, ExperimentKeyError, ProjectConfig, Region,

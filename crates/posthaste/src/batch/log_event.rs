@@ -201,8 +201,13 @@ fn events_of(snapshot: &RawValue) -> usize {
 /// without events is no half; it stays with what comes after it, or before where nothing does.
 fn split_visitor(visitor: &RawValue) -> Option<[String; 2]> {
     let parts = serde_json::from_str::<Parts<'_>>(visitor.get()).ok()?;
-    let full: Vec<usize> =
-        parts.snapshots.iter().enumerate().filter(|(_, text)| events_of(text) > 0).map(|(at, _)| at).collect();
+    let full: Vec<usize> = parts
+        .snapshots
+        .iter()
+        .enumerate()
+        .filter(|(_, text)| events_of(text) > 0)
+        .map(|(at, _)| at)
+        .collect();
     let texts: Vec<&str> = parts.snapshots.iter().map(|snapshot| snapshot.get()).collect();
     let halves = match full[..] {
         [] => return None,
@@ -219,7 +224,9 @@ fn split_visitor(visitor: &RawValue) -> Option<[String; 2]> {
 /// The snapshots, of which one has events, as two lists with half of these each; all others are in the first.
 fn split_snapshot(snapshots: &[&RawValue], full: usize) -> Option<[String; 2]> {
     let [left, right] = split_events(snapshots.get(full)?)?;
-    let text = |(at, snapshot): (usize, &&RawValue)| if at == full { left.clone() } else { snapshot.get().to_owned() };
+    let text = |(at, snapshot): (usize, &&RawValue)| {
+        if at == full { left.clone() } else { snapshot.get().to_owned() }
+    };
     let first: Vec<String> = snapshots.iter().enumerate().map(text).collect();
     Some([first.join(","), right])
 }

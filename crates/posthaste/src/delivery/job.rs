@@ -35,7 +35,11 @@ impl<T: Item> Job<T> {
     }
 
     /// Lets go of parts that are not to be kept. False: none is left.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(&Part<T>) -> bool, end_point: Option<&Arc<str>>) -> bool {
+    pub(super) fn retain(
+        &mut self,
+        mut keep: impl FnMut(&Part<T>) -> bool,
+        end_point: Option<&Arc<str>>,
+    ) -> bool {
         let before = self.parts.len();
         if let Some(sibling) = &mut self.sibling {
             sibling.retain(&mut keep);

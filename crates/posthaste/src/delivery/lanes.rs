@@ -39,6 +39,7 @@ pub(super) struct Lane<T> {
 /// All of them.
 #[derive(Debug)]
 pub(super) struct Lanes<T> {
+    #[expect(clippy::struct_field_names, reason = "that is what they are")]
     lanes: Vec<Lane<T>>,
     /// Whose turn it is to send.
     turn: usize,
@@ -189,7 +190,13 @@ impl<T: Item> Lane<T> {
 
     /// Makes requests of the backlog, as many as may be sent. Groups with a lease below `force_before` go although they are
     /// not full, once nothing more can join them.
-    pub(super) fn load(&mut self, now: Duration, options: &Options<T>, force_before: u64, may_others_join: bool) {
+    pub(super) fn load(
+        &mut self,
+        now: Duration,
+        options: &Options<T>,
+        force_before: u64,
+        may_others_join: bool,
+    ) {
         while self.demand(now) > 0
             && let Some(part) = self.backlog.pop_front()
         {
@@ -274,7 +281,9 @@ impl<T: Item> Lane<T> {
         }
         if self.upstream.in_flight() > 0 {
             let what = format!("{} requests have had no answer yet", self.upstream.in_flight());
-            troubles.push(self.upstream.trouble().cloned().unwrap_or_else(|| Trouble::at(end_point, what, now_ms)));
+            troubles.push(
+                self.upstream.trouble().cloned().unwrap_or_else(|| Trouble::at(end_point, what, now_ms)),
+            );
         }
         troubles
     }

@@ -543,7 +543,9 @@ impl<T: Item> Machine<T> {
         let Self { lanes, leases, shared, waiters, .. } = self;
         for (sequence, ended) in ids.iter().filter_map(|id| leases.lose(*id)).collect::<Vec<_>>() {
             waiters.lease_lost(sequence, leases.next());
-            shared.books().act(|act| ended.into_iter().for_each(|(fate, events)| take_back(act, events, fate)));
+            shared
+                .books()
+                .act(|act| ended.into_iter().for_each(|(fate, events)| take_back(act, events, fate)));
         }
         for lane in lanes.iter_mut() {
             let mut keep = |part: &Part<T>| {
@@ -635,8 +637,12 @@ impl<T: Item> Machine<T> {
     }
 
     fn health(&self) -> Health {
-        let trouble =
-            self.burials.trouble().or_else(|| self.supply.trouble()).or_else(|| self.endings.trouble()).cloned();
+        let trouble = self
+            .burials
+            .trouble()
+            .or_else(|| self.supply.trouble())
+            .or_else(|| self.endings.trouble())
+            .cloned();
         Health { upstreams: self.lanes.health(), queue: trouble, ended: None }
     }
 

@@ -18,7 +18,12 @@ pub(super) struct Room {
 impl Room {
     /// Calls `attempt` with what it gave back, until it gives nothing back or time is up; then once more.
     #[expect(clippy::disallowed_methods, reason = "a blocked thread can only wait in real time")]
-    pub(super) fn until<I, R>(&self, bound: Duration, mut item: I, attempt: impl Fn(I) -> Attempt<I, R>) -> Attempt<I, R> {
+    pub(super) fn until<I, R>(
+        &self,
+        bound: Duration,
+        mut item: I,
+        attempt: impl Fn(I) -> Attempt<I, R>,
+    ) -> Attempt<I, R> {
         let give_up = Instant::now().checked_add(bound);
         self.waiting.fetch_add(1, SeqCst);
         let ended = loop {
@@ -30,7 +35,7 @@ impl Room {
                     drop(lock);
                     break attempt(back);
                 }
-                done => break done,
+                done @ Attempt::Done(_) => break done,
             };
         };
         self.waiting.fetch_sub(1, SeqCst);
@@ -47,13 +52,11 @@ impl Room {
 
     /// False: nobody said anything in time. Without end where there is no time to give up at.
     fn wait(freed: &Condvar, lock: &mut MutexGuard<'_, ()>, give_up: Option<Instant>) -> bool {
-        match give_up {
-            Some(give_up) => !freed.wait_until(lock, give_up).timed_out(),
-            None => {
-                freed.wait(lock);
-                true
-            }
+        if let Some(give_up) = give_up {
+            return !freed.wait_until(lock, give_up).timed_out();
         }
+        freed.wait(lock);
+        true
     }
 }
 

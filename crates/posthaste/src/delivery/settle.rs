@@ -69,12 +69,9 @@ mod tests {
     const RETRY: Verdict = Verdict::Retry { at_least: Duration::from_secs(7), overloaded: false };
 
     fn request(events: usize) -> LogEvent {
-        let mut snapshot = Snapshot::default();
-        snapshot.events = vec![SnapshotEvent::default(); events];
-        let mut visitor = Visitor::default();
-        visitor.snapshots = vec![snapshot];
-        let mut batch = Batch::default();
-        batch.visitors = vec![visitor];
+        let snapshot = Snapshot { events: vec![SnapshotEvent::default(); events], ..Snapshot::default() };
+        let visitor = Visitor { snapshots: vec![snapshot], ..Visitor::default() };
+        let batch = Batch { visitors: vec![visitor], ..Batch::default() };
         LogEvent::new("http://127.0.0.1/", &batch)
     }
 

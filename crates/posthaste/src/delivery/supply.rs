@@ -108,10 +108,13 @@ impl<T> Supply<T> {
     }
 }
 
+/// Comes with the leases that were to end, and whether they have.
+type Ending = Pin<Box<dyn Future<Output = (Vec<u64>, Result<(), QueueError>)> + Send>>;
+
 /// Leases whose end the queue has not confirmed.
 #[derive(Default)]
 pub(super) struct Endings {
-    under_way: FuturesUnordered<Pin<Box<dyn Future<Output = (Vec<u64>, Result<(), QueueError>)> + Send>>>,
+    under_way: FuturesUnordered<Ending>,
     again: Vec<u64>,
     retry_at: Option<Duration>,
     trouble: Option<Trouble>,
@@ -143,7 +146,13 @@ impl Endings {
         }
     }
 
-    pub(super) fn ended(&mut self, ids: Vec<u64>, answer: Result<(), QueueError>, now: Duration, now_ms: i64) {
+    pub(super) fn ended(
+        &mut self,
+        ids: Vec<u64>,
+        answer: Result<(), QueueError>,
+        now: Duration,
+        now_ms: i64,
+    ) {
         match answer {
             Ok(()) => self.trouble = None,
             Err(error) => {
@@ -207,7 +216,11 @@ impl Renewal {
     }
 
     /// Leases are being renewed; returns the lost ones that are known at once.
-    pub(super) fn begin(&mut self, answer: Eventually<Result<Vec<u64>, QueueError>>, now: Duration) -> Vec<u64> {
+    pub(super) fn begin(
+        &mut self,
+        answer: Eventually<Result<Vec<u64>, QueueError>>,
+        now: Duration,
+    ) -> Vec<u64> {
         self.put_off(now);
         match answer {
             Eventually::Now(answer) => Self::lost(answer),

@@ -41,9 +41,15 @@ impl Published {
         let zero = |name: &'static str, label: &'static str, value: &'static str| {
             ::metrics::counter!(name, "pipeline" => pipeline.clone(), label => value).increment(0);
         };
-        Refusal::NAMES.into_iter().for_each(|reason| zero(metrics::REFUSED, "reason", reason));
-        DeadReason::ALL.into_iter().for_each(|reason| zero(metrics::DEAD_LETTERED, "reason", reason.name()));
-        Verdict::NAMES.into_iter().for_each(|outcome| zero(metrics::REQUESTS, "outcome", outcome));
+        for reason in Refusal::NAMES {
+            zero(metrics::REFUSED, "reason", reason);
+        }
+        for reason in DeadReason::ALL {
+            zero(metrics::DEAD_LETTERED, "reason", reason.name());
+        }
+        for outcome in Verdict::NAMES {
+            zero(metrics::REQUESTS, "outcome", outcome);
+        }
         for name in [metrics::ACCEPTED, metrics::DELIVERED, metrics::REPLAYED] {
             ::metrics::counter!(name, "pipeline" => pipeline.clone()).increment(0);
         }
@@ -134,7 +140,11 @@ impl Published {
         if new == 0 || !is_due {
             return;
         }
-        tracing::warn!(new, in_all = dead_lettered, "events were dead-lettered; their reasons are kept with them");
+        tracing::warn!(
+            new,
+            in_all = dead_lettered,
+            "events were dead-lettered; their reasons are kept with them"
+        );
         (self.logged, self.logged_at) = (dead_lettered, Some(now));
     }
 }

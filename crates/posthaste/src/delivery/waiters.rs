@@ -87,8 +87,7 @@ impl<T> Waiters<T> {
     /// Those who need not or cannot wait any longer, with how many items are left for each. To be asked for while it is not
     /// time to end.
     pub(super) fn take_over(&mut self, progress: Progress) -> Vec<(Asked<T>, u64)> {
-        let is_over =
-            |waiter: &mut Waiter<T>| waiter.deadline <= progress.now || waiter.is_done(progress);
+        let is_over = |waiter: &mut Waiter<T>| waiter.deadline <= progress.now || waiter.is_done(progress);
         let over = self.waiting.extract_if(.., is_over);
         over.map(|waiter| (waiter.left(progress), waiter.asked)).map(|(left, asked)| (asked, left)).collect()
     }
@@ -135,9 +134,13 @@ mod tests {
         let mut waiters = Waiters::default();
         // Two are under way (0 and 1), two more are in the queue.
         waiters.add(flush(), AT, 4, 2);
-        [2, 3, 4].into_iter().for_each(|sequence| waiters.lease_begun(sequence));
+        for sequence in [2, 3, 4] {
+            waiters.lease_begun(sequence);
+        }
         assert!(over(&mut waiters, progress(1, 5, 0)).is_empty());
-        [0, 3, 1].into_iter().for_each(|sequence| waiters.lease_ended(sequence));
+        for sequence in [0, 3, 1] {
+            waiters.lease_ended(sequence);
+        }
         assert!(over(&mut waiters, progress(1, 5, 0)).is_empty(), "2 is still open");
         waiters.lease_ended(2);
         assert_eq!(over(&mut waiters, progress(1, 5, 0)), [0], "4 came later");

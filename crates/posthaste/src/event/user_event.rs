@@ -257,7 +257,8 @@ impl UserEvent {
 
     /// About how many bytes of memory it takes, what it shares with others left out.
     pub(crate) fn memory_bytes(&self) -> usize {
-        let tags = self.conversion().and_then(ConversionEvent::details).map_or(0, |details| details.tags.len());
+        let tags =
+            self.conversion().and_then(ConversionEvent::details).map_or(0, |details| details.tags.len());
         size_of::<EventData>() + self.visitor_id().len() + tags + self.0.attributes.heap_bytes()
     }
 

@@ -117,7 +117,8 @@ impl BatchEventProcessorBuilder {
 
     fn makings(self) -> Result<Makings<UserEvent>, OptionsError> {
         let bytes = self.options.queue_bytes.unwrap_or(usize::MAX);
-        let own = || Arc::new(InMemoryQueue::new(self.queue_size).bytes_max(bytes)) as Arc<dyn DeliveryQueue<_>>;
+        let own =
+            || Arc::new(InMemoryQueue::new(self.queue_size).bytes_max(bytes)) as Arc<dyn DeliveryQueue<_>>;
         let queue = self.queue.unwrap_or_else(own);
         self.options.check(queue.capacity())?;
         let dispatcher = match self.event_dispatcher {

@@ -28,8 +28,7 @@ impl QueueEventDispatcher {
     /// Over this dispatcher, everything else at its default.
     #[doc(alias = "NewQueueEventDispatcher")]
     pub fn builder(dispatcher: impl Dispatcher + 'static) -> QueueEventDispatcherBuilder {
-        let options =
-            Options { batch_size: 1, pipeline: "dispatcher".to_owned(), ..Options::default() };
+        let options = Options { batch_size: 1, pipeline: "dispatcher".to_owned(), ..Options::default() };
         QueueEventDispatcherBuilder {
             options,
             queue_size: DEFAULT_REQUEST_QUEUE_SIZE,
@@ -177,7 +176,8 @@ impl QueueEventDispatcherBuilder {
 
     fn makings(self) -> Result<Makings<LogEvent>, OptionsError> {
         let bytes = self.options.queue_bytes.unwrap_or(usize::MAX);
-        let own = || Arc::new(InMemoryQueue::new(self.queue_size).bytes_max(bytes)) as Arc<dyn DeliveryQueue<_>>;
+        let own =
+            || Arc::new(InMemoryQueue::new(self.queue_size).bytes_max(bytes)) as Arc<dyn DeliveryQueue<_>>;
         let queue = self.queue.unwrap_or_else(own);
         self.options.check(queue.capacity())?;
         Ok(Makings { queue, dispatcher: self.dispatcher, options: self.options, clock: self.clock })

@@ -141,9 +141,10 @@ impl<T: QueueItem, I: Inbox<T>> BoundedQueue<T, I> {
 impl<T: QueueItem, I: Inbox<T>> Queue<T> for BoundedQueue<T, I> {
     fn add(&self, item: T) -> Result<Receipt, Refused<T>> {
         if !self.reserve_bytes(&item) {
-            let reason = match self.items.is_closed() {
-                true => Refusal::Closed,
-                false => Refusal::QueueBytesFull { bytes_max: self.bytes_max },
+            let reason = if self.items.is_closed() {
+                Refusal::Closed
+            } else {
+                Refusal::QueueBytesFull { bytes_max: self.bytes_max }
             };
             return Err(Refused::new(item, reason));
         }

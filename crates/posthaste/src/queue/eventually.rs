@@ -1,10 +1,6 @@
 //! An answer that is there at once, or comes later.
 
-use std::{
-    fmt,
-    future::Future,
-    pin::Pin,
-};
+use std::{fmt, future::Future, pin::Pin};
 
 use super::receipt::block_on;
 

@@ -83,7 +83,8 @@ impl<T: QueueItem, Q: Queue<T>> Queue<T> for Sequential<T, Q> {
         let state = self.state.lock();
         let settled = state.leased.iter().filter(|item| item.is_none()).count();
         let mut items = self.queue.get(count.saturating_add(settled)).into_iter();
-        let leased: Vec<T> = state.leased.iter().zip(&mut items).filter_map(|(item, _)| item.clone()).collect();
+        let leased: Vec<T> =
+            state.leased.iter().zip(&mut items).filter_map(|(item, _)| item.clone()).collect();
         leased.into_iter().chain(items).take(count).collect()
     }
 

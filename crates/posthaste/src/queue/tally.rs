@@ -90,7 +90,7 @@ impl Tally {
 /// Each part of the word stays in its place.
 fn with_more(word: u64, count: u64) -> u64 {
     let taken = ((word & !CLOSED) / ONE_TAKEN + count) % ROUND;
-    (word & CLOSED) | taken * ONE_TAKEN | ((word & HELD) + count)
+    (word & CLOSED) | (taken * ONE_TAKEN) | ((word & HELD) + count)
 }
 
 #[cfg(test)]

@@ -166,7 +166,10 @@ fn queues_count_events_by_themselves() {
                     settle(&queue, ended.iter().map(|lease| lease.id));
                     held -= gone;
                 }
-                _ => held -= queue.remove(random.usize(0..4)).iter().map(|item| u64::from(item.0)).sum::<u64>(),
+                _ => {
+                    held -=
+                        queue.remove(random.usize(0..4)).iter().map(|item| u64::from(item.0)).sum::<u64>();
+                }
             }
             let counts = queue.counts();
             assert_eq!((counts.taken, counts.held), (taken, held), "seed {seed}, {gone} gone: {queue:?}");
@@ -176,10 +179,8 @@ fn queues_count_events_by_themselves() {
 
 #[test]
 fn bytes_are_bounded_like_items() {
-    let queues: [AnyQueue; 2] = [
-        Arc::new(InMemoryQueue::new(3).bytes_max(100)),
-        Arc::new(ChanQueue::new(3).bytes_max(100)),
-    ];
+    let queues: [AnyQueue; 2] =
+        [Arc::new(InMemoryQueue::new(3).bytes_max(100)), Arc::new(ChanQueue::new(3).bytes_max(100))];
     for queue in queues {
         add(&queue, [6, 4]);
         let refused = queue.add(N(1)).unwrap_err();

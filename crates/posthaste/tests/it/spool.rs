@@ -212,7 +212,8 @@ fn a_queue_on_disk_keeps_the_promises_of_queues() {
     queue.settle(&[leases[1].id]).wait().unwrap();
     assert_eq!(queue.size(), 4);
     queue.release();
-    let again: Vec<UserEvent> = queue.lease(9).wait().unwrap().into_iter().map(|leased| leased.item).collect();
+    let again: Vec<UserEvent> =
+        queue.lease(9).wait().unwrap().into_iter().map(|leased| leased.item).collect();
     let expected = [&events[0], &events[2], &events[4], &events[5]].map(Clone::clone);
     assert_eq!(uuids_of(&again), uuids_of(&expected));
     queue.close();

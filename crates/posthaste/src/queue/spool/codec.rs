@@ -12,8 +12,8 @@ use std::sync::Arc;
 use crate::{
     batch::{Batch, LogEvent},
     event::{UserEvent, encode_events},
-    queue::QueueItem,
     project::{Context, Region},
+    queue::QueueItem,
 };
 
 const USER_EVENT: u8 = b'E';

@@ -3,10 +3,7 @@
 //! Never held while the disk is asked for anything. Invariant: what is taken, and what the spool holds, change together
 //! under this lock, so that whoever counts under it counts both at one moment.
 
-use std::{
-    collections::VecDeque,
-    ops::Range,
-};
+use std::{collections::VecDeque, ops::Range};
 
 use posthaste_spool::Stats;
 use rustc_hash::FxHashMap;

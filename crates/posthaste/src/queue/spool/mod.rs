@@ -35,8 +35,8 @@ pub use self::{
 };
 use self::{dead_letters::DiskDeadLetters, intake::Intake};
 use super::{
-    Counts, DeadLetterStore, DeliveryQueue, Displacing, Eventually, Leased, Queue, QueueError, QueueWatcher, Receipt, Refused,
-    receipt::stored as stored_or_why,
+    Counts, DeadLetterStore, DeliveryQueue, Displacing, Eventually, Leased, Queue, QueueError, QueueWatcher,
+    Receipt, Refused, receipt::stored as stored_or_why,
 };
 use crate::{outcome::Refusal, project::Context};
 
@@ -139,7 +139,11 @@ impl<T: SpoolItem> SpoolQueue<T> {
         let weak = Arc::downgrade(inner);
         let then = move |result: Result<u64, WriteError>| {
             if let Some(inner) = weak.upgrade() {
-                inner.intake.lock().known(result.as_ref().ok().map(|first| *first..first + count), count, events);
+                inner.intake.lock().known(
+                    result.as_ref().ok().map(|first| *first..first + count),
+                    count,
+                    events,
+                );
                 inner.tell(|watcher| watcher.changed());
             }
             drop(told.send(stored_or_why(result)));
@@ -496,7 +500,9 @@ impl<T: SpoolItem> Inner<T> {
         let from = intake.displaceable_from(self.leased_to.load(SeqCst));
         let bytes = item.to_record().len() + RECORD_ROOM;
         let oldest = self.spool.oldest_to_displace(from, bytes).filter(|_| error.is_full());
-        let Some(oldest) = oldest.filter(|_| self.dead_letters.has_room_for(&self.spool)) else { return false };
+        let Some(oldest) = oldest.filter(|_| self.dead_letters.has_room_for(&self.spool)) else {
+            return false;
+        };
         self.spool.promise(&oldest);
         intake.displace(oldest);
         true
