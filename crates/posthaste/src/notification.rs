@@ -34,6 +34,15 @@ pub struct UnknownHandler(pub HandlerId);
 type Handler = Arc<dyn Fn(&LogEvent) + Send + Sync>;
 
 /// The handlers of one SDK key.
+///
+/// ```
+/// use posthaste::notification::{UnknownHandler, center};
+///
+/// let id = center("larkspur").add_handler(|request| println!("{}", request.end_point()));
+/// center("larkspur").remove_handler(id)?;
+/// assert_eq!(center("larkspur").remove_handler(id), Err(UnknownHandler(id)));
+/// # Ok::<(), UnknownHandler>(())
+/// ```
 pub struct Center(Arc<Inner>);
 
 #[derive(Default)]
@@ -51,6 +60,14 @@ struct Handlers {
 }
 
 /// The center of this SDK key; made at the first call for it. `""` is a key like any other.
+///
+/// ```
+/// use std::sync::Arc;
+/// use posthaste::notification::center;
+///
+/// assert!(Arc::ptr_eq(&center("larkspur"), &center("larkspur")));
+/// assert!(!Arc::ptr_eq(&center("larkspur"), &center("")));
+/// ```
 pub fn center(sdk_key: &str) -> Arc<Center> {
     static CENTERS: LazyLock<Mutex<FxHashMap<String, Arc<Center>>>> = LazyLock::new(Mutex::default);
     let mut centers = CENTERS.lock();

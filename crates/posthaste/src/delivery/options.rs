@@ -9,6 +9,17 @@ use crate::{
 };
 
 /// What to do with an event that finds the queue full.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::{BatchEventProcessor, WhenFull, testing::RecordingDispatcher};
+///
+/// let builder = || BatchEventProcessor::builder().event_dispatcher(RecordingDispatcher::new());
+/// let hands_back = builder().build()?;
+/// let keeps_the_newest = builder().when_full(WhenFull::DropOldest).build()?;
+/// let waits_for_room = builder().when_full(WhenFull::Block(Duration::from_millis(50))).build()?;
+/// # Ok::<(), posthaste::OptionsError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenFull {
     /// Hand it back.
@@ -222,6 +233,14 @@ macro_rules! delivery_setters {
 pub(crate) use delivery_setters;
 
 /// Why a processor or dispatcher cannot be built.
+///
+/// ```
+/// use posthaste::{BatchEventProcessor, OptionsError};
+///
+/// let error = BatchEventProcessor::builder().batch_size(0).build().unwrap_err();
+/// assert!(matches!(error, OptionsError::Zero("batch_size")));
+/// assert_eq!(error.to_string(), "batch_size must be at least 1");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptionsError {

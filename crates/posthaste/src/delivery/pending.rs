@@ -17,6 +17,18 @@ use crate::{
 
 /// A report to come: awaited under any runtime, or waited for without one. It comes by its deadline, whatever blocks
 /// delivery: then it says what is left.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::{BatchEventProcessor, testing::RecordingDispatcher};
+///
+/// let processor = BatchEventProcessor::builder().event_dispatcher(RecordingDispatcher::new()).build()?;
+/// // The flush has begun; do something else meanwhile.
+/// let pending = processor.flush(Duration::from_secs(5));
+/// let report = pending.wait(); // in async code, `pending.await`
+/// assert!(report.is_complete());
+/// # Ok::<(), posthaste::OptionsError>(())
+/// ```
 #[must_use = "the report says what is left"]
 pub struct Pending<R>(State<R>);
 

@@ -44,6 +44,19 @@ pub enum RetryAfter {
 ///
 /// A dispatcher of one's own may make any of them. `HttpEventDispatcher` begins its texts
 /// with host and port, and never shows a credential.
+///
+/// ```
+/// use posthaste::dispatch::{Answer, DispatchError, EndPoint, Response, Verdict, verdict};
+///
+/// /// What a dispatcher of your own makes of its client's errors.
+/// fn answer(url: &str, sent: std::io::Result<u16>) -> Answer {
+///     let address = EndPoint::check(url)?.address();
+///     sent.map(Response::status).map_err(|error| DispatchError::Lost(format!("{address}: {error}")))
+/// }
+/// let broken = answer("http://127.0.0.1/", Err(std::io::ErrorKind::ConnectionReset.into()));
+/// assert!(matches!(verdict(&broken, 0), Verdict::Retry { .. }), "it is sent again");
+/// assert_eq!(verdict(&answer("nowhere", Ok(204)), 0), Verdict::Hold);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DispatchError {
@@ -96,6 +109,15 @@ impl Response {
 impl RetryAfter {
     /// Reads the header's value: seconds, or a date in one of the three forms of RFC 9110, section 5.6.7. Anything else
     /// is as if there were none.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use posthaste::dispatch::RetryAfter;
+    ///
+    /// assert_eq!(RetryAfter::parse("120"), Some(RetryAfter::Delay(Duration::from_secs(120))));
+    /// assert_eq!(RetryAfter::parse("Sun, 06 Nov 1994 08:49:37 GMT"), Some(RetryAfter::At(784_111_777_000)));
+    /// assert_eq!(RetryAfter::parse("soon"), None);
+    /// ```
     pub fn parse(value: &str) -> Option<Self> {
         let value = value.trim();
         if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() {

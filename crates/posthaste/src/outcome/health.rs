@@ -3,6 +3,19 @@
 use std::{fmt, time::Duration};
 
 /// Whether events get through, and if not, why.
+///
+/// ```
+/// use posthaste::{Health, Processor, outcome::UpstreamState, processor::NullProcessor};
+///
+/// let health: Health = NullProcessor.health();
+/// let is_address_wrong = health.upstreams.iter().any(|upstream| upstream.state == UpstreamState::Held);
+/// if is_address_wrong {
+///     for trouble in health.troubles() {
+///         eprintln!("{trouble}");
+///     }
+/// }
+/// assert!(health.is_working());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Health {
@@ -70,6 +83,16 @@ pub enum UpstreamState {
 }
 
 /// Something that goes wrong, since when, and how often.
+///
+/// ```
+/// use posthaste::outcome::Trouble;
+///
+/// /// A line for an operator. `to_string` says all of it in one line, with the date.
+/// fn line(trouble: &Trouble) -> String {
+///     let place = trouble.end_point.as_deref().unwrap_or("the queue");
+///     format!("{place}: {} ({} times, {} events wait)", trouble.what, trouble.times, trouble.events)
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trouble {

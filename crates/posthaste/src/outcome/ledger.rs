@@ -2,6 +2,15 @@
 
 /// How many events there have been, and what became of them. Each number is counted by itself: what was taken and is
 /// queued by the queue, what was delivered and dead-lettered by delivery.
+///
+/// ```
+/// use posthaste::Ledger;
+///
+/// let mut in_all = Ledger::default();
+/// in_all = in_all + Ledger::default(); // one for each pipeline
+/// assert!(in_all.balances());
+/// assert_eq!(in_all.accepted, in_all.delivered + in_all.dead_lettered + in_all.queued);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Ledger {

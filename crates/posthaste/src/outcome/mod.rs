@@ -24,6 +24,18 @@ pub use ledger::Ledger;
 pub use report::{CloseReport, FlushReport};
 
 /// Why an event or a request was not accepted. The caller has it back.
+///
+/// ```
+/// use posthaste::{Queue, Refusal, InMemoryQueue};
+/// # use posthaste::{Batch, LogEvent};
+/// # let request = LogEvent::new("http://127.0.0.1/", &Batch::default());
+///
+/// let queue = InMemoryQueue::new(1);
+/// queue.add(request.clone()).unwrap().forget();
+/// let refused = queue.add(request).unwrap_err();
+/// assert_eq!(refused.reason, Refusal::QueueFull { capacity: 1 });
+/// assert!(refused.reason.is_full(), "worth offering again");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -91,6 +103,14 @@ impl Refusal {
 }
 
 /// Why an accepted event will not be delivered.
+///
+/// ```
+/// use posthaste::DeadReason;
+///
+/// assert_eq!(DeadReason::Displaced.name(), "displaced");
+/// assert_eq!(DeadReason::from_name("displaced"), Some(DeadReason::Displaced));
+/// assert_eq!(DeadReason::from_name("mislaid"), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DeadReason {

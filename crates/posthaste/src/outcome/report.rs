@@ -9,6 +9,16 @@ use super::{
 use crate::event::UserEvent;
 
 /// What a flush has achieved.
+///
+/// ```
+/// use posthaste::{FlushReport, processor::{NullProcessor, Processor}};
+///
+/// let report: FlushReport = NullProcessor.flush(std::time::Duration::ZERO).wait();
+/// if !report.is_complete() {
+///     eprintln!("{} events are left: {report}", report.left);
+/// }
+/// assert_eq!(report.to_string(), "0 delivered, 0 dead-lettered, 0 left");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct FlushReport {
@@ -21,6 +31,24 @@ pub struct FlushReport {
 }
 
 /// What has become of everything, once nothing more is taken.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::{BatchEventProcessor, testing::RecordingDispatcher};
+///
+/// let processor = BatchEventProcessor::builder().event_dispatcher(RecordingDispatcher::new()).build()?;
+/// let report = processor.close(Duration::from_secs(10)).wait();
+/// println!("{report}");
+/// if !report.is_complete() {
+///     for trouble in &report.reasons {
+///         eprintln!("{trouble}");
+///     }
+///     // In memory, what is left ends with the process: write it somewhere, or wait longer. A queue on disk keeps it.
+///     let left = processor.get_events(usize::MAX);
+/// }
+/// assert_eq!(report.ledger.accepted, report.delivered + report.dead_lettered + report.left);
+/// # Ok::<(), posthaste::OptionsError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct CloseReport<T = UserEvent> {

@@ -17,6 +17,22 @@ use crate::{
 pub const DEFAULT_EVENT_QUEUE_SIZE: usize = 2_000;
 
 /// What a [`BatchEventProcessor`] is made of. Everything is checked by [`build`](Self::build).
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::{BatchEventProcessor, WhenFull};
+///
+/// let processor = BatchEventProcessor::builder()
+///     .batch_size(100)
+///     .flush_interval(Duration::from_secs(5))
+///     .queue_size(50_000)
+///     .queue_bytes(64 << 20)
+///     .when_full(WhenFull::Block(Duration::from_millis(50)))
+///     .event_end_point("http://127.0.0.1:8080/v1/events")
+///     .name("checkout")
+///     .build()?;
+/// # Ok::<(), posthaste::OptionsError>(())
+/// ```
 #[doc(alias = "BPOptionConfig")]
 #[must_use = "a builder does nothing until it builds"]
 #[derive(Debug)]
@@ -68,6 +84,13 @@ impl BatchEventProcessorBuilder {
 
     /// Where events wait. Default: an [`InMemoryQueue`]. A queue serves one processor. One with the seed's four methods
     /// alone comes through [`Sequential`](crate::queue::Sequential).
+    ///
+    /// ```
+    /// use posthaste::{BatchEventProcessor, ChanQueue};
+    ///
+    /// let processor = BatchEventProcessor::builder().queue(ChanQueue::new(500)).build()?;
+    /// # Ok::<(), posthaste::OptionsError>(())
+    /// ```
     #[doc(alias = "WithQueue")]
     pub fn queue(mut self, queue: impl DeliveryQueue<UserEvent> + 'static) -> Self {
         self.queue = Some(Arc::new(queue));
@@ -82,6 +105,15 @@ impl BatchEventProcessorBuilder {
     }
 
     /// Whose log-event callbacks hear of this processor's requests. Default: `""`, which is a key too.
+    ///
+    /// ```
+    /// use posthaste::{BatchEventProcessor, notification};
+    ///
+    /// let processor = BatchEventProcessor::builder().sdk_key("larkspur").build()?;
+    /// // The same as `processor.on_event_dispatch`, for whoever has the key and not the processor.
+    /// notification::center("larkspur").add_handler(|request| println!("{} bytes", request.body().len()));
+    /// # Ok::<(), posthaste::OptionsError>(())
+    /// ```
     #[doc(alias = "WithSDKKey")]
     pub fn sdk_key(mut self, sdk_key: impl Into<String>) -> Self {
         self.options.sdk_key = Some(sdk_key.into());
@@ -89,6 +121,16 @@ impl BatchEventProcessorBuilder {
     }
 
     /// Where events go, as a URL. Default: the Event API of the events' region.
+    ///
+    /// ```
+    /// use posthaste::{BatchEventProcessor, OptionsError};
+    ///
+    /// // A collector on this machine. A mistake in the URL is found by `build`.
+    /// let here = BatchEventProcessor::builder().event_end_point("http://127.0.0.1:8080/v1/events").build()?;
+    /// let typo = BatchEventProcessor::builder().event_end_point("htp://127.0.0.1:8080/v1/events").build();
+    /// assert!(matches!(typo, Err(OptionsError::EndPoint(_))));
+    /// # Ok::<(), OptionsError>(())
+    /// ```
     #[doc(alias = "WithEventEndPoint")]
     pub fn event_end_point(mut self, url: impl Into<Arc<str>>) -> Self {
         self.options.end_point = Some(url.into());
@@ -98,6 +140,13 @@ impl BatchEventProcessorBuilder {
     delivery_setters!(UserEvent);
 
     /// Checks everything, and starts.
+    ///
+    /// ```
+    /// use posthaste::{BatchEventProcessor, OptionsError};
+    ///
+    /// let error = BatchEventProcessor::builder().batch_size(100).queue_size(10).build().unwrap_err();
+    /// assert!(matches!(error, OptionsError::BatchLargerThanQueue { .. }), "{error}");
+    /// ```
     #[doc(alias = "Start")]
     pub fn build(self) -> Result<BatchEventProcessor, OptionsError> {
         let makings = self.makings()?;
@@ -108,6 +157,26 @@ impl BatchEventProcessorBuilder {
     /// Checks everything, and leaves it to the caller to run delivery: it happens while the returned future is polled, on a
     /// tokio runtime with time enabled, and ends when the processor is closed. For programs that want no further thread, and
     /// for tests in paused time. Do not block such a runtime's only thread on the processor.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use posthaste::{BatchEventProcessor, testing::RecordingDispatcher};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+    /// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+    /// let builder = BatchEventProcessor::builder().event_dispatcher(RecordingDispatcher::new());
+    /// let (processor, driver) = builder.build_with_driver()?;
+    /// let mut tasks = tokio::task::JoinSet::new();
+    /// tasks.spawn(driver);
+    ///
+    /// processor.process_event(event)?.await?;
+    /// assert_eq!(processor.close(Duration::from_secs(5)).await.delivered, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn build_with_driver(self) -> Result<(BatchEventProcessor, Driver), OptionsError> {
         let makings = self.makings()?;
         let sdk_key = makings.options.sdk_key.clone().unwrap_or_default();

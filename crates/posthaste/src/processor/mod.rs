@@ -20,6 +20,23 @@ use crate::{
 };
 
 /// Takes events, and can be told to bring them to their end. Usable as `dyn Processor`.
+///
+/// ```
+/// use posthaste::{Processor, UserEvent};
+///
+/// /// The part of a program that reports: it works with any processor, and with a double in tests.
+/// fn report(processor: &dyn Processor, event: UserEvent) {
+///     match processor.process_event(event) {
+///         Ok(receipt) => receipt.forget(),
+///         Err(refused) => eprintln!("{} is not counted: {}", refused.item.uuid(), refused.reason),
+///     }
+/// }
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+/// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+/// # report(&posthaste::processor::NullProcessor, event);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[doc(alias = "event.Processor")]
 pub trait Processor: std::fmt::Debug + Send + Sync {
     /// Takes an event, or hands it back with the reason.
@@ -101,6 +118,22 @@ impl BatchEventProcessor {
     /// [`WhenFull::Block`](crate::WhenFull::Block) was chosen.
     ///
     /// The receipt resolves once the event is as safe as the queue makes it: at once in memory.
+    ///
+    /// ```
+    /// use posthaste::{BatchEventProcessor, testing::RecordingDispatcher};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+    /// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+    /// let processor = BatchEventProcessor::builder().event_dispatcher(RecordingDispatcher::new()).build()?;
+    /// match processor.process_event(event) {
+    ///     // Blocks; in async code, `receipt.await?`. `receipt.forget()` where nobody needs to know.
+    ///     Ok(receipt) => receipt.wait()?,
+    ///     // `refused.item` is the event: offer it again later where there may be room by then.
+    ///     Err(refused) => assert!(refused.reason.is_full()),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn process_event(&self, event: UserEvent) -> Result<Receipt, Refused<UserEvent>> {
         self.delivery.add(event)
     }
@@ -112,6 +145,19 @@ impl BatchEventProcessor {
     }
 
     /// The oldest events in the queue, at most `count`, those under way included. They stay in the queue.
+    ///
+    /// ```
+    /// use posthaste::{BatchEventProcessor, testing::RecordingDispatcher};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+    /// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+    /// let processor = BatchEventProcessor::builder().event_dispatcher(RecordingDispatcher::new()).build()?;
+    /// processor.process_event(event.clone())?.forget();
+    /// // One event fills no batch, so it waits for the flush interval.
+    /// assert_eq!((processor.events_count(), processor.get_events(10)), (1, vec![event]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "GetEvents")]
     pub fn get_events(&self, count: usize) -> Vec<UserEvent> {
         self.delivery.queue().get(count)
@@ -119,6 +165,20 @@ impl BatchEventProcessor {
 
     /// Takes the oldest events that are not under way out of the queue, at most `count`. They are the caller's now; the
     /// ledger has them as dead-lettered ([`Withdrawn`](crate::DeadReason::Withdrawn)).
+    ///
+    /// ```
+    /// use posthaste::{BatchEventProcessor, testing::RecordingDispatcher};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+    /// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+    /// let processor = BatchEventProcessor::builder().event_dispatcher(RecordingDispatcher::new()).build()?;
+    /// processor.process_event(event)?.forget();
+    /// let taken_back = processor.remove(10);
+    /// // None where it was under way already.
+    /// assert_eq!(processor.ledger().dead_lettered, taken_back.len() as u64);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "Remove")]
     pub fn remove(&self, count: usize) -> Vec<UserEvent> {
         self.delivery.remove(count)
@@ -126,6 +186,22 @@ impl BatchEventProcessor {
 
     /// Sends everything accepted before this call, however little. The report comes once all of it has come to an end, or
     /// when the time is over, and then says how much has not, and why.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use posthaste::{BatchEventProcessor, testing::RecordingDispatcher};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+    /// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+    /// let api = RecordingDispatcher::new();
+    /// let processor = BatchEventProcessor::builder().event_dispatcher(api.clone()).build()?;
+    /// processor.process_event(event)?.forget();
+    /// let report = processor.flush(Duration::from_secs(5)).wait(); // or `.await`
+    /// assert!(report.is_complete(), "{report}");
+    /// assert_eq!(api.requests().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "FlushEvents")]
     pub fn flush(&self, within: Duration) -> Pending<FlushReport> {
         self.delivery.flush(within)
@@ -135,22 +211,85 @@ impl BatchEventProcessor {
     /// [`get_events`](Self::get_events) has it. A dispatcher with a queue of its own is flushed too.
     ///
     /// May be called more than once, and by several threads: each gets a report.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use posthaste::{BatchEventProcessor, dispatch::Response, testing::ScriptedDispatcher};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+    /// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+    /// let down = ScriptedDispatcher::by(|_| Ok(Response::status(503)));
+    /// let processor = BatchEventProcessor::builder().event_dispatcher(down).build()?;
+    /// processor.process_event(event.clone())?.forget();
+    ///
+    /// let report = processor.close(Duration::from_millis(10)).wait();
+    /// assert!(!report.is_complete());
+    /// assert_eq!((report.left, processor.get_events(1)), (1, vec![event]), "it is still there");
+    /// for trouble in &report.reasons {
+    ///     eprintln!("{trouble}"); // 1 events: https://logx.optimizely.com/v1/events: status 503 (1 times since …)
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "TerminateAndWait")]
     pub fn close(&self, within: Duration) -> Pending<CloseReport> {
         self.delivery.close(within)
     }
 
     /// Whether events get through, and if not, why: what each end point said last, and since when.
+    ///
+    /// ```
+    /// use posthaste::{BatchEventProcessor, testing::RecordingDispatcher};
+    ///
+    /// let processor = BatchEventProcessor::builder().event_dispatcher(RecordingDispatcher::new()).build()?;
+    /// // For a readiness probe: `working`, or everything that is wrong.
+    /// let health = processor.health();
+    /// assert_eq!((health.is_working(), health.to_string().as_str()), (true, "working"));
+    /// # Ok::<(), posthaste::OptionsError>(())
+    /// ```
     pub fn health(&self) -> Health {
         self.delivery.health()
     }
 
     /// What has become of events so far.
+    ///
+    /// ```
+    /// use posthaste::{BatchEventProcessor, testing::RecordingDispatcher};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+    /// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+    /// let processor = BatchEventProcessor::builder().event_dispatcher(RecordingDispatcher::new()).build()?;
+    /// processor.process_event(event)?.forget();
+    /// let ledger = processor.ledger();
+    /// assert_eq!((ledger.accepted, ledger.balances()), (1, true));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn ledger(&self) -> Ledger {
         self.delivery.ledger()
     }
 
     /// The last events that will not be delivered, oldest first, each with its reason.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use posthaste::{BatchEventProcessor, DeadReason, testing::ScriptedDispatcher};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+    /// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+    /// let api = ScriptedDispatcher::statuses([400]);
+    /// let processor = BatchEventProcessor::builder().event_dispatcher(api).build()?;
+    /// processor.process_event(event.clone())?.forget();
+    /// processor.flush(Duration::from_secs(5)).wait();
+    ///
+    /// let letters = processor.dead_letters();
+    /// assert_eq!((&letters[0].item, letters[0].reason, letters[0].status), (&event, DeadReason::Rejected, Some(400)));
+    /// // What was wrong has been put right: this script says 204 from now on.
+    /// assert_eq!(processor.replay_dead_letters(), 1);
+    /// assert_eq!(processor.close(Duration::from_secs(5)).wait().delivered, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn dead_letters(&self) -> Vec<DeadLetter<UserEvent>> {
         self.delivery.dead_letters()
     }
@@ -167,6 +306,15 @@ impl BatchEventProcessor {
 
     /// Calls `callback` with each request before it goes out, retries included, on a thread of its own: what it does holds up no
     /// delivery. Callbacks belong to the SDK key: processors of one key share them.
+    ///
+    /// ```
+    /// use posthaste::{BatchEventProcessor, testing::RecordingDispatcher};
+    ///
+    /// let processor = BatchEventProcessor::builder().event_dispatcher(RecordingDispatcher::new()).build()?;
+    /// let id = processor.on_event_dispatch(|request| println!("{} events go out", request.events()));
+    /// processor.remove_on_event_dispatch(id)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[doc(alias = "OnEventDispatch")]
     pub fn on_event_dispatch(&self, callback: impl Fn(&LogEvent) + Send + Sync + 'static) -> HandlerId {
         self.center.add_handler(callback)

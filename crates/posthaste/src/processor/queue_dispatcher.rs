@@ -18,6 +18,23 @@ pub const DEFAULT_REQUEST_QUEUE_SIZE: usize = 1_000;
 ///
 /// [`dispatch_event`](Dispatcher::dispatch_event) answers as soon as the queue has the request: 202 where it has it
 /// safely, an error where it has not. The seed's says yes, and its queue may drop the request all the same.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::{LogEvent, QueueEventDispatcher, testing::ScriptedDispatcher};
+///
+/// // Somebody else's body, as a relay gets it: sent byte for byte.
+/// let body = r#"{"account_id":"1","visitors":[{"visitor_id":"a","snapshots":[{"events":[{}]}]}]}"#;
+/// let request = LogEvent::from_body("https://logx.optimizely.com/v1/events", body)?;
+///
+/// let api = ScriptedDispatcher::statuses([503]);
+/// let dispatcher = QueueEventDispatcher::builder(api.clone()).backoff(Duration::ZERO, Duration::ZERO).build()?;
+/// dispatcher.add(request.clone())?.wait()?;
+/// let report = dispatcher.close(Duration::from_secs(5)).wait();
+/// assert_eq!((report.delivered, report.left), (1, 0), "{report}");
+/// assert_eq!(api.requests(), [request.clone(), request]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[doc(alias = "event.QueueEventDispatcher")]
 #[derive(Debug)]
 pub struct QueueEventDispatcher {
@@ -40,6 +57,19 @@ impl QueueEventDispatcher {
 
     /// Takes a request, or hands it back with the reason. Blocks only where
     /// [`WhenFull::Block`](crate::WhenFull::Block) was chosen.
+    ///
+    /// ```
+    /// use posthaste::{LogEvent, QueueEventDispatcher, testing::RecordingDispatcher};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+    /// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+    /// let dispatcher = QueueEventDispatcher::builder(RecordingDispatcher::new()).build()?;
+    /// let request = LogEvent::of_event("http://127.0.0.1:8080/v1/events", &event);
+    /// // Answer 2xx to your own client only now: the queue has it.
+    /// dispatcher.add(request)?.wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn add(&self, event: LogEvent) -> Result<Receipt, Refused<LogEvent>> {
         self.delivery.add(event)
     }
@@ -110,6 +140,20 @@ impl Dispatcher for QueueEventDispatcher {
 }
 
 /// What a [`QueueEventDispatcher`] is made of.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::{HttpEventDispatcher, QueueEventDispatcher};
+///
+/// // Single events come in, and leave in requests of a hundred, or after a second.
+/// let dispatcher = QueueEventDispatcher::builder(HttpEventDispatcher::new()?)
+///     .batch_size(100)
+///     .flush_interval(Duration::from_secs(1))
+///     .queue_bytes(64 << 20)
+///     .name("relay")
+///     .build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "a builder does nothing until it builds"]
 #[derive(Debug)]
 pub struct QueueEventDispatcherBuilder {
@@ -128,6 +172,14 @@ impl QueueEventDispatcherBuilder {
     }
 
     /// Where requests wait. Default: an [`InMemoryQueue`]. A queue serves one dispatcher.
+    ///
+    /// ```
+    /// use posthaste::{InMemoryQueue, QueueEventDispatcher, testing::RecordingDispatcher};
+    ///
+    /// let queue = InMemoryQueue::new(100_000).bytes_max(256 << 20);
+    /// let dispatcher = QueueEventDispatcher::builder(RecordingDispatcher::new()).queue(queue).build()?;
+    /// # Ok::<(), posthaste::OptionsError>(())
+    /// ```
     pub fn queue(mut self, queue: impl DeliveryQueue<LogEvent> + 'static) -> Self {
         self.queue = Some(Arc::new(queue));
         self
@@ -163,6 +215,13 @@ impl QueueEventDispatcherBuilder {
     delivery_setters!(LogEvent);
 
     /// Checks everything, and starts.
+    ///
+    /// ```
+    /// use posthaste::{OptionsError, QueueEventDispatcher, testing::RecordingDispatcher};
+    ///
+    /// let error = QueueEventDispatcher::builder(RecordingDispatcher::new()).queue_size(0).build().unwrap_err();
+    /// assert!(matches!(error, OptionsError::Zero("queue_size")));
+    /// ```
     pub fn build(self) -> Result<QueueEventDispatcher, OptionsError> {
         Ok(QueueEventDispatcher { delivery: Delivery::start(self.makings()?)? })
     }

@@ -22,6 +22,21 @@ use super::{
 use crate::outcome::Refusal;
 
 /// The queue that takes memory as it fills. The processor's default.
+///
+/// ```
+/// use posthaste::{InMemoryQueue, Queue, Refusal, UserEvent};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+/// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+/// let queue = InMemoryQueue::new(2_000).bytes_max(64 << 20);
+/// queue.add(event.clone())?.forget();
+/// assert_eq!(queue.size(), 1);
+///
+/// let full = InMemoryQueue::<UserEvent>::new(0).add(event).unwrap_err();
+/// assert_eq!(full.reason, Refusal::QueueFull { capacity: 0 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[doc(alias = "NewInMemoryQueue")]
 pub type InMemoryQueue<T> = BoundedQueue<T, Heap<T>>;
 
@@ -29,6 +44,18 @@ pub type InMemoryQueue<T> = BoundedQueue<T, Heap<T>>;
 ///
 /// In the seed an item goes through a goroutine, and so may be invisible for a while after it has been added; here it is
 /// in the queue once `add` has returned.
+///
+/// ```
+/// use posthaste::{ChanQueue, Queue};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+/// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+/// let queue = ChanQueue::new(100);
+/// queue.add(event.clone())?.forget();
+/// assert_eq!(queue.get(10), [event], "visible at once");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[doc(alias = "NewChanQueue")]
 pub type ChanQueue<T> = BoundedQueue<T, Channel<T>>;
 

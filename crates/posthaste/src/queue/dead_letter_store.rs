@@ -8,6 +8,37 @@ use super::Receipt;
 use crate::{metrics, outcome::DeadLetter};
 
 /// Where dead letters are kept, oldest first.
+///
+/// ```
+/// use std::sync::Mutex;
+/// use posthaste::{DeadLetter, Receipt, UserEvent, queue::{DeadLetterStore, NotKept}};
+///
+/// /// Keeps every letter, under its place in the list.
+/// #[derive(Debug, Default)]
+/// struct Cabinet(Mutex<Vec<Option<DeadLetter<UserEvent>>>>);
+///
+/// impl DeadLetterStore<UserEvent> for Cabinet {
+///     fn count(&self) -> usize {
+///         self.0.lock().unwrap().iter().flatten().count()
+///     }
+///
+///     fn push(&self, letter: DeadLetter<UserEvent>, _: Option<u64>) -> Result<Receipt, NotKept<UserEvent>> {
+///         self.0.lock().unwrap().push(Some(letter));
+///         Ok(Receipt::stored())
+///     }
+///
+///     fn list(&self) -> Vec<(u64, DeadLetter<UserEvent>)> {
+///         let letters = self.0.lock().unwrap();
+///         (0..).zip(&*letters).filter_map(|(id, letter)| Some((id, letter.clone()?))).collect()
+///     }
+///
+///     fn remove(&self, ids: &[u64]) {
+///         for id in ids {
+///             self.0.lock().unwrap()[*id as usize] = None;
+///         }
+///     }
+/// }
+/// ```
 pub trait DeadLetterStore<T>: fmt::Debug + Send + Sync {
     /// How many are kept.
     fn count(&self) -> usize;

@@ -12,6 +12,23 @@ use crate::outcome::Refusal;
 ///
 /// Delivery calls it from its own thread; `close`, `give_up`, `counts` and what [`Queue`] has come from any. None of these
 /// may block for long: whoever closes a processor waits for them. One that panics ends its pipeline, with the reason.
+///
+/// ```
+/// use posthaste::{InMemoryQueue, Queue, queue::DeliveryQueue};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+/// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+/// let queue = InMemoryQueue::new(100);
+/// queue.add(event.clone())?.forget();
+///
+/// let leased = queue.lease(10).wait()?;
+/// assert_eq!((leased[0].item.uuid(), queue.size()), (event.uuid(), 1), "leased items stay in the queue");
+/// assert!(queue.lease(10).wait()?.is_empty(), "nobody else gets them");
+/// queue.settle(&[leased[0].id]).wait()?;
+/// assert_eq!((queue.counts().taken, queue.counts().held), (1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait DeliveryQueue<T>: Queue<T> {
     /// The most items it may hold; `usize::MAX` where it is not bounded in items.
     fn capacity(&self) -> usize;
@@ -160,6 +177,14 @@ impl<T, Q: DeliveryQueue<T> + ?Sized> DeliveryQueue<T> for Arc<Q> {
 }
 
 /// What a queue has counted, in events. `taken` is `held` and everything that has left.
+///
+/// ```
+/// use posthaste::queue::Counts;
+///
+/// // A thousand taken, of which ten are there; the disk has lost three, and one could not be read.
+/// let counts = Counts::new(1_000, 10).with_lost(3, 1);
+/// assert_eq!((counts.taken, counts.held, counts.lost, counts.unreadable), (1_000, 10, 3, 1));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Counts {
@@ -187,6 +212,15 @@ impl Counts {
 }
 
 /// Why a queue could not do what it was asked to. It is asked again.
+///
+/// ```
+/// use posthaste::queue::{Eventually, Leased, QueueError};
+///
+/// fn lease_from_elsewhere() -> Eventually<Result<Vec<Leased<u32>>, QueueError>> {
+///     Eventually::later(async { Err(QueueError::new("the broker does not answer")) })
+/// }
+/// assert_eq!(lease_from_elsewhere().wait().unwrap_err().to_string(), "the broker does not answer");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct QueueError(String);
@@ -199,6 +233,24 @@ impl QueueError {
 }
 
 /// Told by a queue of what happens later than the call that caused it.
+///
+/// ```
+/// use std::sync::{Arc, OnceLock};
+/// use posthaste::queue::QueueWatcher;
+///
+/// /// A part of a queue whose items come over a network.
+/// #[derive(Default)]
+/// struct Inbox(OnceLock<Arc<dyn QueueWatcher>>);
+///
+/// impl Inbox {
+///     fn arrived(&self) {
+///         if let Some(watcher) = self.0.get() {
+///             watcher.changed(); // Delivery leases again.
+///         }
+///     }
+/// }
+/// # Inbox::default().arrived();
+/// ```
 pub trait QueueWatcher: Send + Sync {
     /// Items have become available, or room has.
     fn changed(&self);
@@ -211,6 +263,21 @@ pub trait QueueWatcher: Send + Sync {
 pub type Finish = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What has come of [`DeliveryQueue::add_displacing`].
+///
+/// ```
+/// use posthaste::{InMemoryQueue, Queue, queue::DeliveryQueue};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+/// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+/// let (old, new) = (event.clone(), event.with_uuid("c280ad37-29a6-42e7-b126-0ebc7d56ab56"));
+/// let queue = InMemoryQueue::new(1);
+/// queue.add(old.clone())?.forget();
+/// let displacing = queue.add_displacing(new.clone());
+/// displacing.added?.forget();
+/// assert_eq!((displacing.displaced, queue.get(2)), (vec![old], vec![new]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "displaced items are nobody's any more"]
 #[non_exhaustive]

@@ -97,6 +97,14 @@ impl<T, Q: Queue<T> + ?Sized> Queue<T> for Arc<Q> {
 }
 
 /// An item that was not taken, handed back with the reason.
+///
+/// ```
+/// use posthaste::{Refusal, Refused};
+///
+/// let refused = Refused::new("an event", Refusal::Closed);
+/// assert_eq!(refused.to_string(), "failed to add: closed: no events are taken any more");
+/// assert_eq!(refused.item, "an event", "nothing is lost");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("failed to add: {reason}")]
 #[non_exhaustive]

@@ -17,6 +17,16 @@ use crate::outcome::Refusal;
 ///
 /// It may be awaited under any runtime, or waited for without one. [`forget`](Self::forget) says that nobody needs to know:
 /// that changes nothing for the item.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::Receipt;
+///
+/// // What a queue of your own returns for an item that it stores later.
+/// let mut receipt = Receipt::pending(async { Ok(()) });
+/// assert_eq!(receipt.wait_within(Duration::from_secs(1)), Some(Ok(())));
+/// assert_eq!(Receipt::stored().wait(), Ok(()));
+/// ```
 #[must_use = "the item is taken, and safe once this resolves; `forget` says that nobody needs to know"]
 pub struct Receipt(State);
 

@@ -48,6 +48,26 @@ const READ_BYTES_MAX: usize = 4 << 20;
 /// A queue on disk, for one process at a time. Bounded in bytes, by the spool's options.
 ///
 /// Cheap to clone: clones are the same queue, so that one may be kept while a processor has the other.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::{BatchEventProcessor, SpoolQueue, queue::SpoolOptions, testing::RecordingDispatcher};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+/// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// let queue = SpoolQueue::open(folder, SpoolOptions::default().size_bytes_max(1 << 30))?;
+/// let builder = BatchEventProcessor::builder().event_dispatcher(RecordingDispatcher::new());
+/// let processor = builder.queue(queue.clone()).build()?;
+/// // Resolves once the event is on disk.
+/// processor.process_event(event)?.wait()?;
+/// let report = processor.close(Duration::from_secs(10)).wait();
+/// // What is left stays in the folder, for the next process that opens it.
+/// assert_eq!(report.left, queue.spool().len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct SpoolQueue<T>(Arc<Inner<T>>);
 
 struct Inner<T> {
@@ -80,6 +100,18 @@ struct Work {
 
 impl<T: SpoolItem> SpoolQueue<T> {
     /// Opens the spool in a folder, made if it is not there. What an earlier process left there is delivered first.
+    ///
+    /// ```
+    /// use posthaste::{SpoolQueue, UserEvent, queue::{OpenError, SpoolOptions}};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path();
+    /// let queue = SpoolQueue::<UserEvent>::open(folder, SpoolOptions::default())?;
+    /// // One process, and one queue, at a time.
+    /// let second = SpoolQueue::<UserEvent>::open(folder, SpoolOptions::default());
+    /// assert!(second.is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(dir: impl AsRef<Path>, options: SpoolOptions) -> Result<Self, OpenError> {
         Spool::open(dir, options).map(Self::over)
     }
@@ -123,6 +155,21 @@ impl<T: SpoolItem> SpoolQueue<T> {
     /// queue, and accepted in the ledger of its pipeline, once they are stored: the receipt says so. One that fails leaves
     /// them with the caller. For a single producer, which waits for each receipt before it goes on: then the metadata
     /// never tells of items that are not there.
+    ///
+    /// ```
+    /// use posthaste::{SpoolQueue, queue::SpoolOptions};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+    /// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path();
+    /// let queue = SpoolQueue::open(folder, SpoolOptions::default())?;
+    /// // How far the input has been read goes to disk together with what was made of it.
+    /// queue.add_all(vec![event], "line 1")?.wait()?;
+    /// assert_eq!(queue.spool().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn add_all(&self, items: Vec<T>, meta: impl Into<bytes::Bytes>) -> Result<Receipt, Refused<Vec<T>>> {
         let inner = &self.0;
         let batch = Batch {
