@@ -4,7 +4,7 @@
 //! in the middle, opens the same spool, and compares what has arrived with what was said to be safe.
 //!
 //! ```sh
-//! cargo run -p posthaste --features spool --example spool_restart
+//! cargo run -p posthaste --example spool_restart
 //! ```
 #![expect(clippy::print_stdout, reason = "an example talks to whoever runs it")]
 

@@ -6,7 +6,7 @@
 //! | name | what it does with a request |
 //! |---|---|
 //! | `HttpEventDispatcher` (feature `http`) | sends it over HTTP, once |
-//! | [`QueueEventDispatcher`] | queues it, and sends it through another dispatcher, as often as it takes |
+//! | [`QueueEventDispatcher`](crate::QueueEventDispatcher) | queues it, and sends it through another dispatcher, as often as it takes |
 //! | [`from_fn`] | gives it to a function |
 //!
 //! [`EndPoint::check`] says whether a URL is one that requests can be sent to.

@@ -18,7 +18,7 @@ pub struct Ledger {
     pub accepted: u64,
     /// Events that the API has confirmed.
     pub delivered: u64,
-    /// Events that will not be delivered, each with a [`DeadReason`].
+    /// Events that will not be delivered, each with a [`DeadReason`](super::DeadReason).
     pub dead_lettered: u64,
     /// Events that have not come to an end yet.
     pub queued: u64,
