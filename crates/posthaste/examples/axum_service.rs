@@ -87,8 +87,8 @@ async fn health(State(shop): State<Arc<Shop>>) -> (StatusCode, String) {
     (status, health.to_string())
 }
 
-/// Resolves when the service is to stop: Ctrl-C, or the example's visitors have gone. A real service listens for SIGTERM
-/// as well (`tokio::signal::unix`).
+/// Resolves when the service is to stop: Ctrl-C, or the example's visitors have gone. A real service listens for
+/// SIGTERM as well (`tokio::signal::unix`).
 async fn told_to_stop(visitors_are_gone: oneshot::Receiver<()>) {
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
@@ -115,7 +115,8 @@ async fn main() -> support::Ended {
         .with_graceful_shutdown(told_to_stop(visitors_are_gone))
         .await?;
 
-    // No handler runs any more, so nothing is added any more. Close before `main` returns: drop waits only five seconds.
+    // No handler runs any more, so nothing is added any more. Close before `main` returns: drop waits only five
+    // seconds.
     let report = shop.processor.close(Duration::from_secs(10)).await;
     println!("{report}");
     if !report.is_complete() {

@@ -52,8 +52,8 @@ impl<D: Dispatcher> Dispatcher for Audited<D> {
     }
 }
 
-/// Sends one request over a connection of its own. It may block, since `from_fn` runs it on a thread for that. Every way
-/// to fail has its name: what cannot connect and what broke off are sent again.
+/// Sends one request over a connection of its own. It may block, since `from_fn` runs it on a thread for that. Every
+/// way to fail has its name: what cannot connect and what broke off are sent again.
 fn post(event: &LogEvent) -> Answer {
     let address = EndPoint::check(event.end_point())?.address();
     let mut stream = TcpStream::connect(&address)

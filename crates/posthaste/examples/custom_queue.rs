@@ -1,5 +1,6 @@
-//! Queues of your own. The seed's four methods are enough: `Sequential` makes a queue for delivery of them. A queue that
-//! implements `DeliveryQueue` itself lets requests end in any order without keeping the places of those behind them.
+//! Queues of your own. The seed's four methods are enough: `Sequential` makes a queue for delivery of them. A queue
+//! that implements `DeliveryQueue` itself lets requests end in any order without keeping the places of those behind
+//! them.
 //!
 //! ```sh
 //! cargo run -p posthaste --example custom_queue

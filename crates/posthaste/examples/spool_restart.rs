@@ -1,7 +1,7 @@
 //! A queue on disk, a process that is killed, and the next one that delivers what the first has left.
 //!
-//! The example starts itself again as a child. The child reports events and says which ones are safe; the parent kills it
-//! in the middle, opens the same spool, and compares what has arrived with what was said to be safe.
+//! The example starts itself again as a child. The child reports events and says which ones are safe; the parent kills
+//! it in the middle, opens the same spool, and compares what has arrived with what was said to be safe.
 //!
 //! ```sh
 //! cargo run -p posthaste --example spool_restart

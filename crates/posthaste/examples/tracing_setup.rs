@@ -1,5 +1,5 @@
-//! Logs. posthaste speaks through `tracing`: once when something begins to go wrong, once when it works again, and never
-//! once for each event.
+//! Logs. posthaste speaks through `tracing`: once when something begins to go wrong, once when it works again, and
+//! never once for each event.
 //!
 //! ```sh
 //! cargo run -p posthaste --example tracing_setup

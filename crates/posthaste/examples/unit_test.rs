@@ -1,5 +1,5 @@
-//! Testing a program that reports events: nothing is sent, time stands still, and outages follow a script. The tests are
-//! at the end of this file; `main` runs the same code against a real API.
+//! Testing a program that reports events: nothing is sent, time stands still, and outages follow a script. The tests
+//! are at the end of this file; `main` runs the same code against a real API.
 //!
 //! ```sh
 //! cargo test -p posthaste --example unit_test

@@ -11,7 +11,8 @@ use std::{
 /// A wait that a [`Clock`] has begun.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What time it is, and how to wait.
+/// What time it is, and how to wait. Delivery calls it from its own thread, and callers do when they ask for a
+/// deadline. A panic in it ends the pipeline.
 ///
 /// ```
 /// use std::time::Duration;

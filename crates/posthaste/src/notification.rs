@@ -1,8 +1,8 @@
 //! Who wants to see each request before it goes out. One center for each SDK key, as in the seed.
 //!
-//! Handlers run on a thread of the center's own: one that is slow misses requests once its backlog is full (counted), one that panics
-//! is told of the next request all the same, and neither harms delivery. The seed runs them while it holds its flush
-//! lock, so that a panic there ends the process.
+//! Handlers run on a thread of the center's own. A slow one misses requests once [`BACKLOG_MAX`] wait for it, which is
+//! counted; one that panics hears of the next request all the same. Neither harms delivery. The seed runs them while it
+//! holds its flush lock, so a panic there ends the process.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -86,7 +86,7 @@ impl Center {
         id
     }
 
-    /// Ends a handler.
+    /// Ends a handler. A call that is under way goes on.
     pub fn remove_handler(&self, id: HandlerId) -> Result<(), UnknownHandler> {
         let mut handlers = self.0.handlers.lock();
         let before = handlers.handlers.len();
@@ -123,7 +123,7 @@ impl Inner {
         for handler in handlers {
             if catch_unwind(AssertUnwindSafe(|| handler(event))).is_err() {
                 ::metrics::counter!(metrics::NOTIFICATIONS_LOST).increment(1);
-                tracing::error!("a log-event handler panicked");
+                tracing::error!("a log-event handler panicked; it hears of the next request all the same");
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Every example runs to an end by itself, finds its own result right, and its collector has received what it should.
 //!
-//! A test binary of its own: `cargo test -p posthaste` builds the examples before it. `unit_test` is not run here: cargo
-//! builds and runs it as the tests that it shows, its `main` among them.
+//! A test binary of its own: `cargo test -p posthaste` builds the examples before it. `unit_test` is not run here:
+//! cargo builds and runs it as the tests that it shows, its `main` among them.
 #![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::{

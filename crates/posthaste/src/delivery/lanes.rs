@@ -6,7 +6,7 @@
 //!                                   └─ later ◀──────┘
 //! ```
 //!
-//! Events become requests only once their end point may be sent to, so that what waits for a dead one costs little.
+//! Events become requests only once their end point may be sent to. So what waits for a dead one costs little.
 //! Invariant: a lane with anything in it, or under way, is never forgotten.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::outcome::{Trouble, UpstreamHealth};
 
-/// End points that are remembered while nothing is on its way to them: their breakers and limits outlast a lull.
+/// Idle end points that are remembered, at most. So their breakers and limits outlast a lull.
 pub(super) const IDLE_LANES_MAX: usize = 64;
 
 /// One end point, and what is on its way to it.
@@ -188,8 +188,8 @@ impl<T: Item> Lane<T> {
         self.backlog.push_back(part);
     }
 
-    /// Makes requests of the backlog, as many as may be sent. Groups with a lease below `force_before` go although they are
-    /// not full, once nothing more can join them.
+    /// Makes requests of the backlog, as many as may be sent. Groups with a lease below `force_before` go although they
+    /// are not full, once nothing more can join them.
     pub(super) fn load(
         &mut self,
         now: Duration,

@@ -1,4 +1,5 @@
-//! The loop: lease, send, settle, until told to close. What each part may do stands with the part; here is the order.
+//! The loop: it leases, sends and settles until it is told to close. Each part says what it may do; this file says in
+//! which order.
 //!
 //! Invariant: every part of a lease that lasts is in exactly one of a backlog, an open group, a request that is ready,
 //! waiting or under way, a half that is kept back for one of these, or a burial.
@@ -33,7 +34,7 @@ use crate::{
     queue::Leased,
 };
 
-/// How long after the deadline a disk may still say that it has everything: most do at once.
+/// How long a disk may take, after the deadline, to say that it has everything. Most say so at once.
 const DISK_GRACE: Duration = Duration::from_millis(250);
 
 /// One delivery pipeline at work.
@@ -163,7 +164,8 @@ impl<T: Item> Machine<T> {
         }
     }
 
-    /// Everything goes at each interval, and when the queue is full: a group that cannot fill would keep it so.
+    /// Everything goes at each interval. It goes when the queue is full, too: a group that cannot fill would keep it
+    /// full.
     fn tick(&mut self) {
         let now = self.now();
         let is_time = now >= self.next_tick;
@@ -253,16 +255,16 @@ impl<T: Item> Machine<T> {
         (wanted > 0).then_some(wanted)
     }
 
-    /// Whether to lease beyond what can be sent, for the sake of end points that are not known yet. Not where the oldest is
-    /// to make room for the newest: what is leased cannot.
+    /// Whether to lease beyond what can be sent, to find items for other end points. Not under `DropOldest`: what is
+    /// leased cannot make room.
     fn looks_ahead(&self) -> bool {
         let options = self.options();
         let has_others = options.end_point.is_none() && (T::GOES_ANYWHERE || self.lanes.are_several());
         has_others && options.when_full != WhenFull::DropOldest
     }
 
-    /// How many items more may be leased: more where one end point holds back what it has, so that it holds back nobody
-    /// else's.
+    /// How many items more may be leased. The bound is higher while an end point holds back what it has, so that the
+    /// others get theirs.
     fn room(&self) -> usize {
         let window = self.options().window_max();
         let max = if self.looks_ahead() && self.lanes.some_are_blocked(self.now()) {
@@ -330,7 +332,7 @@ impl<T: Item> Machine<T> {
         match change {
             Some(Change::Opened(why)) => log_opened(why, lane),
             Some(Change::Closed(_)) => {
-                tracing::info!(end_point, "the upstream works again");
+                tracing::info!(end_point, "the end point works again");
                 lane.schedule_mut().hurry(moment.now);
             }
             None => {}
@@ -405,8 +407,8 @@ impl<T: Item> Machine<T> {
         self.end(ended);
     }
 
-    /// These parts have come to an end; so have their leases, once no other part of them is left. The books and the queue
-    /// learn of it at one moment.
+    /// These parts have come to an end; so have their leases, once no other part of them is left. The books and the
+    /// queue learn of it at one moment.
     fn end(&mut self, parts: impl Iterator<Item = (Lease, usize, Fate)>) {
         let Self { leases, waiters, shared, .. } = self;
         let mut ids = Vec::new();
@@ -712,7 +714,7 @@ impl<T: Item> Machine<T> {
     }
 }
 
-/// Windows' worth of leases, where an end point holds back what it has and the queue does not say how many it bears.
+/// How many windows may be leased while an end point holds back what it has, unless the queue sets its own bound.
 const BLOCKED_WINDOWS: usize = 16;
 
 /// Something that has taken its time.
@@ -744,11 +746,13 @@ fn log_opened<T: Item>(why: Why, lane: &Lane<T>) {
     let end_point = &**lane.upstream().end_point();
     let answer = lane.upstream().trouble().map_or("", |trouble| &trouble.what);
     match why {
-        Why::Failing => tracing::warn!(end_point, answer, "the upstream fails; its events wait in the queue"),
+        Why::Failing => {
+            tracing::warn!(end_point, answer, "the end point fails; its events wait in the queue");
+        }
         Why::Held => tracing::error!(
             end_point,
             answer,
-            "the upstream refuses every request: put its address or credential right; its events wait in the queue"
+            "the end point refuses every request; put its address or credential right; its events wait in the queue"
         ),
     }
 }
@@ -760,7 +764,7 @@ async fn wait(timer: &mut Option<(Duration, Sleep)>) {
     }
 }
 
-/// Whatever ends the machine, nobody waits for it any longer, and what it had leased is free.
+/// Whatever ends the machine: those who wait hear of it, and its leases end.
 impl<T: Item> Drop for Machine<T> {
     fn drop(&mut self) {
         if let Some(unanswered) = self.shared.mailbox().end() {

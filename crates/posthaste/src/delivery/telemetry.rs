@@ -143,7 +143,7 @@ impl Published {
         tracing::warn!(
             new,
             in_all = dead_lettered,
-            "events were dead-lettered; their reasons are kept with them"
+            "events were dead-lettered; dead_letters() has them, each with its reason"
         );
         (self.logged, self.logged_at) = (dead_lettered, Some(now));
     }

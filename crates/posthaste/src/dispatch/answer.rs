@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What came back: the API's answer, or why there was none. [`verdict`](super::verdict) says what follows from it.
+/// What came back: the API's answer, or why there was none. [`verdict`](super::verdict()) says what follows from it.
 pub type Answer = Result<Response, DispatchError>;
 
 /// How many bytes of an answer's text are kept, for dead letters and logs.
@@ -63,7 +63,7 @@ pub enum DispatchError {
     /// No connection: refused, no such host, TLS, proxy. The text says where, and why.
     #[error("failed to connect: {0}")]
     Connect(String),
-    /// The status of no answer came in this time.
+    /// No status came within this time.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
     /// The connection broke before the status of an answer had come. The text says where, and how.

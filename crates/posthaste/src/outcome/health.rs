@@ -1,8 +1,8 @@
-//! How a pipeline stands, and why what is left is left: in words that reach people without a log.
+//! How a pipeline stands, and why something is left: in words, for people who see no log.
 
 use std::{fmt, time::Duration};
 
-/// Whether events get through, and if not, why.
+/// Whether events get through, and if not, why. A copy of what delivery saw last, cheap to ask for.
 ///
 /// ```
 /// use posthaste::{Health, Processor, outcome::UpstreamState, processor::NullProcessor};
@@ -19,11 +19,12 @@ use std::{fmt, time::Duration};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Health {
-    /// The end points that requests have gone to, the ones in use first. Bounded; the least used are forgotten.
+    /// The end points that requests have gone to, the last used first. 64 idle ones at most: the least used are
+    /// forgotten.
     pub upstreams: Vec<UpstreamHealth>,
     /// What is wrong with the queue or the dead letters, where something is.
     pub queue: Option<Trouble>,
-    /// Why delivery has ended before it was closed: a custom queue or clock panicked. Nothing is taken any more.
+    /// Why delivery has ended before it was closed: a queue or clock of your own panicked. Nothing is taken any more.
     pub ended: Option<Trouble>,
 }
 
@@ -60,7 +61,8 @@ pub struct UpstreamHealth {
     pub end_point: String,
     /// Whether requests go to it.
     pub state: UpstreamState,
-    /// What has gone wrong since it last answered as one that works. It may work all the same: then single requests fail.
+    /// What has gone wrong since it last answered as one that works. Its state may be
+    /// [`Working`](UpstreamState::Working) all the same: then only some requests fail.
     pub trouble: Option<Trouble>,
 }
 
@@ -82,7 +84,7 @@ pub enum UpstreamState {
     Held,
 }
 
-/// Something that goes wrong, since when, and how often.
+/// Something that goes wrong, since when, and how often. As text, it is one line for an operator.
 ///
 /// ```
 /// use posthaste::outcome::Trouble;

@@ -1,7 +1,8 @@
 //! How many events there have been, and what became of them.
 
-/// How many events there have been, and what became of them. Each number is counted by itself: what was taken and is
-/// queued by the queue, what was delivered and dead-lettered by delivery.
+/// How many events there have been, and what became of them. All numbers are events, since the start, at one moment.
+/// The queue counts what it has taken and holds; delivery counts what it has delivered and buried. So the balance is a
+/// check, not a definition.
 ///
 /// ```
 /// use posthaste::Ledger;
@@ -22,7 +23,7 @@ pub struct Ledger {
     pub dead_lettered: u64,
     /// Events that have not come to an end yet.
     pub queued: u64,
-    /// Events that were never taken; callers have them back. No part of the balance.
+    /// Events that were never taken; their callers have them back. They are no part of the balance.
     pub refused: u64,
 }
 
@@ -31,7 +32,7 @@ impl Ledger {
         Self { accepted, delivered, dead_lettered, queued, refused }
     }
 
-    /// Whether every accepted event is accounted for.
+    /// Whether every accepted event is accounted for. Where not, a queue of your own counts wrongly.
     pub fn balances(&self) -> bool {
         let ended = self.delivered.checked_add(self.dead_lettered);
         ended.and_then(|ended| ended.checked_add(self.queued)) == Some(self.accepted)

@@ -1,5 +1,5 @@
-//! What can become of an event, each reason named once; the ledger that counts it; the reports that tell of it. Plain
-//! data, below everything that makes it.
+//! What can become of an event: each reason named once, the ledger, and the reports. Plain data, below everything that
+//! makes it.
 //!
 //! ```text
 //! process_event ─ refused ─▶ the caller has it back, with a Refusal
@@ -23,7 +23,7 @@ pub use health::{Health, Trouble, UpstreamHealth, UpstreamState};
 pub use ledger::Ledger;
 pub use report::{CloseReport, FlushReport};
 
-/// Why an event or a request was not accepted. The caller has it back.
+/// Why an event or a request was not accepted. The caller has it back, in [`Refused`](crate::Refused).
 ///
 /// ```
 /// use posthaste::{Queue, Refusal, InMemoryQueue};
@@ -126,8 +126,8 @@ pub enum DeadReason {
     Unreadable,
     /// It was stored, and the disk has lost it. It is counted, and there is no letter.
     Lost,
-    /// It was taken, and the process gave up waiting for its disk, at the end. The disk may still store it: then whoever
-    /// opens the queue next delivers it.
+    /// It was taken, and the process gave up waiting for its disk, at the end. The disk may still store it: then
+    /// whoever opens the queue next delivers it.
     NotStored,
 }
 

@@ -16,7 +16,7 @@ use crate::{
 #[doc(alias = "DefaultEventQueueSize")]
 pub const DEFAULT_EVENT_QUEUE_SIZE: usize = 2_000;
 
-/// What a [`BatchEventProcessor`] is made of. Everything is checked by [`build`](Self::build).
+/// What a [`BatchEventProcessor`] is made of. [`build`](Self::build) checks everything.
 ///
 /// ```
 /// use std::time::Duration;
@@ -75,15 +75,16 @@ impl BatchEventProcessorBuilder {
         self
     }
 
-    /// How often everything is sent, however little it is. Default: 30 s.
+    /// How often everything is sent, however little it is. So an event waits at most this long for others. Default: 30
+    /// s.
     #[doc(alias = "WithFlushInterval")]
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.options.flush_interval = interval;
         self
     }
 
-    /// Where events wait. Default: an [`InMemoryQueue`]. A queue serves one processor. One with the seed's four methods
-    /// alone comes through [`Sequential`](crate::queue::Sequential).
+    /// Where events wait. Default: an [`InMemoryQueue`]. A queue serves one processor. A queue that has the seed's four
+    /// methods alone becomes one through [`Sequential`](crate::queue::Sequential).
     ///
     /// ```
     /// use posthaste::{BatchEventProcessor, ChanQueue};
@@ -97,7 +98,7 @@ impl BatchEventProcessorBuilder {
         self
     }
 
-    /// What sends requests. Default: an `HttpEventDispatcher` of its own.
+    /// What sends requests. Default: an `HttpEventDispatcher` of its own, which the feature `http` brings.
     #[doc(alias = "WithEventDispatcher")]
     pub fn event_dispatcher(mut self, dispatcher: impl Dispatcher + 'static) -> Self {
         self.event_dispatcher = Some(Arc::new(dispatcher));
@@ -139,7 +140,7 @@ impl BatchEventProcessorBuilder {
 
     delivery_setters!(UserEvent);
 
-    /// Checks everything, and starts.
+    /// Checks everything, and starts the delivery thread.
     ///
     /// ```
     /// use posthaste::{BatchEventProcessor, OptionsError};
@@ -154,9 +155,9 @@ impl BatchEventProcessorBuilder {
         Ok(BatchEventProcessor::new(Delivery::start(makings)?, &sdk_key))
     }
 
-    /// Checks everything, and leaves it to the caller to run delivery: it happens while the returned future is polled, on a
-    /// tokio runtime with time enabled, and ends when the processor is closed. For programs that want no further thread, and
-    /// for tests in paused time. Do not block such a runtime's only thread on the processor.
+    /// Checks everything, and leaves it to the caller to run delivery: it goes on while the returned [`Driver`] is
+    /// polled, on a tokio runtime with time enabled. For programs that want no further thread, and for tests in paused
+    /// time. Do not block such a runtime's only thread on the processor: await its reports.
     ///
     /// ```
     /// use std::time::Duration;

@@ -1,4 +1,5 @@
-//! Takes events, and sees to it that they are delivered: the part that programs talk to.
+//! Takes events, and sees to it that they are delivered: the part that programs talk to. It never does the work itself;
+//! that is `delivery`.
 
 mod builder;
 mod null;
@@ -19,7 +20,8 @@ use crate::{
     queue::{Receipt, Refused},
 };
 
-/// Takes events, and can be told to bring them to their end. Usable as `dyn Processor`.
+/// Takes events, and brings them to their end when told to. Usable as `dyn Processor`. Programs and their tests call
+/// it, from any thread; no method may block unless it was told to wait for room.
 ///
 /// ```
 /// use posthaste::{Processor, UserEvent};
@@ -43,10 +45,10 @@ pub trait Processor: std::fmt::Debug + Send + Sync {
     #[doc(alias = "ProcessEvent")]
     fn process_event(&self, event: UserEvent) -> Result<Receipt, Refused<UserEvent>>;
 
-    /// Sends everything accepted before this call. The report comes within the time, and says what is left and why.
+    /// Sends everything accepted before this call. The report comes within this time, and says what is left and why.
     fn flush(&self, within: Duration) -> Pending<FlushReport>;
 
-    /// Takes no more events, and sends what there is. The report comes within the time, and says what is left and why.
+    /// Takes no more events, and sends what there is. The report comes within this time, and says what is left and why.
     fn close(&self, within: Duration) -> Pending<CloseReport>;
 
     /// Whether events get through, and if not, why.
@@ -74,9 +76,10 @@ impl<P: Processor + ?Sized> Processor for Arc<P> {
 /// Takes events into a queue, and delivers them in batches: when a batch is full, at each interval, when told to, and
 /// when closed.
 ///
-/// It works on a thread of its own with a runtime of its own; programs need neither. Every method may be called from any thread, in or out of an async runtime.
-/// Dropping it flushes for a bounded time; [`close`](Self::close) does so for as long as you say, and tells what is
-/// left.
+/// It works on a thread of its own with a runtime of its own; programs need neither. Every method may be called from
+/// any thread, in or out of an async runtime. [`close`](Self::close) it before the program ends: it says what is left.
+/// Dropping it sends what there is, too, but blocks for it (5 s at most, unless
+/// [`drop_deadline`](BatchEventProcessorBuilder::drop_deadline) says otherwise), and says what is left only in the log.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -104,7 +107,7 @@ pub struct BatchEventProcessor {
 }
 
 impl BatchEventProcessor {
-    /// Everything at its default.
+    /// A builder with everything at its default.
     #[doc(alias = "NewBatchEventProcessor")]
     pub fn builder() -> BatchEventProcessorBuilder {
         BatchEventProcessorBuilder::default()
@@ -184,8 +187,8 @@ impl BatchEventProcessor {
         self.delivery.remove(count)
     }
 
-    /// Sends everything accepted before this call, however little. The report comes once all of it has come to an end, or
-    /// when the time is over, and then says how much has not, and why.
+    /// Sends everything accepted before this call, however little. The report comes once all of it has come to an end.
+    /// When the time is over first, it says how much has not, and why. What is left is still tried.
     ///
     /// ```
     /// use std::time::Duration;
@@ -207,10 +210,11 @@ impl BatchEventProcessor {
         self.delivery.flush(within)
     }
 
-    /// Takes no more events, and sends what there is for as long as this. What is left stays in the queue:
-    /// [`get_events`](Self::get_events) has it. A dispatcher with a queue of its own is flushed too.
+    /// Takes no more events, and sends what there is, for this long at most. What is left stays in the queue:
+    /// [`get_events`](Self::get_events) has it. A dispatcher with a queue of its own gets the rest of the time to send
+    /// what it has.
     ///
-    /// May be called more than once, and by several threads: each gets a report.
+    /// You may call it more than once, and from several threads: each call gets a report.
     ///
     /// ```
     /// use std::time::Duration;
@@ -269,7 +273,8 @@ impl BatchEventProcessor {
         self.delivery.ledger()
     }
 
-    /// The last events that will not be delivered, oldest first, each with its reason.
+    /// The last events that will not be delivered, oldest first, each with its reason: as many as
+    /// [`dead_letters_max`](BatchEventProcessorBuilder::dead_letters_max), or those on disk where the queue is there.
     ///
     /// ```
     /// use std::time::Duration;
@@ -294,18 +299,20 @@ impl BatchEventProcessor {
         self.delivery.dead_letters()
     }
 
-    /// Puts dead letters back into the queue, oldest first, as far as it takes them. Returns how many.
+    /// Puts dead letters back into the queue, oldest first, until the queue takes no more. Returns how many events.
+    /// Call it once what was wrong has been put right.
     pub fn replay_dead_letters(&self) -> usize {
         self.delivery.replay_dead_letters()
     }
 
-    /// Takes the dead letters out of memory; the ledger keeps counting them.
+    /// Forgets the dead letters, and returns them. The ledger keeps counting them.
     pub fn purge_dead_letters(&self) -> Vec<DeadLetter<UserEvent>> {
         self.delivery.purge_dead_letters()
     }
 
-    /// Calls `callback` with each request before it goes out, retries included, on a thread of its own: what it does holds up no
-    /// delivery. Callbacks belong to the SDK key: processors of one key share them.
+    /// Calls `callback` with each request before it goes out, retries included. It runs on a thread of its own: a slow
+    /// callback misses requests, and holds up no delivery. Callbacks belong to the SDK key: processors of one key share
+    /// them.
     ///
     /// ```
     /// use posthaste::{BatchEventProcessor, testing::RecordingDispatcher};

@@ -14,10 +14,11 @@ use crate::{
 /// Requests that the queue may hold, unless told otherwise: as many as today's Go SDK's. The seed's has no bound.
 pub const DEFAULT_REQUEST_QUEUE_SIZE: usize = 1_000;
 
-/// Wraps a dispatcher with a queue of requests, retries and dead letters.
+/// Wraps a dispatcher with a queue of requests, retries and dead letters. It has a delivery thread of its own.
 ///
 /// [`dispatch_event`](Dispatcher::dispatch_event) answers as soon as the queue has the request: 202 where it has it
-/// safely, an error where it has not. The seed's says yes, and its queue may drop the request all the same.
+/// safely, [`NotQueued`](DispatchError::NotQueued) where it has not. The seed's says yes, and its queue may drop the
+/// request all the same.
 ///
 /// ```
 /// use std::time::Duration;
@@ -42,7 +43,7 @@ pub struct QueueEventDispatcher {
 }
 
 impl QueueEventDispatcher {
-    /// Over this dispatcher, everything else at its default.
+    /// A builder over this dispatcher, with everything else at its default.
     #[doc(alias = "NewQueueEventDispatcher")]
     pub fn builder(dispatcher: impl Dispatcher + 'static) -> QueueEventDispatcherBuilder {
         let options = Options { batch_size: 1, pipeline: "dispatcher".to_owned(), ..Options::default() };
@@ -84,13 +85,14 @@ impl QueueEventDispatcher {
         self.delivery.queue().get(count)
     }
 
-    /// The report comes once every request accepted before this call has come to an end, or when the time is over. What is
-    /// left is counted in requests.
+    /// Sends every request accepted before this call. The report comes once all of them have come to an end, or when
+    /// the time is over. Its `left` counts requests, its ledger events.
     pub fn flush(&self, within: Duration) -> Pending<FlushReport> {
         self.delivery.flush(within)
     }
 
-    /// Takes no more requests, and sends what there is for as long as this.
+    /// Takes no more requests, and sends what there is, for this long at most. What is left stays in the queue:
+    /// [`get`](Self::get) has it.
     pub fn close(&self, within: Duration) -> Pending<CloseReport<LogEvent>> {
         self.delivery.close(within)
     }
@@ -105,17 +107,18 @@ impl QueueEventDispatcher {
         self.delivery.ledger()
     }
 
-    /// The last requests of a single event that will not be delivered, oldest first, each with its reason.
+    /// The last requests that will not be delivered, oldest first, each with its reason. One that the API refused
+    /// carries a single event: requests of several are halved until the bad event stands alone.
     pub fn dead_letters(&self) -> Vec<DeadLetter<LogEvent>> {
         self.delivery.dead_letters()
     }
 
-    /// Puts dead letters back into the queue, oldest first, as far as it takes them. Returns how many events.
+    /// Puts dead letters back into the queue, oldest first, until the queue takes no more. Returns how many events.
     pub fn replay_dead_letters(&self) -> usize {
         self.delivery.replay_dead_letters()
     }
 
-    /// Takes the dead letters out of memory; the ledger keeps counting them.
+    /// Forgets the dead letters, and returns them. The ledger keeps counting them.
     pub fn purge_dead_letters(&self) -> Vec<DeadLetter<LogEvent>> {
         self.delivery.purge_dead_letters()
     }
@@ -185,9 +188,9 @@ impl QueueEventDispatcherBuilder {
         self
     }
 
-    /// Requests of a single event each that may be sent as one, at most; they are where everything outside their visitors
-    /// is the same. Such a request waits for others at most for the [flush interval](Self::flush_interval). Default: 1,
-    /// which sends each as it came.
+    /// How many requests may be sent as one. That is done with requests of a single event each, where everything
+    /// outside their visitors is the same. Such a request waits for others for the [flush
+    /// interval](Self::flush_interval) at most. Default: 1, which sends each as it came.
     pub fn batch_size(mut self, requests: usize) -> Self {
         self.options.batch_size = requests;
         self
@@ -205,8 +208,8 @@ impl QueueEventDispatcherBuilder {
         self
     }
 
-    /// Whose log-event callbacks hear of this dispatcher's requests. Default: nobody's, since a processor in front of it
-    /// tells its own.
+    /// Whose log-event callbacks hear of this dispatcher's requests. Default: nobody's, since a processor in front of
+    /// it tells those of its own key.
     pub fn sdk_key(mut self, sdk_key: impl Into<String>) -> Self {
         self.options.sdk_key = Some(sdk_key.into());
         self
@@ -214,7 +217,7 @@ impl QueueEventDispatcherBuilder {
 
     delivery_setters!(LogEvent);
 
-    /// Checks everything, and starts.
+    /// Checks everything, and starts the delivery thread.
     ///
     /// ```
     /// use posthaste::{OptionsError, QueueEventDispatcher, testing::RecordingDispatcher};

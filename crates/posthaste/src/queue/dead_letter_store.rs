@@ -7,7 +7,9 @@ use parking_lot::Mutex;
 use super::Receipt;
 use crate::{metrics, outcome::DeadLetter};
 
-/// Where dead letters are kept, oldest first.
+/// Where a queue keeps its dead letters, oldest first. Delivery calls it, from its own thread and from those of
+/// callers; no method may block for long. It bounds itself: a store that is full hands the letter back, and the
+/// letter's event waits in the queue.
 ///
 /// ```
 /// use std::sync::Mutex;
@@ -43,12 +45,12 @@ pub trait DeadLetterStore<T>: fmt::Debug + Send + Sync {
     /// How many are kept.
     fn count(&self) -> usize;
 
-    /// Keeps one more. `of` is the queue's id of the item, where the letter is about the whole of it. The receipt resolves
-    /// once the letter is kept; until then, and where it is handed back, its item stays in the queue.
+    /// Keeps one more. `of` is the queue's id of the item, where the letter is about the whole of it. The receipt
+    /// resolves once the letter is kept; until then, and where it is handed back, its item stays in the queue.
     fn push(&self, letter: DeadLetter<T>, of: Option<u64>) -> Result<Receipt, NotKept<T>>;
 
-    /// The oldest that are kept, as many as may be in memory at once, each with the id that [`remove`](Self::remove) knows
-    /// it by.
+    /// The oldest that are kept, as many as may be in memory at once, each with the id that [`remove`](Self::remove)
+    /// knows it by.
     fn list(&self) -> Vec<(u64, DeadLetter<T>)>;
 
     /// Keeps these no longer.
@@ -76,7 +78,7 @@ impl<T> NotKept<T> {
 /// How many dead letters are kept in memory, unless told otherwise.
 pub const DEFAULT_DEAD_LETTERS_MAX: usize = 1_000;
 
-/// The last dead letters, in memory, oldest first. One too many pushes out the oldest, which stays counted.
+/// The last dead letters, in memory, oldest first. One more than the bound pushes out the oldest, which stays counted.
 #[derive(Debug)]
 pub(crate) struct DeadLetters<T> {
     kept: Mutex<Kept<T>>,

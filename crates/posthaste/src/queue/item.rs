@@ -2,7 +2,8 @@
 
 use crate::{batch::LogEvent, event::UserEvent};
 
-/// Something that waits in a queue: how much it counts for, and how much room it takes.
+/// Something that waits in a queue: [`UserEvent`] or [`LogEvent`]. It says how much it counts for, and how much room it
+/// takes.
 ///
 /// ```
 /// use posthaste::{LogEvent, queue::QueueItem};
