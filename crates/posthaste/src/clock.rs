@@ -11,7 +11,32 @@ use std::{
 /// A wait that a [`Clock`] has begun.
 pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What time it is, and how to wait.
+/// What time it is, and how to wait. Delivery calls it from its own thread, and callers do when they ask for a
+/// deadline. A panic in it ends the pipeline.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::{Clock, SystemClock, clock::Sleep};
+///
+/// /// The system's time, three hours off.
+/// #[derive(Debug)]
+/// struct Elsewhere;
+///
+/// impl Clock for Elsewhere {
+///     fn now_ms(&self) -> i64 {
+///         SystemClock.now_ms() + 3 * 3_600_000
+///     }
+///
+///     fn elapsed(&self) -> Duration {
+///         SystemClock.elapsed()
+///     }
+///
+///     fn sleep(&self, duration: Duration) -> Sleep {
+///         SystemClock.sleep(duration)
+///     }
+/// }
+/// assert!(Elsewhere.now_ms() > SystemClock.now_ms());
+/// ```
 pub trait Clock: fmt::Debug + Send + Sync {
     /// Milliseconds since 1970, UTC. May jump, as system time does: only for stamping events and reading dates.
     fn now_ms(&self) -> i64;

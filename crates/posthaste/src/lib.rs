@@ -7,7 +7,7 @@
 //! [`ProjectConfig::conversion`] makes a [`UserEvent`] of them, which has its uuid and its timestamp from then on.
 //! [`BatchEventProcessor::process_event`] puts it into a [`Queue`], or hands it back with a [`Refusal`]. The delivery
 //! thread gathers events of equal [`Context`] into a [`Batch`], encodes it into a [`LogEvent`], and gives that to a
-//! [`Dispatcher`]. [`verdict`](dispatch::verdict) reads the answer:
+//! [`Dispatcher`]. [`verdict`](dispatch::verdict()) reads the answer:
 //!
 //! | answer | what happens |
 //! |---|---|

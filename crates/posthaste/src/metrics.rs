@@ -1,7 +1,16 @@
 //! The names of what posthaste counts, through the [`metrics`] facade. Types, units and meanings:
 //! docs/metrics.md. Without a recorder installed, counting costs next to nothing.
 //!
-//! Every series of a pipeline carries its name as the label `pipeline`, and is there from the start.
+//! Every series of a pipeline carries its name as the label `pipeline`, and is there from the start. What belongs to no
+//! pipeline, [`ATTRIBUTES_DROPPED`] and [`NOTIFICATIONS_LOST`], has no such label.
+//!
+//! ```
+//! use posthaste::metrics;
+//!
+//! // Install a recorder before the first processor is built, such as `metrics-exporter-prometheus`. An alarm:
+//! let alarm = format!("{} == 2 or increase({}[5m]) > 0", metrics::BREAKER, metrics::DEAD_LETTERED);
+//! assert!(alarm.contains("_breaker_state == 2 or increase("));
+//! ```
 
 use ::metrics::{Unit, describe_counter, describe_gauge};
 

@@ -1,8 +1,8 @@
 //! Who wants to see each request before it goes out. One center for each SDK key, as in the seed.
 //!
-//! Handlers run on a thread of the center's own: one that is slow misses requests once its backlog is full (counted), one that panics
-//! is told of the next request all the same, and neither harms delivery. The seed runs them while it holds its flush
-//! lock, so that a panic there ends the process.
+//! Handlers run on a thread of the center's own. A slow one misses requests once [`BACKLOG_MAX`] wait for it, which is
+//! counted; one that panics hears of the next request all the same. Neither harms delivery. The seed runs them while it
+//! holds its flush lock, so a panic there ends the process.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -34,6 +34,15 @@ pub struct UnknownHandler(pub HandlerId);
 type Handler = Arc<dyn Fn(&LogEvent) + Send + Sync>;
 
 /// The handlers of one SDK key.
+///
+/// ```
+/// use posthaste::notification::{UnknownHandler, center};
+///
+/// let id = center("larkspur").add_handler(|request| println!("{}", request.end_point()));
+/// center("larkspur").remove_handler(id)?;
+/// assert_eq!(center("larkspur").remove_handler(id), Err(UnknownHandler(id)));
+/// # Ok::<(), UnknownHandler>(())
+/// ```
 pub struct Center(Arc<Inner>);
 
 #[derive(Default)]
@@ -51,6 +60,14 @@ struct Handlers {
 }
 
 /// The center of this SDK key; made at the first call for it. `""` is a key like any other.
+///
+/// ```
+/// use std::sync::Arc;
+/// use posthaste::notification::center;
+///
+/// assert!(Arc::ptr_eq(&center("larkspur"), &center("larkspur")));
+/// assert!(!Arc::ptr_eq(&center("larkspur"), &center("")));
+/// ```
 pub fn center(sdk_key: &str) -> Arc<Center> {
     static CENTERS: LazyLock<Mutex<FxHashMap<String, Arc<Center>>>> = LazyLock::new(Mutex::default);
     let mut centers = CENTERS.lock();
@@ -69,7 +86,7 @@ impl Center {
         id
     }
 
-    /// Ends a handler.
+    /// Ends a handler. A call that is under way goes on.
     pub fn remove_handler(&self, id: HandlerId) -> Result<(), UnknownHandler> {
         let mut handlers = self.0.handlers.lock();
         let before = handlers.handlers.len();
@@ -106,7 +123,7 @@ impl Inner {
         for handler in handlers {
             if catch_unwind(AssertUnwindSafe(|| handler(event))).is_err() {
                 ::metrics::counter!(metrics::NOTIFICATIONS_LOST).increment(1);
-                tracing::error!("a log-event handler panicked");
+                tracing::error!("a log-event handler panicked; it hears of the next request all the same");
             }
         }
     }

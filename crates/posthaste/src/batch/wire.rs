@@ -51,6 +51,17 @@ pub struct Batch {
 }
 
 /// One visitor of a request.
+///
+/// ```
+/// use posthaste::{Decision, Snapshot, SnapshotEvent, Visitor};
+///
+/// let mut snapshot = Snapshot::default();
+/// snapshot.decisions.push(Decision::new("60011", "40011", Some("70111")));
+/// let uuid = "c280ad37-29a6-42e7-b126-0ebc7d56ab56";
+/// snapshot.events.push(SnapshotEvent::new("60011", "campaign_activated", 1_795_500_003_394, uuid));
+/// let visitor = Visitor::new("visitor-1", [], [snapshot]);
+/// assert_eq!(visitor.snapshots[0].events[0].uuid, uuid);
+/// ```
 #[doc(alias = "event.Visitor")]
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -68,6 +79,13 @@ pub struct Visitor {
 }
 
 /// One attribute of a visitor.
+///
+/// ```
+/// use posthaste::VisitorAttribute;
+///
+/// let plan = VisitorAttribute::custom("20011", "plan", "pro".into());
+/// assert_eq!((plan.attribute_type.as_str(), plan.key.as_str()), ("custom", "plan"));
+/// ```
 #[doc(alias = "event.VisitorAttribute")]
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]

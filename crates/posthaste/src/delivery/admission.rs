@@ -1,4 +1,7 @@
-//! The way in: checks an event, and adds it to the queue, or does what a full queue is to do.
+//! The way in. It checks an item and adds it to the queue; where the queue is full, it does what [`WhenFull`] says.
+//!
+//! Invariant: an item that is not taken goes back to the caller, is counted once as refused, and never shows in the
+//! queue.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering::SeqCst},
@@ -20,9 +23,9 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Admission {
     room: Room,
-    /// The queue has refused an item for want of room, and the machine has not looked since.
+    /// The queue was full for somebody, and the machine has not looked since.
     has_been_full: AtomicBool,
-    /// Nothing is taken any more, whatever the queue would do.
+    /// Closed: refuses everything, even where the queue would still take it.
     is_shut: AtomicBool,
 }
 
@@ -88,7 +91,7 @@ impl<T: Item> Shared<T> {
         Ok(receipt)
     }
 
-    /// Ends as soon as the item is in, or nothing is left to make room for it.
+    /// The oldest items that are not under way become dead letters, as many as it takes to make room.
     fn add_in_place_of_oldest(&self, item: T) -> Result<Receipt, Refused<T>> {
         let Displacing { displaced, added } = self.books().act(|act| {
             let displacing = self.queue().add_displacing(item);

@@ -1,4 +1,4 @@
-//! The books: what was refused, delivered and buried, counted here; what was taken and is held, counted by the queue.
+//! The books. They count what was refused, delivered and buried; the queue counts what it has taken and what it holds.
 //!
 //! Invariant: whatever ends an event counts its end and takes it out of the queue in one [act](Books::act), and acts come
 //! one after the other. So a [statement](Books::statement) between two acts balances, unless somebody has miscounted.
@@ -29,7 +29,7 @@ pub(super) struct Books {
     acts: Mutex<()>,
     delivered: AtomicU64,
     buried: [AtomicU64; DeadReason::ALL.len()],
-    /// Events that have ended, of items in the queue of which others have not.
+    /// Events that have ended while their item stays in the queue for the sake of its other events.
     early: AtomicU64,
     /// Dead letters that went back into the queue.
     revived: AtomicU64,
@@ -56,7 +56,7 @@ impl Books {
         &self.pipeline
     }
 
-    /// Something comes to its end, here and in the queue, for whoever looks at the same moment.
+    /// Does something that changes both the books and the queue: no snapshot sees one change without the other.
     pub(super) fn act<R>(&self, act: impl FnOnce(&Act<'_>) -> R) -> R {
         let _one = self.acts.lock();
         act(&Act(self))
@@ -141,7 +141,7 @@ impl Act<'_> {
         }
     }
 
-    /// These have ended while their item stays in the queue, for the sake of its others.
+    /// These have ended. Their item stays in the queue for the sake of its other events.
     pub(super) fn end_early(&self, events: usize) {
         self.0.early.fetch_add(events as u64, SeqCst);
     }
@@ -151,12 +151,12 @@ impl Act<'_> {
         self.0.early.fetch_sub(events as u64, SeqCst);
     }
 
-    /// These will be delivered again, by whoever has their lease.
+    /// Their lease was lost: whoever has it now delivers them again, and counts them.
     pub(super) fn take_back_delivered(&self, events: usize) {
         self.0.delivered.fetch_sub(events as u64, SeqCst);
     }
 
-    /// These will come to an end again, in the hands of whoever has their lease.
+    /// Their lease was lost: whoever has it now brings them to an end, and counts that.
     pub(super) fn take_back_buried(&self, events: usize, reason: DeadReason) {
         if let Some(count) = self.0.buried.get(reason as usize) {
             count.fetch_sub(events as u64, SeqCst);

@@ -1,6 +1,7 @@
 //! Dead letters on their way: an item leaves the queue only once its letter is kept.
 //!
-//! Until then its lease goes on. A letter that cannot be kept is tried again, and told.
+//! Until then its lease goes on. A letter that its store does not keep is offered again a second later, and `health()`
+//! tells of it.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -12,7 +13,7 @@ use crate::{
     queue::NotKept,
 };
 
-/// How long to leave a store alone that could not keep a letter.
+/// How long to wait before a store that did not keep a letter is asked again.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// A letter, and the lease that ends with it.
@@ -26,7 +27,7 @@ pub(super) struct Burial<T> {
     pub(super) is_whole: bool,
 }
 
-/// Something that has been written, or could not be.
+/// What a store has answered.
 pub(super) enum News<T> {
     /// A letter is kept, or is not.
     Kept(Burial<T>, Result<(), Refusal>),
@@ -110,7 +111,10 @@ impl<T: Item> Burials<T> {
 
     fn failed(&mut self, burial: Burial<T>, reason: &str, now: Duration) {
         if self.again.is_empty() {
-            tracing::error!(reason, "a dead letter cannot be kept; its event waits until it can");
+            tracing::error!(
+                reason,
+                "failed to keep a dead letter; its event waits in the queue, and the letter is tried again"
+            );
         }
         let text = format!("a dead letter cannot be kept: {reason}");
         self.trouble.get_or_insert_with(|| Trouble::new(text, burial.letter.time_ms));

@@ -9,7 +9,7 @@ pub(super) struct Groups<T> {
     size: usize,
 }
 
-/// Contexts that may gather at the same time; one more, and the oldest group goes as it is.
+/// Contexts that gather at the same time, at most: one more, and the oldest group goes as it is.
 const OPEN_MAX: usize = 64;
 
 impl<T: Item> Groups<T> {

@@ -1,6 +1,7 @@
-//! A queue that may panic: somebody else wrote it. What panics ends the pipeline with a reason, not the process.
+//! A queue that may panic, since somebody else may have written it. A panic ends the pipeline with a reason; the
+//! process goes on.
 //!
-//! `add` alone is not guarded: it runs on the caller's thread with the caller's item, and a panic there is the caller's.
+//! `add` alone is not guarded. It runs on the caller's thread with the caller's item, so the caller sees its panic.
 
 use std::{
     any::Any,
@@ -44,7 +45,7 @@ impl<T> Guarded<T> {
 
     fn note(&self, what: &str, panic: &(dyn Any + Send)) {
         let said = panic_text(panic);
-        tracing::error!(what, said, "the queue panicked; delivery ends");
+        tracing::error!(what, said, "the queue panicked; delivery ends, and what is left stays in the queue");
         self.broken.get_or_init(|| format!("the queue panicked in {what}: {said}"));
     }
 

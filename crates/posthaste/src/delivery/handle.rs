@@ -35,7 +35,11 @@ pub(crate) struct Delivery<T: Item> {
     thread: Mutex<Option<thread::JoinHandle<()>>>,
 }
 
-/// A machine that the caller runs: polled on the caller's runtime, it ends when the handle is closed.
+/// A machine that the caller runs, as [`build_with_driver`](crate::BatchEventProcessorBuilder::build_with_driver)
+/// returns it.
+///
+/// It delivers while it is polled, on a tokio runtime with time enabled. It resolves once its processor or dispatcher
+/// has been closed and has reported. Dropping it ends delivery: what is left stays in the queue.
 pub type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What a machine is made of.
@@ -139,7 +143,7 @@ impl<T: Item> Delivery<T> {
     }
 }
 
-/// What delivery itself cannot say any more, or not in time.
+/// Why something is left, as far as a caller can tell: delivery itself has not answered.
 fn reasons<T: Item>(shared: &Shared<T>) -> Vec<Trouble> {
     let Health { upstreams, queue, ended, .. } = shared.health();
     let of_upstreams = upstreams.into_iter().filter_map(|upstream| upstream.trouble);
@@ -152,7 +156,7 @@ fn reasons<T: Item>(shared: &Shared<T>) -> Vec<Trouble> {
 
 /// A forked child has no delivery thread, and its copy of the queue is its parent's to deliver.
 fn forked() -> Vec<Trouble> {
-    let what = "closed: this is a forked child, and what is queued is for its parent to deliver; build a processor here";
+    let what = "closed: this is a forked child; its parent delivers what is queued; build a processor here";
     vec![Trouble::new(what, 0)]
 }
 
@@ -192,7 +196,7 @@ fn runtime() -> std::io::Result<Runtime> {
 
 fn drive(runtime: Runtime, driver: Driver) {
     runtime.block_on(driver);
-    // A dispatcher may still block a thread; the process is not to wait for it.
+    // A dispatcher may still block a thread. The process does not wait for it.
     runtime.shutdown_background();
 }
 
@@ -210,11 +214,11 @@ impl<T: Item> Drop for Delivery<T> {
         if !self.shared.mailbox().has_ended() {
             let report = self.close(self.shared.options().drop_deadline).wait();
             if report.left > 0 {
-                tracing::warn!(%report, "dropped with events still queued; close() returns them");
+                tracing::warn!(%report, "dropped with events left in the queue; close() waits longer");
             }
         }
-        // So that the queue is let go of by now. Where a dispatcher blocks the thread, that is not ours to wait for; nor can
-        // the thread wait for itself, where its dispatcher holds the last handle.
+        // Joined, the thread has let go of the queue. We do not wait for a dispatcher that blocks it; and where its
+        // dispatcher holds the last handle, the thread cannot wait for itself.
         let is_other = thread.thread().id() != thread::current().id();
         if self.shared.mailbox().has_ended() && is_other && thread.join().is_err() {
             tracing::error!("the delivery thread panicked");
@@ -223,7 +227,7 @@ impl<T: Item> Drop for Delivery<T> {
 }
 
 impl<T: Item> Delivery<T> {
-    /// In a forked child, whatever a lock guards may be half changed, for ever: nothing is touched.
+    /// In a forked child, what a lock guards may stay half changed for ever. So this touches nothing.
     fn leak(&mut self) {
         std::mem::forget(Arc::clone(&self.shared));
         std::mem::forget(std::mem::take(self.thread.get_mut()));

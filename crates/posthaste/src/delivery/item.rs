@@ -105,7 +105,7 @@ impl Item for LogEvent {
         LogEvent::split(self)
     }
 
-    /// It is sent as somebody made it; the API says what is too large for it.
+    /// Somebody else made it, so it is sent as it is: the API says what is too large.
     fn too_large(&self, _bytes_max: usize) -> Option<usize> {
         None
     }

@@ -23,8 +23,8 @@ pub(super) struct Job<T> {
     pub(super) held_at: Option<Duration>,
     /// What went wrong with it.
     pub(super) trouble: Option<Trouble>,
-    /// The other half of a request that holds a bad event, kept back until this half has been judged. If this one
-    /// turns out to be good, the bad event is in that one, which need not be asked about again.
+    /// The other half of a request that holds a bad event. It waits until this half has been judged. If this half is
+    /// good, the bad event is in the other, and nobody need ask about that again.
     pub(super) sibling: Option<Vec<Part<T>>>,
 }
 

@@ -6,7 +6,7 @@
 //!                                   └─ later ◀──────┘
 //! ```
 //!
-//! Events become requests only once their end point may be sent to, so that what waits for a dead one costs little.
+//! Events become requests only once their end point may be sent to. So what waits for a dead one costs little.
 //! Invariant: a lane with anything in it, or under way, is never forgotten.
 
 use std::{cmp::Reverse, collections::VecDeque, sync::Arc, time::Duration};
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::outcome::{Trouble, UpstreamHealth};
 
-/// End points that are remembered while nothing is on its way to them: their breakers and limits outlast a lull.
+/// Idle end points that are remembered, at most. So their breakers and limits outlast a lull.
 pub(super) const IDLE_LANES_MAX: usize = 64;
 
 /// One end point, and what is on its way to it.
@@ -38,7 +38,6 @@ pub(super) struct Lane<T> {
 
 /// All of them.
 #[derive(Debug)]
-#[expect(clippy::struct_field_names, reason = "they are what it holds")]
 pub(super) struct Lanes<T> {
     all: Vec<Lane<T>>,
     /// Whose turn it is to send.

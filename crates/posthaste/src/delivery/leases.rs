@@ -1,7 +1,7 @@
 //! What the machine has taken from the queue and not ended: numbered in the order in which it was taken.
 //!
-//! Invariants: `open` is the number of leases that have not ended; an item that was split has one lease and several parts,
-//! and the lease ends with the last of them; a lease that the queue has taken back ends without counting.
+//! Invariants: `open` is the number of leases that have not ended. An item that was split has one lease and several
+//! parts; the lease ends with its last part. A lease that the queue has taken back ends, and nothing is counted.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -132,8 +132,8 @@ impl Leases {
         self.by_id.iter().flat_map(FxHashMap::keys).copied().collect()
     }
 
-    /// The queue has taken this lease back. Returns its sequence, if it lasted, and what became of parts of its item: they
-    /// will come again.
+    /// The queue has taken this lease back. Returns its sequence, if it lasted, and what became of parts of its item:
+    /// they will come again.
     pub(super) fn lose(&mut self, id: u64) -> Option<(u64, Vec<(Fate, usize)>)> {
         let sequence = self.by_id.as_mut()?.remove(&id)?;
         self.lost.insert(sequence);

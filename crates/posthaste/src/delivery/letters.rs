@@ -17,7 +17,7 @@ use crate::{
 /// The dead letters of one pipeline.
 pub(super) struct Letters<T> {
     store: Arc<dyn DeadLetterStore<T>>,
-    /// What nobody else could keep.
+    /// In memory: where the queue keeps no letters, and for those that its store would not keep.
     in_memory: DeadLetters<T>,
     on_dead_letter: Option<OnDeadLetter<T>>,
     /// Held by whoever takes dead letters, so that none is taken twice.
@@ -73,8 +73,8 @@ impl<T: Item> Letters<T> {
         self.unburied.lock().remove(&id);
     }
 
-    /// Keeps the letter of an item that is in the queue no more, and tells of it. Where it cannot be kept for good, it is
-    /// kept in memory.
+    /// Keeps the letter of an item that has left the queue, and calls the callback. Where the store does not keep it,
+    /// memory does.
     pub(super) fn keep(&self, letter: DeadLetter<T>) {
         self.tell(&letter);
         if letter.reason == DeadReason::NotStored {
@@ -84,7 +84,7 @@ impl<T: Item> Letters<T> {
             // In memory as a rule; nobody waits for the others.
             Ok((_, receipt)) => receipt.forget(),
             Err(not_kept) => {
-                tracing::error!(%not_kept, "kept in memory instead");
+                tracing::error!(%not_kept, "a dead letter is kept in memory instead, and ends with the process");
                 self.keep_in_memory(not_kept.letter);
             }
         }
@@ -95,7 +95,7 @@ impl<T: Item> Letters<T> {
         receipt.forget();
     }
 
-    /// Tells the program of a letter. A callback that panics harms nobody.
+    /// Tells the program of a letter. A callback that panics harms no delivery.
     pub(super) fn tell(&self, letter: &DeadLetter<T>) {
         if let Some(callback) = &self.on_dead_letter
             && catch_unwind(AssertUnwindSafe(|| callback(letter))).is_err()
@@ -178,8 +178,8 @@ impl<T: Item> Shared<T> {
         DeadLetter::new(item, reason, self.clock().now_ms()).answered(status, text)
     }
 
-    /// Puts dead letters back into the queue, oldest first, as far as it takes them. Returns how many events. A letter is
-    /// given up only once the queue has its event safely; in between it is in both.
+    /// Puts dead letters back into the queue, oldest first, as far as it takes them. Returns how many events. A letter
+    /// is given up only once the queue has its event safely; in between it is in both.
     pub(super) fn replay(&self) -> usize {
         let (_taking, letters) = self.letters().take_for_replay();
         let mut replayed = 0;

@@ -1,4 +1,5 @@
-//! The loop: lease, send, settle, until told to close. What each part may do stands with the part; here is the order.
+//! The loop: it leases, sends and settles until it is told to close. Each part says what it may do; this file says in
+//! which order.
 //!
 //! Invariant: every part of a lease that lasts is in exactly one of a backlog, an open group, a request that is ready,
 //! waiting or under way, a half that is kept back for one of these, or a burial.
@@ -29,7 +30,7 @@ use crate::{
     queue::{Leased, QueueError},
 };
 
-/// How long after the deadline a disk may still say that it has everything: most do at once.
+/// How long a disk may take, after the deadline, to say that it has everything. Most say so at once.
 const DISK_GRACE: Duration = Duration::from_millis(250);
 
 /// One delivery pipeline at work.
@@ -148,7 +149,8 @@ impl<T: Item> Machine<T> {
         }
     }
 
-    /// Everything goes at each interval, and when the queue is full: a group that cannot fill would keep it so.
+    /// Everything goes at each interval. It goes when the queue is full, too: a group that cannot fill would keep it
+    /// full.
     fn tick(&mut self) {
         let now = self.now();
         let is_time = now >= self.next_tick;
@@ -249,8 +251,8 @@ impl<T: Item> Machine<T> {
         options.end_point.is_none() && options.when_full != WhenFull::DropOldest
     }
 
-    /// How many items more may be leased: more where one end point holds back what it has, so that it holds back nobody
-    /// else's.
+    /// How many items more may be leased. The bound is higher while an end point holds back what it has, so that the
+    /// others get theirs.
     fn room(&self) -> usize {
         let window = self.options().window_max();
         let max = if self.looks_ahead() && self.lanes.some_are_blocked(self.now()) {
@@ -516,18 +518,20 @@ impl<T: Item> Machine<T> {
     }
 }
 
-/// Windows' worth of leases, where an end point holds back what it has and the queue does not say how many it bears.
+/// How many windows may be leased while an end point holds back what it has, unless the queue sets its own bound.
 const BLOCKED_WINDOWS: usize = 16;
 
 fn log_opened<T: Item>(why: Why, lane: &Lane<T>) {
     let end_point = &**lane.upstream().end_point();
     let answer = lane.upstream().trouble().map_or("", |trouble| &trouble.what);
     match why {
-        Why::Failing => tracing::warn!(end_point, answer, "the upstream fails; its events wait in the queue"),
+        Why::Failing => {
+            tracing::warn!(end_point, answer, "the end point fails; its events wait in the queue");
+        }
         Why::Held => tracing::error!(
             end_point,
             answer,
-            "the upstream refuses every request: put its address or credential right; its events wait in the queue"
+            "the end point refuses every request; put its address or credential right; its events wait in the queue"
         ),
     }
 }
@@ -539,7 +543,7 @@ async fn wait(timer: &mut Option<(Duration, Sleep)>) {
     }
 }
 
-/// Whatever ends the machine, nobody waits for it any longer, and what it had leased is free.
+/// Whatever ends the machine: those who wait hear of it, and its leases end.
 impl<T: Item> Drop for Machine<T> {
     fn drop(&mut self) {
         if let Some(unanswered) = self.shared.mailbox().end() {

@@ -1,6 +1,6 @@
-//! How callers reach the machine: commands that never queue behind data, and a word that wakes it.
+//! How callers reach the machine: by commands, which never queue behind data, and by waking it.
 //!
-//! Callers wake it only where that gets something done: it says beforehand from which size of the queue on.
+//! The machine says from which size of the queue on it has something to do. Callers wake it only then.
 
 use std::{
     sync::atomic::{AtomicUsize, Ordering::SeqCst},

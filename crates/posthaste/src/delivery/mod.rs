@@ -7,9 +7,9 @@
 //!     └─ mailbox ─▶ machine                 └───────────── retry, halves ─────────────┘
 //! ```
 //!
-//! One task owns all of it, [the machine](machine); callers reach it through [`Shared`](shared::Shared): the way in, the
-//! books, the mailbox, the dead letters. Commands never queue behind data. What is leased stays in the queue until it is
-//! settled, so whatever ends this task early leaves everything unfinished where it was.
+//! One task owns all of it, [the machine](machine); callers reach it through [`Shared`](shared::Shared): the way in,
+//! the books, the mailbox, the dead letters. Commands never queue behind data. What is leased stays in the queue until
+//! it is settled, so whatever ends this task early leaves everything unfinished where it was.
 
 mod admission;
 mod books;

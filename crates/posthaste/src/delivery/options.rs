@@ -15,16 +15,29 @@ use crate::{
 };
 
 /// What to do with an event that finds the queue full.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::{BatchEventProcessor, WhenFull, testing::RecordingDispatcher};
+///
+/// let builder = || BatchEventProcessor::builder().event_dispatcher(RecordingDispatcher::new());
+/// let hands_back = builder().build()?;
+/// let keeps_the_newest = builder().when_full(WhenFull::DropOldest).build()?;
+/// let waits_for_room = builder().when_full(WhenFull::Block(Duration::from_millis(50))).build()?;
+/// # Ok::<(), posthaste::OptionsError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenFull {
     /// Hand it back.
     #[default]
     Reject,
-    /// Let it take the place of the oldest event that is not under way, which becomes a dead letter
-    /// ([`Displaced`](crate::DeadReason::Displaced)). What waits for an end point that is dead then stands in the way of
-    /// what goes to others, until it has been displaced: what is looked at ahead of its turn could not be displaced.
+    /// Let it take the place of the oldest event that is not under way. That one becomes a dead letter
+    /// ([`Displaced`](crate::DeadReason::Displaced)). With several end points, events for a dead one may then hold back
+    /// events for the others until they are displaced: delivery does not look past them, since what it has leased could
+    /// not make room.
     DropOldest,
-    /// Block the caller until there is room, at most for this time; then hand it back.
+    /// Block the calling thread until there is room, at most for this time (real time); then hand it back. Do not use
+    /// it on a thread that runs async code.
     Block(Duration),
 }
 
@@ -96,33 +109,35 @@ impl<T> Default for Options<T> {
 /// The options of delivery that every builder over it has, as its methods.
 macro_rules! delivery_setters {
     ($item:ty) => {
-        /// Requests to one end point under way at once, at most; the actual number shrinks while the API is overloaded.
-        /// Default: 64.
+        /// How many requests to one end point may be under way at once. Fewer are while the API is overloaded. Default:
+        /// 64.
         pub fn in_flight(mut self, requests: usize) -> Self {
             self.options.rules.in_flight = requests;
             self
         }
 
-        /// Bytes of a request, at most. Default: 3,500,000, the API's limit.
+        /// How many bytes the body of a request may have, uncompressed. An event that alone needs more is refused.
+        /// Default: 3,500,000, the API's limit.
         pub fn max_batch_bytes(mut self, bytes: usize) -> Self {
             self.options.max_batch_bytes = bytes;
             self
         }
 
-        /// What to do with one that finds the queue full. Default: hand it back.
+        /// What happens to an item that finds the queue full. Default: it goes back to the caller.
         pub fn when_full(mut self, when_full: $crate::WhenFull) -> Self {
             self.options.when_full = when_full;
             self
         }
 
-        /// Dead letters kept in memory; one too many pushes out the oldest. Default: 1,000.
+        /// How many dead letters are kept in memory, at most; one more pushes out the oldest, which stays counted. 0
+        /// keeps none. A queue on disk keeps its dead letters there instead, within its own bound. Default: 1,000.
         pub fn dead_letters_max(mut self, letters: usize) -> Self {
             self.options.dead_letters_max = letters;
             self
         }
 
-        /// Calls `callback` with everything that the API refuses, on the delivery thread, and with everything that makes room
-        /// for something newer, on the thread that adds that. It should not take long.
+        /// Calls `callback` with every dead letter: on the delivery thread with what the API refuses, on the thread
+        /// that adds an event with what makes room for that. It must not block for long, and may panic without harm.
         pub fn on_dead_letter(
             mut self,
             callback: impl Fn(&$crate::DeadLetter<$item>) + Send + Sync + 'static,
@@ -131,53 +146,59 @@ macro_rules! delivery_setters {
             self
         }
 
-        /// The most that the first wait after a failure may be (default: 200 ms), and the most that any may be (30 s).
+        /// How long the first wait after a failure is at most (default: 200 ms), and how long any wait is at most (30
+        /// s). Waits double from failure to failure, with full jitter. A server may ask for longer ones
+        /// (`Retry-After`).
         pub fn backoff(mut self, first: Duration, cap: Duration) -> Self {
             self.options.rules.backoff.first = first;
             self.options.rules.backoff.cap = cap;
             self
         }
 
-        /// The same while the address or a credential is wrong (5 s and 60 s).
+        /// The same while an end point refuses every request, since its address or a credential is wrong. Defaults: 5 s
+        /// and 60 s.
         pub fn hold_backoff(mut self, first: Duration, cap: Duration) -> Self {
             self.options.rules.hold_backoff.first = first;
             self.options.rules.hold_backoff.cap = cap;
             self
         }
 
-        /// Failures in a row after which requests are held back, but for a probe. Default: 5.
+        /// How many failures in a row open the circuit breaker of an end point: from then on, one request at a time
+        /// tries whether it works again. Default: 5.
         pub fn breaker_threshold(mut self, failures: u32) -> Self {
             self.options.rules.breaker_threshold = failures;
             self
         }
 
-        /// How long a server may ask to wait (`Retry-After`). Default: 1 h.
+        /// The longest wait that a server may ask for (`Retry-After`); a longer one is cut to this. Default: 1 h.
         pub fn retry_after_max(mut self, wait: Duration) -> Self {
             self.options.rules.retry_after_max = wait;
             self
         }
 
-        /// How long dropping the processor may flush. Default: 5 s.
+        /// How long dropping it may flush, where nobody has closed it. Default: 5 s.
         pub fn drop_deadline(mut self, deadline: Duration) -> Self {
             self.options.drop_deadline = deadline;
             self
         }
 
-        /// The name of this pipeline in metrics (label `pipeline`): two of one name in a process overwrite each other's
-        /// gauges.
+        /// The name of this pipeline in metrics (label `pipeline`). Default: `processor`, or `dispatcher`. Give each
+        /// pipeline of a process its own: two of one name overwrite each other's gauges.
         pub fn name(mut self, name: impl Into<String>) -> Self {
             self.options.pipeline = name.into();
             self
         }
 
-        /// Bytes of memory that what waits may take, about, unless [`queue`](Self::queue) brings its own bound. One that
-        /// finds no room for its bytes finds the queue full. Default: no bound but the number.
+        /// About how many bytes of memory the queue may take, unless [`queue`](Self::queue) brings its own bound. An
+        /// item that finds no room for its bytes finds the queue full
+        /// ([`QueueBytesFull`](crate::Refusal::QueueBytesFull)). Default: no bound in bytes.
         pub fn queue_bytes(mut self, bytes: usize) -> Self {
             self.options.queue_bytes = Some(bytes);
             self
         }
 
-        /// What time it is, for everything that waits. Default: the system's.
+        /// The time by which delivery waits: intervals, retries, deadlines. Default: the system's. Events are stamped
+        /// by their project's clock ([`ProjectConfig::with_clock`](crate::ProjectConfig::with_clock)).
         pub fn clock(mut self, clock: impl $crate::Clock + 'static) -> Self {
             self.clock = Arc::new(clock);
             self
@@ -193,13 +214,21 @@ macro_rules! delivery_setters {
 pub(crate) use delivery_setters;
 
 /// Why a processor or dispatcher cannot be built.
+///
+/// ```
+/// use posthaste::{BatchEventProcessor, OptionsError};
+///
+/// let error = BatchEventProcessor::builder().batch_size(0).build().unwrap_err();
+/// assert!(matches!(error, OptionsError::Zero("batch_size")));
+/// assert_eq!(error.to_string(), "batch_size must be at least 1");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptionsError {
     /// A number that must be at least 1 is 0.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
-    /// A batch could never fill.
+    /// The queue cannot hold as many events as fill a batch.
     #[error(
         "batch_size is {batch_size} and queue_size only {queue_size}: a batch could never fill; raise queue_size"
     )]
@@ -209,10 +238,10 @@ pub enum OptionsError {
         /// Events that the queue may hold.
         queue_size: usize,
     },
-    /// No thread or no runtime for delivery.
+    /// The operating system gives no thread, or no runtime, for delivery.
     #[error("failed to start the delivery thread: {0}")]
     Thread(#[from] std::io::Error),
-    /// Nothing to send with.
+    /// No dispatcher was chosen, and posthaste was built without the feature `http`.
     #[error("no event_dispatcher: choose one, or build posthaste with its feature `http`")]
     NoDispatcher,
     /// The default dispatcher cannot be made.
@@ -221,7 +250,7 @@ pub enum OptionsError {
     /// The address is not one that events can be sent to.
     #[error("event_end_point: {0}")]
     EndPoint(#[from] crate::dispatch::EndPointError),
-    /// A queue, clock or dispatcher of the caller's panicked.
+    /// A queue, clock or dispatcher of your own panicked while it was being started. The text is what it said.
     #[error("failed to build: {0}")]
     Panicked(String),
 }

@@ -15,8 +15,23 @@ use crate::{
     queue::block_on_within,
 };
 
-/// A report to come: awaited under any runtime, or waited for without one. It comes by its deadline, whatever blocks
-/// delivery: then it says what is left.
+/// A report to come. Await it under any runtime, or [`wait`](Self::wait) for it without one.
+///
+/// It comes by its deadline. Where a dispatcher, a callback, a queue or a disk blocks delivery, it comes half a second
+/// after the deadline (real time), and its reasons say so. What was asked for has begun already, and goes on where this
+/// is dropped.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::{BatchEventProcessor, testing::RecordingDispatcher};
+///
+/// let processor = BatchEventProcessor::builder().event_dispatcher(RecordingDispatcher::new()).build()?;
+/// // The flush has begun; do something else meanwhile.
+/// let pending = processor.flush(Duration::from_secs(5));
+/// let report = pending.wait(); // in async code, `pending.await`
+/// assert!(report.is_complete());
+/// # Ok::<(), posthaste::OptionsError>(())
+/// ```
 #[must_use = "the report says what is left"]
 pub struct Pending<R>(State<R>);
 
@@ -40,7 +55,7 @@ const GRACE: Duration = Duration::from_millis(500);
 const FOREVER: Duration = Duration::from_hours(24 * 365);
 
 impl<R> Pending<R> {
-    /// A report that is there.
+    /// A report that is there at once: for processors of your own.
     pub fn ready(report: R) -> Self {
         Self(State::Ready(Some(report)))
     }
@@ -56,8 +71,9 @@ impl<R> Pending<R> {
         Self(State::Coming { answer, give_up, give_up_after, fallback: Some(Box::new(fallback)) })
     }
 
-    /// Blocks this thread until the report is there, which is by the deadline. Works in and out of a runtime: delivery
-    /// goes on on its own thread.
+    /// Blocks this thread until the report is there, which is by the deadline. It works in and out of a runtime, since
+    /// delivery has its own thread. With a [`Driver`](crate::Driver) on the only thread of a runtime, await instead:
+    /// nothing would run the driver meanwhile.
     pub fn wait(mut self) -> R {
         let give_up_after = match &self.0 {
             State::Ready(_) => Duration::ZERO,

@@ -65,8 +65,8 @@ impl<T: Item> Schedule<T> {
         due.map(|entry| entry.remove().job).or_else(|| self.ready.pop_front())
     }
 
-    /// One that has not failed yet, or else the one whose turn comes next: a request that always fails must not be every
-    /// probe. A probe need not wait out its own backoff, only what the server asked for: the breaker paces it.
+    /// One that has not failed yet, or else the one whose turn comes next: a request that always fails must not be
+    /// every probe. A probe need not wait out its own backoff, only what the server asked for: the breaker paces it.
     pub(super) fn next_probe(&mut self, now: Duration) -> Option<Job<T>> {
         self.ready.pop_front().or_else(|| {
             let allowed = self.waiting.iter().find(|(_, waiting)| waiting.floor <= now).map(|(key, _)| *key);

@@ -1,4 +1,4 @@
-//! What follows from an answer: a pure step with a name for each outcome. The machine does what it says.
+//! What follows from an answer, as a pure function with a name for each outcome. The machine does what it says.
 //!
 //! A bad event among n good ones is found by halving. The smaller half is asked about first; if it is good, the bad one
 //! is in the other, which is halved without asking. For k bad events among n that takes at most

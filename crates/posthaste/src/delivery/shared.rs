@@ -118,8 +118,8 @@ impl<T: Item> Shared<T> {
         self.owner == process::id()
     }
 
-    /// The end has come before the disk had what it was given: these items are in memory only, and nobody will wait for them
-    /// any longer.
+    /// The end has come before the disk had what it was given: these items are in memory only, and nobody will wait for
+    /// them any longer.
     pub(super) fn give_up(&self) -> Vec<DeadLetter<T>> {
         const WHY: &str = "the process ended before its disk had the event; the disk may still store it, and whoever \
                            opens the queue next will deliver it then";

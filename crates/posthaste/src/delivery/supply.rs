@@ -1,6 +1,6 @@
 //! What comes out of the queue: leases, the news that leases are lost, and the end of leases.
 //!
-//! All three may take their time and may fail: what fails is tried again, and told.
+//! All three may take their time and may fail. What fails is tried again, and `health()` tells of it.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
     queue::{Eventually, Leased, QueueError},
 };
 
-/// How long a queue is left alone that could not do what it was asked to.
+/// How long to wait before a queue that has failed is asked again.
 const RETRY: Duration = Duration::from_secs(1);
 
 type Answer<R> = Pin<Box<dyn Future<Output = Result<R, QueueError>> + Send>>;
@@ -251,7 +251,7 @@ impl Renewal {
 
     fn lost(answer: Result<Vec<u64>, QueueError>) -> Vec<u64> {
         answer.unwrap_or_else(|error| {
-            tracing::warn!(%error, "cannot renew leases; they may be lost");
+            tracing::warn!(%error, "failed to renew leases; others may get their events too");
             Vec::new()
         })
     }

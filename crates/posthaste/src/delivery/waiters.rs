@@ -84,8 +84,8 @@ impl<T> Waiters<T> {
         self.closing.is_some_and(|deadline| all_done || deadline <= progress.now)
     }
 
-    /// Those who need not or cannot wait any longer, with how many items are left for each. To be asked for while it is not
-    /// time to end.
+    /// Those who need not or cannot wait any longer, with how many items are left for each. To be asked for while it is
+    /// not time to end.
     pub(super) fn take_over(&mut self, progress: Progress) -> Vec<(Asked<T>, u64)> {
         let is_over = |waiter: &mut Waiter<T>| waiter.deadline <= progress.now || waiter.is_done(progress);
         let over = self.waiting.extract_if(.., is_over);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// What came back: the API's answer, or why there was none. [`verdict`](super::verdict) says what follows from it.
+/// What came back: the API's answer, or why there was none. [`verdict`](super::verdict()) says what follows from it.
 pub type Answer = Result<Response, DispatchError>;
 
 /// How many bytes of an answer's text are kept, for dead letters and logs.
@@ -44,13 +44,26 @@ pub enum RetryAfter {
 ///
 /// A dispatcher of one's own may make any of them. `HttpEventDispatcher` begins its texts
 /// with host and port, and never shows a credential.
+///
+/// ```
+/// use posthaste::dispatch::{Answer, DispatchError, EndPoint, Response, Verdict, verdict};
+///
+/// /// What a dispatcher of your own makes of its client's errors.
+/// fn answer(url: &str, sent: std::io::Result<u16>) -> Answer {
+///     let address = EndPoint::check(url)?.address();
+///     sent.map(Response::status).map_err(|error| DispatchError::Lost(format!("{address}: {error}")))
+/// }
+/// let broken = answer("http://127.0.0.1/", Err(std::io::ErrorKind::ConnectionReset.into()));
+/// assert!(matches!(verdict(&broken, 0), Verdict::Retry { .. }), "it is sent again");
+/// assert_eq!(verdict(&answer("nowhere", Ok(204)), 0), Verdict::Hold);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DispatchError {
     /// No connection: refused, no such host, TLS, proxy. The text says where, and why.
     #[error("failed to connect: {0}")]
     Connect(String),
-    /// The status of no answer came in this time.
+    /// No status came within this time.
     #[error("no answer within {0:?}")]
     TimedOut(Duration),
     /// The connection broke before the status of an answer had come. The text says where, and how.
@@ -96,6 +109,15 @@ impl Response {
 impl RetryAfter {
     /// Reads the header's value: seconds, or a date in one of the three forms of RFC 9110, section 5.6.7. Anything else
     /// is as if there were none.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use posthaste::dispatch::RetryAfter;
+    ///
+    /// assert_eq!(RetryAfter::parse("120"), Some(RetryAfter::Delay(Duration::from_secs(120))));
+    /// assert_eq!(RetryAfter::parse("Sun, 06 Nov 1994 08:49:37 GMT"), Some(RetryAfter::At(784_111_777_000)));
+    /// assert_eq!(RetryAfter::parse("soon"), None);
+    /// ```
     pub fn parse(value: &str) -> Option<Self> {
         let value = value.trim();
         if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() {

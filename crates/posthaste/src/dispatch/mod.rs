@@ -1,7 +1,7 @@
 //! How a request reaches the Event API, and what its answer means.
 //!
-//! [`Dispatcher`] is the seam: one request in, one answer out. What follows from an answer is decided by [`verdict`], a
-//! pure function, and done by the delivery machine, the same for every dispatcher.
+//! [`Dispatcher`] is the seam: one request in, one answer out. [`verdict()`], a pure function, says what follows from
+//! an answer; the delivery machine does it, the same for every dispatcher.
 //!
 //! | name | what it does with a request |
 //! |---|---|
@@ -10,6 +10,8 @@
 //! | [`from_fn`] | gives it to a function |
 //!
 //! [`EndPoint::check`] says whether a URL is one that requests can be sent to.
+//!
+//! [`QueueEventDispatcher`]: crate::QueueEventDispatcher
 
 mod answer;
 mod backoff;

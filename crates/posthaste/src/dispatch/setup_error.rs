@@ -3,6 +3,15 @@
 /// Why `HttpEventDispatcherBuilder::build` made nothing.
 ///
 /// It exists, in the same shape, without the feature `http` too.
+///
+/// ```
+/// # #[cfg(feature = "http")] {
+/// use posthaste::{HttpEventDispatcher, dispatch::HttpSetupError};
+///
+/// let error = HttpEventDispatcher::builder().header("not a name", "1").build().unwrap_err();
+/// assert!(matches!(error, HttpSetupError::Header(_)), "{error}");
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HttpSetupError {

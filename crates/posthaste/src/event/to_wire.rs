@@ -44,6 +44,17 @@ impl LogEvent {
 impl Batch {
     /// The request body for these events, in their order, under the first one's context. Events that share a request
     /// have equal contexts ([`Context::can_batch`]); here the caller sees to that.
+    ///
+    /// ```
+    /// use posthaste::Batch;
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+    /// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+    /// let batch = Batch::from_user_events(&[event.clone(), event]);
+    /// assert_eq!((batch.visitors.len(), batch.account_id.as_str()), (2, config.account_id()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn from_user_events(events: &[UserEvent]) -> Self {
         let Some(first) = events.first() else { return Self::default() };
         let mut batch = head(first.context());

@@ -223,6 +223,16 @@ impl UserEvent {
     }
 
     /// The same event under an id that it already has elsewhere.
+    ///
+    /// ```
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+    /// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+    /// // Made elsewhere: under its own id, the API counts it once, however often it is reported.
+    /// let event = event.with_uuid("c280ad37-29a6-42e7-b126-0ebc7d56ab56");
+    /// assert_eq!(event.uuid().to_string(), "c280ad37-29a6-42e7-b126-0ebc7d56ab56");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn with_uuid(mut self, uuid: impl Into<EventUuid>) -> Self {
         Arc::make_mut(&mut self.0).uuid = uuid.into();

@@ -3,6 +3,14 @@
 use super::DeadReason;
 
 /// An accepted event that will not be delivered, and why.
+///
+/// ```
+/// use posthaste::{DeadLetter, DeadReason};
+///
+/// // Delivery makes them; a store of your own, or a test, makes them like this.
+/// let letter = DeadLetter::new("the event", DeadReason::Rejected, 1_795_500_003_394).answered(Some(400), "bad");
+/// assert_eq!((letter.item, letter.reason.name(), letter.status), ("the event", "rejected", Some(400)));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct DeadLetter<T> {

@@ -1,8 +1,21 @@
-//! How a pipeline stands, and why what is left is left: in words that reach people without a log.
+//! How a pipeline stands, and why something is left: in words, for people who see no log.
 
 use std::{fmt, time::Duration};
 
-/// Whether events get through, and if not, why.
+/// Whether events get through, and if not, why. A copy of what delivery saw last, cheap to ask for.
+///
+/// ```
+/// use posthaste::{Health, Processor, outcome::UpstreamState, processor::NullProcessor};
+///
+/// let health: Health = NullProcessor.health();
+/// let is_address_wrong = health.upstreams.iter().any(|upstream| upstream.state == UpstreamState::Held);
+/// if is_address_wrong {
+///     for trouble in health.troubles() {
+///         eprintln!("{trouble}");
+///     }
+/// }
+/// assert!(health.is_working());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Health {
@@ -11,7 +24,7 @@ pub struct Health {
     pub upstreams: Vec<UpstreamHealth>,
     /// What is wrong with the queue or the dead letters, where something is.
     pub queue: Option<Trouble>,
-    /// Why delivery has ended before it was closed: a custom queue or clock panicked. Nothing is taken any more.
+    /// Why delivery has ended before it was closed: a queue or clock of your own panicked. Nothing is taken any more.
     pub ended: Option<Trouble>,
 }
 
@@ -48,7 +61,8 @@ pub struct UpstreamHealth {
     pub end_point: String,
     /// Whether requests go to it.
     pub state: UpstreamState,
-    /// What has gone wrong since it last answered as one that works. It may work all the same: then single requests fail.
+    /// What has gone wrong since it last answered as one that works. Its state may be
+    /// [`Working`](UpstreamState::Working) all the same: then only some requests fail.
     pub trouble: Option<Trouble>,
 }
 
@@ -70,7 +84,17 @@ pub enum UpstreamState {
     Held,
 }
 
-/// Something that goes wrong, since when, and how often.
+/// Something that goes wrong, since when, and how often. As text, it is one line for an operator.
+///
+/// ```
+/// use posthaste::outcome::Trouble;
+///
+/// /// A line for an operator. `to_string` says all of it in one line, with the date.
+/// fn line(trouble: &Trouble) -> String {
+///     let place = trouble.end_point.as_deref().unwrap_or("the queue");
+///     format!("{place}: {} ({} times, {} events wait)", trouble.what, trouble.times, trouble.events)
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Trouble {

@@ -1,7 +1,17 @@
 //! How many events there have been, and what became of them.
 
-/// How many events there have been, and what became of them. Each number is counted by itself: what was taken and is
-/// queued by the queue, what was delivered and dead-lettered by delivery.
+/// How many events there have been, and what became of them. All numbers are events, since the start, at one moment.
+/// The queue counts what it has taken and holds; delivery counts what it has delivered and buried. So the balance is a
+/// check, not a definition.
+///
+/// ```
+/// use posthaste::Ledger;
+///
+/// let mut in_all = Ledger::default();
+/// in_all = in_all + Ledger::default(); // one for each pipeline
+/// assert!(in_all.balances());
+/// assert_eq!(in_all.accepted, in_all.delivered + in_all.dead_lettered + in_all.queued);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Ledger {
@@ -9,11 +19,11 @@ pub struct Ledger {
     pub accepted: u64,
     /// Events that the API has confirmed.
     pub delivered: u64,
-    /// Events that will not be delivered, each with a [`DeadReason`].
+    /// Events that will not be delivered, each with a [`DeadReason`](super::DeadReason).
     pub dead_lettered: u64,
     /// Events that have not come to an end yet.
     pub queued: u64,
-    /// Events that were never taken; callers have them back. No part of the balance.
+    /// Events that were never taken; their callers have them back. They are no part of the balance.
     pub refused: u64,
 }
 
@@ -22,7 +32,7 @@ impl Ledger {
         Self { accepted, delivered, dead_lettered, queued, refused }
     }
 
-    /// Whether every accepted event is accounted for.
+    /// Whether every accepted event is accounted for. Where not, a queue of your own counts wrongly.
     pub fn balances(&self) -> bool {
         let ended = self.delivered.checked_add(self.dead_lettered);
         ended.and_then(|ended| ended.checked_add(self.queued)) == Some(self.accepted)

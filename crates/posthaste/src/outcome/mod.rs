@@ -1,5 +1,5 @@
-//! What can become of an event, each reason named once; the ledger that counts it; the reports that tell of it. Plain
-//! data, below everything that makes it.
+//! What can become of an event: each reason named once, the ledger, and the reports. Plain data, below everything that
+//! makes it.
 //!
 //! ```text
 //! process_event ─ refused ─▶ the caller has it back, with a Refusal
@@ -23,7 +23,19 @@ pub use health::{Health, Trouble, UpstreamHealth, UpstreamState};
 pub use ledger::Ledger;
 pub use report::{CloseReport, FlushReport};
 
-/// Why an event or a request was not accepted. The caller has it back.
+/// Why an event or a request was not accepted. The caller has it back, in [`Refused`](crate::Refused).
+///
+/// ```
+/// use posthaste::{Queue, Refusal, InMemoryQueue};
+/// # use posthaste::{Batch, LogEvent};
+/// # let request = LogEvent::new("http://127.0.0.1/", &Batch::default());
+///
+/// let queue = InMemoryQueue::new(1);
+/// queue.add(request.clone()).unwrap().forget();
+/// let refused = queue.add(request).unwrap_err();
+/// assert_eq!(refused.reason, Refusal::QueueFull { capacity: 1 });
+/// assert!(refused.reason.is_full(), "worth offering again");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -91,6 +103,14 @@ impl Refusal {
 }
 
 /// Why an accepted event will not be delivered.
+///
+/// ```
+/// use posthaste::DeadReason;
+///
+/// assert_eq!(DeadReason::Displaced.name(), "displaced");
+/// assert_eq!(DeadReason::from_name("displaced"), Some(DeadReason::Displaced));
+/// assert_eq!(DeadReason::from_name("mislaid"), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum DeadReason {
@@ -106,8 +126,8 @@ pub enum DeadReason {
     Unreadable,
     /// It was stored, and the disk has lost it. It is counted, and there is no letter.
     Lost,
-    /// It was taken, and the process gave up waiting for its disk, at the end. The disk may still store it: then whoever
-    /// opens the queue next delivers it.
+    /// It was taken, and the process gave up waiting for its disk, at the end. The disk may still store it: then
+    /// whoever opens the queue next delivers it.
     NotStored,
 }
 

@@ -8,7 +8,17 @@ use super::{
 };
 use crate::event::UserEvent;
 
-/// What a flush has achieved.
+/// What a flush has achieved. As text, it is one line for a log.
+///
+/// ```
+/// use posthaste::{FlushReport, processor::{NullProcessor, Processor}};
+///
+/// let report: FlushReport = NullProcessor.flush(std::time::Duration::ZERO).wait();
+/// if !report.is_complete() {
+///     eprintln!("{} events are left: {report}", report.left);
+/// }
+/// assert_eq!(report.to_string(), "0 delivered, 0 dead-lettered, 0 left");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct FlushReport {
@@ -16,11 +26,29 @@ pub struct FlushReport {
     pub left: u64,
     /// The ledger at the end of the flush.
     pub ledger: Ledger,
-    /// Why what is left is left, the gravest first; a few at most.
+    /// Why these are left, the gravest reason first; eight at most.
     pub reasons: Vec<Trouble>,
 }
 
-/// What has become of everything, once nothing more is taken.
+/// What has become of everything, once nothing more is taken. As text, it is one line for a log.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::{BatchEventProcessor, testing::RecordingDispatcher};
+///
+/// let processor = BatchEventProcessor::builder().event_dispatcher(RecordingDispatcher::new()).build()?;
+/// let report = processor.close(Duration::from_secs(10)).wait();
+/// println!("{report}");
+/// if !report.is_complete() {
+///     for trouble in &report.reasons {
+///         eprintln!("{trouble}");
+///     }
+///     // In memory, what is left ends with the process: write it somewhere, or wait longer. A queue on disk keeps it.
+///     let left = processor.get_events(usize::MAX);
+/// }
+/// assert_eq!(report.ledger.accepted, report.delivered + report.dead_lettered + report.left);
+/// # Ok::<(), posthaste::OptionsError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct CloseReport<T = UserEvent> {
@@ -30,14 +58,15 @@ pub struct CloseReport<T = UserEvent> {
     pub dead_lettered: u64,
     /// Events left in the queue.
     pub left: u64,
-    /// Why these are left, the gravest first; a few at most.
+    /// Why these are left, the gravest reason first; eight at most. Empty where nothing is; a forked child, which has
+    /// no delivery, says so here.
     pub reasons: Vec<Trouble>,
     /// The same numbers as a ledger.
     pub ledger: Ledger,
     /// What the dispatcher's own queue had to say, where it has one.
     pub dispatcher: Option<FlushReport>,
-    /// Of the dead letters, those whose events were taken into a queue on disk that the disk never confirmed
-    /// ([`NotStored`](crate::DeadReason::NotStored)).
+    /// The dead letters of events that the disk never confirmed ([`NotStored`](crate::DeadReason::NotStored)): empty
+    /// unless the queue is on disk. Nobody else has them in memory.
     pub not_stored: Vec<DeadLetter<T>>,
 }
 

@@ -16,7 +16,23 @@ use crate::{
 #[doc(alias = "DefaultEventQueueSize")]
 pub const DEFAULT_EVENT_QUEUE_SIZE: usize = 2_000;
 
-/// What a [`BatchEventProcessor`] is made of. Everything is checked by [`build`](Self::build).
+/// What a [`BatchEventProcessor`] is made of. [`build`](Self::build) checks everything.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::{BatchEventProcessor, WhenFull};
+///
+/// let processor = BatchEventProcessor::builder()
+///     .batch_size(100)
+///     .flush_interval(Duration::from_secs(5))
+///     .queue_size(50_000)
+///     .queue_bytes(64 << 20)
+///     .when_full(WhenFull::Block(Duration::from_millis(50)))
+///     .event_end_point("http://127.0.0.1:8080/v1/events")
+///     .name("checkout")
+///     .build()?;
+/// # Ok::<(), posthaste::OptionsError>(())
+/// ```
 #[doc(alias = "BPOptionConfig")]
 #[must_use = "a builder does nothing until it builds"]
 #[derive(Debug)]
@@ -59,22 +75,30 @@ impl BatchEventProcessorBuilder {
         self
     }
 
-    /// How often everything is sent, however little it is. Default: 30 s.
+    /// How often everything is sent, however little it is. So an event waits at most this long for others. Default: 30
+    /// s.
     #[doc(alias = "WithFlushInterval")]
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.options.flush_interval = interval;
         self
     }
 
-    /// Where events wait. Default: an [`InMemoryQueue`]. A queue serves one processor. One with the seed's four methods
-    /// alone comes through [`Sequential`](crate::queue::Sequential).
+    /// Where events wait. Default: an [`InMemoryQueue`]. A queue serves one processor. A queue that has the seed's four
+    /// methods alone becomes one through [`Sequential`](crate::queue::Sequential).
+    ///
+    /// ```
+    /// use posthaste::{BatchEventProcessor, ChanQueue};
+    ///
+    /// let processor = BatchEventProcessor::builder().queue(ChanQueue::new(500)).build()?;
+    /// # Ok::<(), posthaste::OptionsError>(())
+    /// ```
     #[doc(alias = "WithQueue")]
     pub fn queue(mut self, queue: impl DeliveryQueue<UserEvent> + 'static) -> Self {
         self.queue = Some(Arc::new(queue));
         self
     }
 
-    /// What sends requests. Default: an `HttpEventDispatcher` of its own.
+    /// What sends requests. Default: an `HttpEventDispatcher` of its own, which the feature `http` brings.
     #[doc(alias = "WithEventDispatcher")]
     pub fn event_dispatcher(mut self, dispatcher: impl Dispatcher + 'static) -> Self {
         self.event_dispatcher = Some(Arc::new(dispatcher));
@@ -82,6 +106,15 @@ impl BatchEventProcessorBuilder {
     }
 
     /// Whose log-event callbacks hear of this processor's requests. Default: `""`, which is a key too.
+    ///
+    /// ```
+    /// use posthaste::{BatchEventProcessor, notification};
+    ///
+    /// let processor = BatchEventProcessor::builder().sdk_key("larkspur").build()?;
+    /// // The same as `processor.on_event_dispatch`, for whoever has the key and not the processor.
+    /// notification::center("larkspur").add_handler(|request| println!("{} bytes", request.body().len()));
+    /// # Ok::<(), posthaste::OptionsError>(())
+    /// ```
     #[doc(alias = "WithSDKKey")]
     pub fn sdk_key(mut self, sdk_key: impl Into<String>) -> Self {
         self.options.sdk_key = Some(sdk_key.into());
@@ -89,6 +122,16 @@ impl BatchEventProcessorBuilder {
     }
 
     /// Where events go, as a URL. Default: the Event API of the events' region.
+    ///
+    /// ```
+    /// use posthaste::{BatchEventProcessor, OptionsError};
+    ///
+    /// // A collector on this machine. A mistake in the URL is found by `build`.
+    /// let here = BatchEventProcessor::builder().event_end_point("http://127.0.0.1:8080/v1/events").build()?;
+    /// let typo = BatchEventProcessor::builder().event_end_point("htp://127.0.0.1:8080/v1/events").build();
+    /// assert!(matches!(typo, Err(OptionsError::EndPoint(_))));
+    /// # Ok::<(), OptionsError>(())
+    /// ```
     #[doc(alias = "WithEventEndPoint")]
     pub fn event_end_point(mut self, url: impl Into<Arc<str>>) -> Self {
         self.options.end_point = Some(url.into());
@@ -97,7 +140,14 @@ impl BatchEventProcessorBuilder {
 
     delivery_setters!(UserEvent);
 
-    /// Checks everything, and starts.
+    /// Checks everything, and starts the delivery thread.
+    ///
+    /// ```
+    /// use posthaste::{BatchEventProcessor, OptionsError};
+    ///
+    /// let error = BatchEventProcessor::builder().batch_size(100).queue_size(10).build().unwrap_err();
+    /// assert!(matches!(error, OptionsError::BatchLargerThanQueue { .. }), "{error}");
+    /// ```
     #[doc(alias = "Start")]
     pub fn build(self) -> Result<BatchEventProcessor, OptionsError> {
         let makings = self.makings()?;
@@ -105,9 +155,29 @@ impl BatchEventProcessorBuilder {
         Ok(BatchEventProcessor::new(Delivery::start(makings)?, &sdk_key))
     }
 
-    /// Checks everything, and leaves it to the caller to run delivery: it happens while the returned future is polled, on a
-    /// tokio runtime with time enabled, and ends when the processor is closed. For programs that want no further thread, and
-    /// for tests in paused time. Do not block such a runtime's only thread on the processor.
+    /// Checks everything, and leaves it to the caller to run delivery: it goes on while the returned [`Driver`] is
+    /// polled, on a tokio runtime with time enabled. For programs that want no further thread, and for tests in paused
+    /// time. Do not block such a runtime's only thread on the processor: await its reports.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use posthaste::{BatchEventProcessor, testing::RecordingDispatcher};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+    /// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+    /// let builder = BatchEventProcessor::builder().event_dispatcher(RecordingDispatcher::new());
+    /// let (processor, driver) = builder.build_with_driver()?;
+    /// let mut tasks = tokio::task::JoinSet::new();
+    /// tasks.spawn(driver);
+    ///
+    /// processor.process_event(event)?.await?;
+    /// assert_eq!(processor.close(Duration::from_secs(5)).await.delivered, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn build_with_driver(self) -> Result<(BatchEventProcessor, Driver), OptionsError> {
         let makings = self.makings()?;
         let sdk_key = makings.options.sdk_key.clone().unwrap_or_default();

@@ -14,10 +14,28 @@ use crate::{
 /// Requests that the queue may hold, unless told otherwise: as many as today's Go SDK's. The seed's has no bound.
 pub const DEFAULT_REQUEST_QUEUE_SIZE: usize = 1_000;
 
-/// Wraps a dispatcher with a queue of requests, retries and dead letters.
+/// Wraps a dispatcher with a queue of requests, retries and dead letters. It has a delivery thread of its own.
 ///
 /// [`dispatch_event`](Dispatcher::dispatch_event) answers as soon as the queue has the request: 202 where it has it
-/// safely, an error where it has not. The seed's says yes, and its queue may drop the request all the same.
+/// safely, [`NotQueued`](DispatchError::NotQueued) where it has not. The seed's says yes, and its queue may drop the
+/// request all the same.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::{LogEvent, QueueEventDispatcher, testing::ScriptedDispatcher};
+///
+/// // Somebody else's body, as a relay gets it: sent byte for byte.
+/// let body = r#"{"account_id":"1","visitors":[{"visitor_id":"a","snapshots":[{"events":[{}]}]}]}"#;
+/// let request = LogEvent::from_body("https://logx.optimizely.com/v1/events", body)?;
+///
+/// let api = ScriptedDispatcher::statuses([503]);
+/// let dispatcher = QueueEventDispatcher::builder(api.clone()).backoff(Duration::ZERO, Duration::ZERO).build()?;
+/// dispatcher.add(request.clone())?.wait()?;
+/// let report = dispatcher.close(Duration::from_secs(5)).wait();
+/// assert_eq!((report.delivered, report.left), (1, 0), "{report}");
+/// assert_eq!(api.requests(), [request.clone(), request]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[doc(alias = "event.QueueEventDispatcher")]
 #[derive(Debug)]
 pub struct QueueEventDispatcher {
@@ -25,7 +43,7 @@ pub struct QueueEventDispatcher {
 }
 
 impl QueueEventDispatcher {
-    /// Over this dispatcher, everything else at its default.
+    /// A builder over this dispatcher, with everything else at its default.
     #[doc(alias = "NewQueueEventDispatcher")]
     pub fn builder(dispatcher: impl Dispatcher + 'static) -> QueueEventDispatcherBuilder {
         let options = Options { batch_size: 1, pipeline: "dispatcher".to_owned(), ..Options::default() };
@@ -40,6 +58,19 @@ impl QueueEventDispatcher {
 
     /// Takes a request, or hands it back with the reason. Blocks only where
     /// [`WhenFull::Block`](crate::WhenFull::Block) was chosen.
+    ///
+    /// ```
+    /// use posthaste::{LogEvent, QueueEventDispatcher, testing::RecordingDispatcher};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+    /// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+    /// let dispatcher = QueueEventDispatcher::builder(RecordingDispatcher::new()).build()?;
+    /// let request = LogEvent::of_event("http://127.0.0.1:8080/v1/events", &event);
+    /// // Answer 2xx to your own client only now: the queue has it.
+    /// dispatcher.add(request)?.wait()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn add(&self, event: LogEvent) -> Result<Receipt, Refused<LogEvent>> {
         self.delivery.add(event)
     }
@@ -54,13 +85,14 @@ impl QueueEventDispatcher {
         self.delivery.queue().get(count)
     }
 
-    /// The report comes once every request accepted before this call has come to an end, or when the time is over. What is
-    /// left is counted in requests.
+    /// Sends every request accepted before this call. The report comes once all of them have come to an end, or when
+    /// the time is over. Its `left` counts requests, its ledger events.
     pub fn flush(&self, within: Duration) -> Pending<FlushReport> {
         self.delivery.flush(within)
     }
 
-    /// Takes no more requests, and sends what there is for as long as this.
+    /// Takes no more requests, and sends what there is, for this long at most. What is left stays in the queue:
+    /// [`get`](Self::get) has it.
     pub fn close(&self, within: Duration) -> Pending<CloseReport<LogEvent>> {
         self.delivery.close(within)
     }
@@ -75,17 +107,18 @@ impl QueueEventDispatcher {
         self.delivery.ledger()
     }
 
-    /// The last requests of a single event that will not be delivered, oldest first, each with its reason.
+    /// The last requests that will not be delivered, oldest first, each with its reason. One that the API refused
+    /// carries a single event: requests of several are halved until the bad event stands alone.
     pub fn dead_letters(&self) -> Vec<DeadLetter<LogEvent>> {
         self.delivery.dead_letters()
     }
 
-    /// Puts dead letters back into the queue, oldest first, as far as it takes them. Returns how many events.
+    /// Puts dead letters back into the queue, oldest first, until the queue takes no more. Returns how many events.
     pub fn replay_dead_letters(&self) -> usize {
         self.delivery.replay_dead_letters()
     }
 
-    /// Takes the dead letters out of memory; the ledger keeps counting them.
+    /// Forgets the dead letters, and returns them. The ledger keeps counting them.
     pub fn purge_dead_letters(&self) -> Vec<DeadLetter<LogEvent>> {
         self.delivery.purge_dead_letters()
     }
@@ -110,6 +143,20 @@ impl Dispatcher for QueueEventDispatcher {
 }
 
 /// What a [`QueueEventDispatcher`] is made of.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::{HttpEventDispatcher, QueueEventDispatcher};
+///
+/// // Single events come in, and leave in requests of a hundred, or after a second.
+/// let dispatcher = QueueEventDispatcher::builder(HttpEventDispatcher::new()?)
+///     .batch_size(100)
+///     .flush_interval(Duration::from_secs(1))
+///     .queue_bytes(64 << 20)
+///     .name("relay")
+///     .build()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "a builder does nothing until it builds"]
 #[derive(Debug)]
 pub struct QueueEventDispatcherBuilder {
@@ -128,14 +175,22 @@ impl QueueEventDispatcherBuilder {
     }
 
     /// Where requests wait. Default: an [`InMemoryQueue`]. A queue serves one dispatcher.
+    ///
+    /// ```
+    /// use posthaste::{InMemoryQueue, QueueEventDispatcher, testing::RecordingDispatcher};
+    ///
+    /// let queue = InMemoryQueue::new(100_000).bytes_max(256 << 20);
+    /// let dispatcher = QueueEventDispatcher::builder(RecordingDispatcher::new()).queue(queue).build()?;
+    /// # Ok::<(), posthaste::OptionsError>(())
+    /// ```
     pub fn queue(mut self, queue: impl DeliveryQueue<LogEvent> + 'static) -> Self {
         self.queue = Some(Arc::new(queue));
         self
     }
 
-    /// Requests of a single event each that may be sent as one, at most; they are where everything outside their visitors
-    /// is the same. Such a request waits for others at most for the [flush interval](Self::flush_interval). Default: 1,
-    /// which sends each as it came.
+    /// How many requests may be sent as one. That is done with requests of a single event each, where everything
+    /// outside their visitors is the same. Such a request waits for others for the [flush
+    /// interval](Self::flush_interval) at most. Default: 1, which sends each as it came.
     pub fn batch_size(mut self, requests: usize) -> Self {
         self.options.batch_size = requests;
         self
@@ -153,8 +208,8 @@ impl QueueEventDispatcherBuilder {
         self
     }
 
-    /// Whose log-event callbacks hear of this dispatcher's requests. Default: nobody's, since a processor in front of it
-    /// tells its own.
+    /// Whose log-event callbacks hear of this dispatcher's requests. Default: nobody's, since a processor in front of
+    /// it tells those of its own key.
     pub fn sdk_key(mut self, sdk_key: impl Into<String>) -> Self {
         self.options.sdk_key = Some(sdk_key.into());
         self
@@ -162,7 +217,14 @@ impl QueueEventDispatcherBuilder {
 
     delivery_setters!(LogEvent);
 
-    /// Checks everything, and starts.
+    /// Checks everything, and starts the delivery thread.
+    ///
+    /// ```
+    /// use posthaste::{OptionsError, QueueEventDispatcher, testing::RecordingDispatcher};
+    ///
+    /// let error = QueueEventDispatcher::builder(RecordingDispatcher::new()).queue_size(0).build().unwrap_err();
+    /// assert!(matches!(error, OptionsError::Zero("queue_size")));
+    /// ```
     pub fn build(self) -> Result<QueueEventDispatcher, OptionsError> {
         Ok(QueueEventDispatcher { delivery: Delivery::start(self.makings()?)? })
     }

@@ -151,6 +151,15 @@ impl ProjectConfig {
 
     /// The same project, reported as today's SDKs do instead of as the seed does: with
     /// [region](Self::with_region_sent) and [decision metadata](Self::with_decision_metadata_sent).
+    ///
+    /// ```
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+    /// let config = config.as_todays_sdks_send();
+    /// let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+    /// assert_eq!(event.impression().unwrap().metadata().unwrap().variation_key, "control");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn as_todays_sdks_send(self) -> Self {
         self.with_region_sent().with_decision_metadata_sent()

@@ -91,6 +91,15 @@ impl Experiment {
     }
 
     /// The variation of this key, if the experiment has one.
+    ///
+    /// ```
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+    /// let experiment = config.experiment_by_key("checkout_button")?;
+    /// assert_eq!(experiment.variation_by_key("control").unwrap().id(), "70111");
+    /// assert_eq!(experiment.variation_by_key("red"), None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn variation_by_key(&self, key: &str) -> Option<&Variation> {
         self.variations.iter().find(|variation| variation.key == key)
     }

@@ -30,6 +30,12 @@ impl Region {
     }
 
     /// The Event API of this region (PROTOCOL: hosts of the official `OpenAPI` description).
+    ///
+    /// ```
+    /// use posthaste::Region;
+    ///
+    /// assert_eq!(Region::default().event_end_point(), "https://logx.optimizely.com/v1/events");
+    /// ```
     pub fn event_end_point(self) -> &'static str {
         match self {
             Self::Us => "https://logx.optimizely.com/v1/events",

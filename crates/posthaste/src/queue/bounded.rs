@@ -1,9 +1,9 @@
 //! Queues in memory: events survive everything but the end of the process.
 //!
-//! Producers reserve a place, then put the item into an inbox that takes no lock; whoever takes items out moves them
-//! from the inbox into an ordered store first, under a lock that producers never touch. The reservation is what bounds
-//! the queue: size and bound are one number, so concurrent callers cannot overshoot. Bytes are bounded in the same way,
-//! where a bound is set.
+//! Producers reserve a place, then put the item into an inbox, without a lock. Whoever takes items out first moves them
+//! from the inbox into an ordered store, under a lock that producers never touch. The reservation bounds the queue:
+//! size and bound are one number, so concurrent callers cannot overshoot. Bytes are bounded in the same way, where a
+//! bound is set.
 
 use std::{
     collections::VecDeque,
@@ -21,14 +21,43 @@ use super::{
 };
 use crate::outcome::Refusal;
 
-/// The queue that takes memory as it fills. The processor's default.
+/// The queue that takes memory as it fills; the default of processors and queueing dispatchers. Adding never blocks and
+/// takes no lock. Its events end with the process.
+///
+/// ```
+/// use posthaste::{InMemoryQueue, Queue, Refusal, UserEvent};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+/// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+/// let queue = InMemoryQueue::new(2_000).bytes_max(64 << 20);
+/// queue.add(event.clone())?.forget();
+/// assert_eq!(queue.size(), 1);
+///
+/// let full = InMemoryQueue::<UserEvent>::new(0).add(event).unwrap_err();
+/// assert_eq!(full.reason, Refusal::QueueFull { capacity: 0 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[doc(alias = "NewInMemoryQueue")]
 pub type InMemoryQueue<T> = BoundedQueue<T, Heap<T>>;
 
-/// The queue that hands items over through a channel, allocated whole at the start: for small bounds.
+/// The queue that hands items over through a channel, whose memory is taken whole at the start: for small bounds. Its
+/// events end with the process.
 ///
-/// In the seed an item goes through a goroutine, and so may be invisible for a while after it has been added; here it is
-/// in the queue once `add` has returned.
+/// In the seed an item goes through a goroutine, and so may be invisible for a while after it has been added; here it
+/// is in the queue once `add` has returned.
+///
+/// ```
+/// use posthaste::{ChanQueue, Queue};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+/// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+/// let queue = ChanQueue::new(100);
+/// queue.add(event.clone())?.forget();
+/// assert_eq!(queue.get(10), [event], "visible at once");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[doc(alias = "NewChanQueue")]
 pub type ChanQueue<T> = BoundedQueue<T, Channel<T>>;
 
@@ -88,8 +117,8 @@ impl<T, I> BoundedQueue<T, I> {
         }
     }
 
-    /// The same queue, holding at most about this many bytes of memory. One item is taken however large it is, or it
-    /// never could be.
+    /// The same queue, bounded in bytes of memory too ([`QueueItem::bytes`], an estimate). An empty queue takes an item
+    /// of any size: otherwise a large one could never go through.
     #[must_use]
     pub fn bytes_max(mut self, bytes: usize) -> Self {
         self.bytes_max = bytes;

@@ -7,7 +7,40 @@ use parking_lot::Mutex;
 use super::Receipt;
 use crate::{metrics, outcome::DeadLetter};
 
-/// Where dead letters are kept, oldest first.
+/// Where a queue keeps its dead letters, oldest first. Delivery calls it, from its own thread and from those of
+/// callers; no method may block for long. It bounds itself: a store that is full hands the letter back, and the
+/// letter's event waits in the queue.
+///
+/// ```
+/// use std::sync::Mutex;
+/// use posthaste::{DeadLetter, Receipt, UserEvent, queue::{DeadLetterStore, NotKept}};
+///
+/// /// Keeps every letter, under its place in the list.
+/// #[derive(Debug, Default)]
+/// struct Cabinet(Mutex<Vec<Option<DeadLetter<UserEvent>>>>);
+///
+/// impl DeadLetterStore<UserEvent> for Cabinet {
+///     fn count(&self) -> usize {
+///         self.0.lock().unwrap().iter().flatten().count()
+///     }
+///
+///     fn push(&self, letter: DeadLetter<UserEvent>, _: Option<u64>) -> Result<Receipt, NotKept<UserEvent>> {
+///         self.0.lock().unwrap().push(Some(letter));
+///         Ok(Receipt::stored())
+///     }
+///
+///     fn list(&self) -> Vec<(u64, DeadLetter<UserEvent>)> {
+///         let letters = self.0.lock().unwrap();
+///         (0..).zip(&*letters).filter_map(|(id, letter)| Some((id, letter.clone()?))).collect()
+///     }
+///
+///     fn remove(&self, ids: &[u64]) {
+///         for id in ids {
+///             self.0.lock().unwrap()[*id as usize] = None;
+///         }
+///     }
+/// }
+/// ```
 pub trait DeadLetterStore<T>: fmt::Debug + Send + Sync {
     /// How many are kept.
     fn count(&self) -> usize;
@@ -22,8 +55,8 @@ pub trait DeadLetterStore<T>: fmt::Debug + Send + Sync {
         false
     }
 
-    /// The oldest that are kept, as many as may be in memory at once, each with the id that [`remove`](Self::remove) knows
-    /// it by.
+    /// The oldest that are kept, as many as may be in memory at once, each with the id that [`remove`](Self::remove)
+    /// knows it by.
     fn list(&self) -> Vec<(u64, DeadLetter<T>)>;
 
     /// Keeps these no longer.
@@ -51,7 +84,7 @@ impl<T> NotKept<T> {
 /// How many dead letters are kept in memory, unless told otherwise.
 pub const DEFAULT_DEAD_LETTERS_MAX: usize = 1_000;
 
-/// The last dead letters, in memory, oldest first. One too many pushes out the oldest, which stays counted.
+/// The last dead letters, in memory, oldest first. One more than the bound pushes out the oldest, which stays counted.
 #[derive(Debug)]
 pub(crate) struct DeadLetters<T> {
     kept: Mutex<Kept<T>>,

@@ -10,8 +10,29 @@ use crate::outcome::Refusal;
 
 /// A queue whose items can be under way while others are taken.
 ///
-/// Delivery calls it from its own thread; `close`, `give_up`, `counts` and what [`Queue`] has come from any. None of these
-/// may block for long: whoever closes a processor waits for them. One that panics ends its pipeline, with the reason.
+/// Delivery calls it from its own thread. `close`, `give_up`, `counts` and the methods of [`Queue`] are called from
+/// any. None of these may block for long: whoever closes a processor waits for them. A panic ends the pipeline, with
+/// the reason in its [`Health`](crate::Health); what is left stays in the queue.
+///
+/// One queue serves one pipeline. `capacity`, `counts`, `lease`, `settle`, `release` and `close` must be written; the
+/// other methods have defaults for queues in memory.
+///
+/// ```
+/// use posthaste::{InMemoryQueue, Queue, queue::DeliveryQueue};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+/// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+/// let queue = InMemoryQueue::new(100);
+/// queue.add(event.clone())?.forget();
+///
+/// let leased = queue.lease(10).wait()?;
+/// assert_eq!((leased[0].item.uuid(), queue.size()), (event.uuid(), 1), "leased items stay in the queue");
+/// assert!(queue.lease(10).wait()?.is_empty(), "nobody else gets them");
+/// queue.settle(&[leased[0].id]).wait()?;
+/// assert_eq!((queue.counts().taken, queue.counts().held), (1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait DeliveryQueue<T>: Queue<T> {
     /// The most items it may hold; `usize::MAX` where it is not bounded in items.
     fn capacity(&self) -> usize;
@@ -19,13 +40,13 @@ pub trait DeliveryQueue<T>: Queue<T> {
     /// What it has counted so far, all at one moment.
     fn counts(&self) -> Counts;
 
-    /// The oldest items that are not leased yet, at most `count`, which are now. They stay in the queue. Asked for again
-    /// only once the answer has come; one that fails is asked for again after a while.
+    /// Leases the oldest items that are not leased yet, at most `count`. They stay in the queue. Delivery asks again
+    /// only once the answer has come; after one that failed, a second later. No items are an answer too.
     fn lease(&self, count: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>>;
 
     /// Ends leases by their ids, in any order: the items have come to an end and leave the queue. From this call on,
-    /// [`counts`](Self::counts) no longer has them as held, whatever the answer will be. One that fails is tried again;
-    /// ids that are unknown or settled already are no failure.
+    /// [`counts`](Self::counts) no longer counts them as held, whatever the answer will be. Delivery repeats a call
+    /// that failed, so ids that are unknown or settled already are no failure.
     fn settle(&self, ids: &[u64]) -> Eventually<Result<(), QueueError>>;
 
     /// Ends all leases: the items wait again, in their old order.
@@ -34,25 +55,27 @@ pub trait DeliveryQueue<T>: Queue<T> {
     /// Refuses further items, at once. From here on, the queue only shrinks.
     fn close(&self);
 
-    /// How many leased items may be in memory at once, where delivery does not choose. A queue that holds its items in
-    /// memory anyway says `usize::MAX`.
+    /// How many leased items may be in memory at once while an end point holds back what it has; `None`: delivery
+    /// chooses. A queue that holds its items in memory anyway says `usize::MAX`.
     fn leases_max(&self) -> Option<usize> {
         None
     }
 
-    /// For how long a lease lasts; `None`: until it is settled or released. Delivery [renews](Self::renew) it in time.
+    /// How long a lease lasts; `None`: until it is settled or released. Delivery [renews](Self::renew) leases three
+    /// times in this time.
     fn lease_time(&self) -> Option<Duration> {
         None
     }
 
-    /// Makes these leases last for another [`lease_time`](Self::lease_time). Answers with those that are lost: their items
-    /// wait in the queue again, for whoever leases them next.
+    /// Makes these leases last for another [`lease_time`](Self::lease_time) from now. Answers with the ids of those
+    /// that are lost: their items wait in the queue again, for whoever leases them next.
     fn renew(&self, _ids: &[u64]) -> Eventually<Result<Vec<u64>, QueueError>> {
         Eventually::Now(Ok(Vec::new()))
     }
 
-    /// Takes an item into a full queue at the cost of the oldest ones that are not leased: the fewest whose going makes
-    /// room for it. Where nothing would make room, nothing goes, and the item comes back.
+    /// Takes an item into a full queue in place of the oldest ones that are not leased: of the fewest that make room
+    /// for it. Where nothing would make room, nothing goes, and the item comes back. Called for
+    /// [`WhenFull::DropOldest`](crate::WhenFull::DropOldest), on the thread of whoever adds.
     fn add_displacing(&self, item: T) -> Displacing<T> {
         let mut displaced = Vec::new();
         let mut item = item;
@@ -71,27 +94,31 @@ pub trait DeliveryQueue<T>: Queue<T> {
         }
     }
 
-    /// Items that have made room for newer ones and are still in the queue, leased now: whoever delivers is to bury them.
+    /// Leases items that have made room for newer ones and are still in the queue, at most `count`. Delivery makes dead
+    /// letters of them.
     fn displaced(&self, _count: usize) -> Vec<Leased<T>> {
         Vec::new()
     }
 
-    /// Resolves once everything that was taken is as safe as this queue makes it, and what was settled is written down; or
-    /// after this time, which is real time wherever a disk is waited for.
+    /// Resolves once everything that was taken is as safe as this queue makes it, and what was settled is written down.
+    /// It resolves after `within` at the latest; a queue that waits for a disk measures that in real time.
     fn finish(&self, _within: Duration) -> Finish {
         Box::pin(std::future::ready(()))
     }
 
-    /// Stops waiting for whatever makes items safe. Returns those that were taken, have not come to an end, and are not
-    /// known to be safe; they are held no longer.
+    /// Stops waiting for whatever makes items safe. Returns the items that were taken, have not come to an end, and are
+    /// not known to be safe. They leave the queue, and become dead letters
+    /// ([`NotStored`](crate::DeadReason::NotStored)).
     fn give_up(&self) -> Vec<T> {
         Vec::new()
     }
 
-    /// Whom to tell of what happens later than the call that caused it. Called once, before anything is leased.
+    /// Hands over whom to tell of what happens later than the call that caused it. Called once, before anything is
+    /// leased.
     fn watch(&self, _watcher: Arc<dyn QueueWatcher>) {}
 
-    /// Where this queue keeps the items that will not be delivered; `None`: nowhere, and they are kept in memory.
+    /// Where this queue keeps the items that will not be delivered. `None`: nowhere, so the pipeline keeps them in
+    /// memory. Asked for once.
     fn dead_letters(&self) -> Option<Arc<dyn DeadLetterStore<T>>> {
         None
     }
@@ -160,6 +187,14 @@ impl<T, Q: DeliveryQueue<T> + ?Sized> DeliveryQueue<T> for Arc<Q> {
 }
 
 /// What a queue has counted, in events. `taken` is `held` and everything that has left.
+///
+/// ```
+/// use posthaste::queue::Counts;
+///
+/// // A thousand taken, of which ten are there; the disk has lost three, and one could not be read.
+/// let counts = Counts::new(1_000, 10).with_lost(3, 1);
+/// assert_eq!((counts.taken, counts.held, counts.lost, counts.unreadable), (1_000, 10, 3, 1));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Counts {
@@ -187,6 +222,15 @@ impl Counts {
 }
 
 /// Why a queue could not do what it was asked to. It is asked again.
+///
+/// ```
+/// use posthaste::queue::{Eventually, Leased, QueueError};
+///
+/// fn lease_from_elsewhere() -> Eventually<Result<Vec<Leased<u32>>, QueueError>> {
+///     Eventually::later(async { Err(QueueError::new("the broker does not answer")) })
+/// }
+/// assert_eq!(lease_from_elsewhere().wait().unwrap_err().to_string(), "the broker does not answer");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct QueueError(String);
@@ -198,7 +242,26 @@ impl QueueError {
     }
 }
 
-/// Told by a queue of what happens later than the call that caused it.
+/// Hears from a queue what happens later than the call that caused it. May be told from any thread, and as often as it
+/// pleases: each call only wakes delivery.
+///
+/// ```
+/// use std::sync::{Arc, OnceLock};
+/// use posthaste::queue::QueueWatcher;
+///
+/// /// A part of a queue whose items come over a network.
+/// #[derive(Default)]
+/// struct Inbox(OnceLock<Arc<dyn QueueWatcher>>);
+///
+/// impl Inbox {
+///     fn arrived(&self) {
+///         if let Some(watcher) = self.0.get() {
+///             watcher.changed(); // Delivery leases again.
+///         }
+///     }
+/// }
+/// # Inbox::default().arrived();
+/// ```
 pub trait QueueWatcher: Send + Sync {
     /// Items have become available, or room has.
     fn changed(&self);
@@ -211,6 +274,21 @@ pub trait QueueWatcher: Send + Sync {
 pub type Finish = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What has come of [`DeliveryQueue::add_displacing`].
+///
+/// ```
+/// use posthaste::{InMemoryQueue, Queue, queue::DeliveryQueue};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+/// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+/// let (old, new) = (event.clone(), event.with_uuid("c280ad37-29a6-42e7-b126-0ebc7d56ab56"));
+/// let queue = InMemoryQueue::new(1);
+/// queue.add(old.clone())?.forget();
+/// let displacing = queue.add_displacing(new.clone());
+/// displacing.added?.forget();
+/// assert_eq!((displacing.displaced, queue.get(2)), (vec![old], vec![new]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 #[must_use = "displaced items are nobody's any more"]
 #[non_exhaustive]
@@ -228,7 +306,7 @@ impl<T> Displacing<T> {
     }
 }
 
-/// An item that somebody works on.
+/// An item that somebody works on. It stays in the queue until its lease is settled, released or lost.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a leased item stays in the queue until it is settled"]
 #[non_exhaustive]

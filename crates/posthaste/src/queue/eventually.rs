@@ -5,6 +5,7 @@ use std::{fmt, future::Future, pin::Pin};
 use super::receipt::block_on;
 
 /// What a queue answers: at once where its items are in memory or on a local disk, later where they are elsewhere.
+/// Delivery polls the future on its own thread and drops it at the end of its time.
 ///
 /// ```
 /// use posthaste::queue::Eventually;

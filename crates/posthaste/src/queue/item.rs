@@ -2,7 +2,18 @@
 
 use crate::{batch::LogEvent, event::UserEvent};
 
-/// Something that waits in a queue: how much it counts for, and how much room it takes.
+/// Something that waits in a queue: [`UserEvent`] or [`LogEvent`]. It says how much it counts for, and how much room it
+/// takes.
+///
+/// ```
+/// use posthaste::{LogEvent, queue::QueueItem};
+///
+/// let body = r#"{"visitors":[{"visitor_id":"a","snapshots":[{"events":[{},{}]}]}]}"#;
+/// let request = LogEvent::from_body("http://127.0.0.1:8080/v1/events", body)?;
+/// assert_eq!(QueueItem::events(&request), 2, "what the ledger counts");
+/// assert!(request.bytes() >= body.len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait QueueItem: Clone + std::fmt::Debug + Send + Sync + 'static {
     /// How many events each item carries, where that is the same for all.
     const EVENTS: Option<u64>;

@@ -42,8 +42,8 @@ use crate::outcome::Refusal;
 
 /// A queue of user events or of requests: the seed's four methods.
 ///
-/// Every method may be called from any thread at any time. Delivery takes any such queue through [`Sequential`], and
-/// one that is also a [`DeliveryQueue`] as it is.
+/// Every method may be called from any thread at any time, and none may block for long. Delivery takes any such queue
+/// through [`Sequential`]; it takes one that is a [`DeliveryQueue`] too as it is.
 ///
 /// ```
 /// use posthaste::{InMemoryQueue, Queue};
@@ -59,8 +59,8 @@ use crate::outcome::Refusal;
 #[doc(alias = "event.Queue")]
 pub trait Queue<T>: fmt::Debug + Send + Sync {
     /// Takes an item in. The receipt resolves once the item is as safe as this queue makes it. A full or closed queue
-    /// gives the item back; one that is both says [`Closed`](Refusal::Closed), or whoever waits for room would go on
-    /// waiting. Once this has returned, the item is visible to every other method.
+    /// gives the item back. One that is both says [`Closed`](Refusal::Closed): after `QueueFull`, a caller would wait
+    /// for room that never comes. Once this has returned, the item is visible to every other method.
     #[doc(alias = "Add")]
     fn add(&self, item: T) -> Result<Receipt, Refused<T>>;
 
@@ -73,7 +73,8 @@ pub trait Queue<T>: fmt::Debug + Send + Sync {
     #[doc(alias = "Remove")]
     fn remove(&self, count: usize) -> Vec<T>;
 
-    /// How many items have been added and have not left. A queue that others share may say about how many.
+    /// How many items have been added and have not left, those under way included. A queue that several processes share
+    /// may give an estimate.
     #[doc(alias = "Size")]
     fn size(&self) -> usize;
 }
@@ -97,6 +98,14 @@ impl<T, Q: Queue<T> + ?Sized> Queue<T> for Arc<Q> {
 }
 
 /// An item that was not taken, handed back with the reason.
+///
+/// ```
+/// use posthaste::{Refusal, Refused};
+///
+/// let refused = Refused::new("an event", Refusal::Closed);
+/// assert_eq!(refused.to_string(), "failed to add: closed: no events are taken any more");
+/// assert_eq!(refused.item, "an event", "nothing is lost");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("failed to add: {reason}")]
 #[non_exhaustive]

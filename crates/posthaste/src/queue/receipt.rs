@@ -12,11 +12,21 @@ use std::{
 
 use crate::outcome::Refusal;
 
-/// Resolves to `Ok` once the item is as safe as its queue makes it, or has been delivered; at once for queues in memory.
-/// It fails only where the process gives up waiting for its disk, at the end: the event is a dead letter then.
+/// Resolves to `Ok` once the item is as safe as its queue makes it, or has been delivered; at once for queues in
+/// memory. It fails only where the process stops waiting for its disk, at the end: then the event is a dead letter.
 ///
-/// It may be awaited under any runtime, or waited for without one. [`forget`](Self::forget) says that nobody needs to know:
-/// that changes nothing for the item.
+/// Await it under any runtime, or [`wait`](Self::wait) without one. [`forget`](Self::forget) says that nobody needs to
+/// know; for the item, that changes nothing.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::Receipt;
+///
+/// // What a queue of your own returns for an item that it stores later.
+/// let mut receipt = Receipt::pending(async { Ok(()) });
+/// assert_eq!(receipt.wait_within(Duration::from_secs(1)), Some(Ok(())));
+/// assert_eq!(Receipt::stored().wait(), Ok(()));
+/// ```
 #[must_use = "the item is taken, and safe once this resolves; `forget` says that nobody needs to know"]
 pub struct Receipt(State);
 
@@ -49,7 +59,8 @@ impl Receipt {
         matches!(self.0, State::Stored)
     }
 
-    /// Blocks this thread until the receipt resolves. Does no harm inside a runtime, except that it blocks.
+    /// Blocks this thread until the receipt resolves. It does not panic inside a runtime, but blocks that runtime's
+    /// thread.
     pub fn wait(self) -> Result<(), Refusal> {
         match self.0 {
             #[cfg(feature = "spool")]
@@ -58,7 +69,7 @@ impl Receipt {
         }
     }
 
-    /// The same, for some time (real time). `None`: it takes longer, and may be asked again.
+    /// The same, for this long at most (real time). `None`: it takes longer; you may ask again.
     pub fn wait_within(&mut self, within: Duration) -> Option<Result<(), Refusal>> {
         block_on_within(self, within)
     }

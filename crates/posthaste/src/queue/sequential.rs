@@ -1,8 +1,8 @@
 //! Delivery over a queue that has only the seed's four methods.
 //!
-//! Such a queue can only be taken from at its front. So what is leased stays at the front until everything before it has
-//! been settled: one slow request keeps the places of those behind it, though not their events. Invariant: the first
-//! `leased.len()` items of the queue are those in `leased`, in order; nobody else may remove from it.
+//! Such a queue gives up only its front. So what is leased stays in the queue until everything before it has been
+//! settled: one slow request keeps the places of those behind it, though their events are delivered meanwhile.
+//! Invariant: the first `leased.len()` items of the queue are those in `leased`, in order.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,8 @@ use parking_lot::Mutex;
 
 use super::{Counts, DeliveryQueue, Eventually, Leased, Queue, QueueError, QueueItem, Receipt, Refused};
 
-/// Makes a [`DeliveryQueue`] of any [`Queue`].
+/// Makes a [`DeliveryQueue`] of any [`Queue`]. Hand the queue over whole: where somebody else adds to it or removes
+/// from it, the ledger no longer balances, and events may be lost.
 ///
 /// ```
 /// use posthaste::{BatchEventProcessor, InMemoryQueue, dispatch, queue::Sequential};
@@ -137,14 +138,15 @@ impl<T: QueueItem, Q: Queue<T>> DeliveryQueue<T> for Sequential<T, Q> {
         Eventually::Now(Ok(()))
     }
 
-    /// What has been settled behind an item that has not been will be leased again, and delivered twice.
+    /// Items that were settled behind one that was not are still in the queue. They will be leased again, and delivered
+    /// twice; the API counts them once.
     fn release(&self) {
         let mut state = self.state.lock();
         let again = state.leased.iter().filter(|item| item.is_none()).count();
         state.first_id += state.leased.len() as u64;
         state.leased.clear();
         if again > 0 {
-            tracing::warn!(again, "delivered events stay in the queue behind others; they may be sent again");
+            tracing::warn!(again, "delivered events stay in the queue behind others, and will be sent again");
         }
     }
 

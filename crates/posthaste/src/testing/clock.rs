@@ -10,6 +10,15 @@ use crate::clock::{Clock, Sleep};
 /// A clock that moves when told to. Clones are the same clock.
 ///
 /// Waits that [`advance`](Self::advance) passes resolve in the order of their ends, on whatever thread polls them.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::{Clock, testing::ManualClock};
+///
+/// let clock = ManualClock::at_ms(1_795_500_000_000);
+/// clock.advance(Duration::from_secs(90));
+/// assert_eq!((clock.now_ms(), clock.elapsed()), (1_795_500_090_000, Duration::from_secs(90)));
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct ManualClock(Arc<Mutex<State>>);
 
@@ -40,6 +49,15 @@ impl ManualClock {
     }
 
     /// Sets the time of day without letting time pass, as an administrator might.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use posthaste::{Clock, testing::ManualClock};
+    ///
+    /// let clock = ManualClock::at_ms(5_000);
+    /// clock.set_ms(1_000);
+    /// assert_eq!((clock.now_ms(), clock.elapsed()), (1_000, Duration::ZERO));
+    /// ```
     pub fn set_ms(&self, now_ms: i64) {
         let mut state = self.0.lock();
         let elapsed_ms = i64::try_from(state.elapsed.as_millis()).unwrap_or(i64::MAX);
@@ -47,6 +65,17 @@ impl ManualClock {
     }
 
     /// How many waits have begun and neither ended nor been given up.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use posthaste::{Clock, testing::ManualClock};
+    ///
+    /// let clock = ManualClock::at_ms(0);
+    /// let wait = clock.sleep(Duration::from_secs(30));
+    /// assert_eq!(clock.sleepers(), 1, "wait for this before you advance");
+    /// drop(wait);
+    /// assert_eq!(clock.sleepers(), 0);
+    /// ```
     pub fn sleepers(&self) -> usize {
         self.0.lock().sleepers.values().filter(|sleeper| !sleeper.is_closed()).count()
     }

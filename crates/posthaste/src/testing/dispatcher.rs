@@ -10,6 +10,22 @@ use crate::{
 };
 
 /// Takes every request, answers 204, and remembers it. Clones share their memory.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::{BatchEventProcessor, testing::RecordingDispatcher};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+/// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+/// let api = RecordingDispatcher::new();
+/// let processor = BatchEventProcessor::builder().event_dispatcher(api.clone()).build()?;
+/// processor.process_event(event.clone())?.forget();
+/// processor.flush(Duration::from_secs(5)).wait();
+/// assert_eq!(api.requests().len(), 1);
+/// assert_eq!(api.events()[0].uuid, event.uuid().to_string());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct RecordingDispatcher(Arc<Mutex<Vec<LogEvent>>>);
 
@@ -38,6 +54,22 @@ impl Dispatcher for RecordingDispatcher {
 }
 
 /// Answers by script, and remembers what was delivered: requests that it answered with a 2xx. Clones share everything.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::{BatchEventProcessor, testing::ScriptedDispatcher};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+/// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+/// let api = ScriptedDispatcher::statuses([503, 429]);
+/// let builder = BatchEventProcessor::builder().event_dispatcher(api.clone());
+/// let processor = builder.backoff(Duration::ZERO, Duration::ZERO).build()?;
+/// processor.process_event(event)?.forget();
+/// assert!(processor.flush(Duration::from_secs(5)).wait().is_complete());
+/// assert_eq!((api.requests().len(), api.delivered().len()), (3, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct ScriptedDispatcher {
     script: Arc<Mutex<VecDeque<Answer>>>,
@@ -58,6 +90,15 @@ impl ScriptedDispatcher {
     }
 
     /// Decides each answer by its request.
+    ///
+    /// ```
+    /// use posthaste::{dispatch::Response, testing::ScriptedDispatcher};
+    ///
+    /// // Refuses what comes from one account, after an outage of two requests.
+    /// let refuses = |account: &str| Ok(Response::status(if account == "1" { 400 } else { 204 }));
+    /// let api = ScriptedDispatcher::by(move |request| refuses(&request.event().unwrap_or_default().account_id))
+    ///     .after([Ok(Response::status(503)), Ok(Response::status(503))]);
+    /// ```
     pub fn by(answer: impl Fn(&LogEvent) -> Answer + Send + Sync + 'static) -> Self {
         Self {
             script: Arc::default(),

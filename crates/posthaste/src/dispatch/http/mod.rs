@@ -67,7 +67,7 @@ const GZIP_BYTES_MIN: usize = 1_024;
 /// # }
 /// ```
 ///
-/// [`verdict`]: super::verdict
+/// [`verdict`]: super::verdict()
 #[doc(alias = "HTTPEventDispatcher")]
 #[derive(Debug, Clone)]
 pub struct HttpEventDispatcher(Arc<Inner>);

@@ -22,6 +22,14 @@ pub enum Strict {
 }
 
 /// A part of a whole, from 0 (none of it) to 1 (all of it).
+///
+/// ```
+/// use posthaste::dispatch::Share;
+///
+/// assert_eq!(Share::new(0.01)?.get(), 0.01);
+/// assert_eq!(Share::new(1.5).unwrap_err().to_string(), "1.5 is no share of a whole; give a number from 0 to 1");
+/// # Ok::<(), posthaste::dispatch::ShareError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Share(f64);
 

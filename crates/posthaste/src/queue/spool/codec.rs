@@ -35,6 +35,16 @@ impl UnreadableRecord {
 }
 
 /// An item that can be kept in a spool.
+///
+/// ```
+/// use posthaste::{LogEvent, queue::SpoolItem};
+///
+/// let body = r#"{"visitors":[{"visitor_id":"a","snapshots":[{"events":[{}]}]}]}"#;
+/// let request = LogEvent::from_body("http://127.0.0.1:8080/v1/events", body)?;
+/// let record = request.to_record();
+/// assert_eq!(LogEvent::from_record(&record, &mut None)?, request);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait SpoolItem: QueueItem {
     /// Reads an item back. Items read one after the other share `context` where theirs are equal.
     fn from_record(record: &[u8], context: &mut Option<Arc<Context>>) -> Result<Self, UnreadableRecord>;

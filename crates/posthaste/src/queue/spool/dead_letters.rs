@@ -90,8 +90,10 @@ impl<T> DiskDeadLetters<T> {
                 then();
             }
         });
-        kept.inspect_err(|error| tracing::error!(%error, "cannot keep a dead letter; its event waits"))
-            .is_ok()
+        kept.inspect_err(
+            |error| tracing::error!(%error, "failed to store a dead letter; its event waits in the queue"),
+        )
+        .is_ok()
     }
 
     /// Whether letters about a whole segment are likely to find room.
@@ -104,7 +106,7 @@ impl<T: SpoolItem> DiskDeadLetters<T> {
     /// The letters on disk with their sequence numbers; those that are no items of this kind are passed over.
     fn read(&self) -> Vec<(u64, DeadLetter<T>)> {
         let read = self.letters.list(0, READ_MAX, READ_BYTES_MAX).unwrap_or_else(|error| {
-            tracing::error!(%error, "cannot read the dead letters");
+            tracing::error!(%error, "failed to read the dead letters");
             posthaste_spool::Read::default()
         });
         let mut context = None;
@@ -120,7 +122,7 @@ impl<T: SpoolItem> DiskDeadLetters<T> {
 impl<T: SpoolItem> DeadLetterStore<T> for DiskDeadLetters<T> {
     fn count(&self) -> usize {
         let on_disk = self.letters.len().unwrap_or_else(|error| {
-            tracing::error!(%error, "cannot count the dead letters");
+            tracing::error!(%error, "failed to count the dead letters");
             0
         });
         usize::try_from(on_disk).unwrap_or(usize::MAX)
@@ -156,7 +158,7 @@ impl<T: SpoolItem> DeadLetterStore<T> for DiskDeadLetters<T> {
 
     fn remove(&self, ids: &[u64]) {
         if let Err(error) = self.letters.remove(ids) {
-            tracing::error!(%error, "cannot write down that dead letters were taken; they will be there again");
+            tracing::error!(%error, "failed to remove dead letters; they will be there again");
         }
     }
 }

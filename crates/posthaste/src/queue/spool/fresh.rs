@@ -1,6 +1,7 @@
 //! Items that were added lately, still in memory: they are delivered from here, not read back and decoded again.
 //!
-//! Bounded in bytes, except for what is not on disk yet, which the spool bounds. What is on disk may always be let go of.
+//! Bounded in bytes, except for what is not on disk yet, which the spool bounds. What is on disk may always be let go
+//! of.
 
 use std::{collections::VecDeque, ops::Range};
 

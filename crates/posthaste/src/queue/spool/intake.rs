@@ -14,8 +14,8 @@ use crate::queue::{Counts, QueueItem};
 pub(super) struct Intake<T> {
     closed: bool,
     fresh: Fresh<T>,
-    /// Records that make room for newer ones: they are buried, not leased for delivery. Kept until leasing has passed them,
-    /// with the number of the first that has not been handed out to be buried.
+    /// Records that make room for newer ones: they are buried, not leased for delivery. Kept until leasing has passed
+    /// them, with the number of the first that has not been handed out to be buried.
     displaced: VecDeque<(Range<u64>, u64)>,
     numbers: Numbers,
 }

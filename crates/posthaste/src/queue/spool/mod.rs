@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! add ─▶ fresh (in memory) ─────────────────────────▶ lease
-//!          └─▶ spool: pending ─▶ stored ─ read back ──▶ lease     (what memory has let go of, or an earlier process left)
+//!          └─▶ spool: pending ─▶ stored ─ read back ──▶ lease   (memory let go of it, or an earlier process left it)
 //! ```
 //!
-//! An item may be leased, and even settled, before it is on disk. Settled items are acknowledged to the spool, which writes
-//! that down with some delay: after a crash the last ones come again, and the Event API drops them as repeats.
+//! An item may be leased, and even settled, before it is on disk. Settling acknowledges an item to the spool, which
+//! writes that down with some delay. After a crash the last ones come again, and the Event API drops them as repeats.
 
 mod codec;
 mod dead_letters;
@@ -45,9 +45,30 @@ pub use posthaste_spool::{Durability, OpenError, Spool, SpoolOptions};
 /// Bytes of records read at once, at most.
 const READ_BYTES_MAX: usize = 4 << 20;
 
-/// A queue on disk, for one process at a time. Bounded in bytes, by the spool's options.
+/// A queue on disk, for one process at a time. [`SpoolOptions`] bounds it in bytes, on disk and in memory. Adding
+/// secures the event's room on disk, and does not wait for the disk.
 ///
-/// Cheap to clone: clones are the same queue, so that one may be kept while a processor has the other.
+/// Cheap to clone: clones are the same queue. Keep one to look at the spool while a processor has the other.
+///
+/// ```
+/// use std::time::Duration;
+/// use posthaste::{BatchEventProcessor, SpoolQueue, queue::SpoolOptions, testing::RecordingDispatcher};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+/// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// let queue = SpoolQueue::open(folder, SpoolOptions::default().size_bytes_max(1 << 30))?;
+/// let builder = BatchEventProcessor::builder().event_dispatcher(RecordingDispatcher::new());
+/// let processor = builder.queue(queue.clone()).build()?;
+/// // Resolves once the event is on disk.
+/// processor.process_event(event)?.wait()?;
+/// let report = processor.close(Duration::from_secs(10)).wait();
+/// // What is left stays in the folder, for the next process that opens it.
+/// assert_eq!(report.left, queue.spool().len());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct SpoolQueue<T>(Arc<Inner<T>>);
 
 struct Inner<T> {
@@ -79,7 +100,20 @@ struct Work {
 }
 
 impl<T: SpoolItem> SpoolQueue<T> {
-    /// Opens the spool in a folder, made if it is not there. What an earlier process left there is delivered first.
+    /// Opens the spool in a folder, and makes the folder if it is not there. What an earlier process left there is
+    /// delivered first. It fails where somebody has the folder open already, and where it cannot read what is there.
+    ///
+    /// ```
+    /// use posthaste::{SpoolQueue, UserEvent, queue::{OpenError, SpoolOptions}};
+    ///
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path();
+    /// let queue = SpoolQueue::<UserEvent>::open(folder, SpoolOptions::default())?;
+    /// // One process, and one queue, at a time.
+    /// let second = SpoolQueue::<UserEvent>::open(folder, SpoolOptions::default());
+    /// assert!(second.is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn open(dir: impl AsRef<Path>, options: SpoolOptions) -> Result<Self, OpenError> {
         Spool::open(dir, options).map(Self::over)
     }
@@ -114,15 +148,32 @@ impl<T: SpoolItem> SpoolQueue<T> {
         &self.0.spool
     }
 
-    /// Records that the disk would not hand out so far: they are in the queue, and tried again.
+    /// How many records the disk has failed to read so far. They stay in the queue, and are tried again.
     pub fn unreadable(&self) -> u64 {
         self.0.work.lock().again.iter().map(|range| range.end - range.start).sum()
     }
 
-    /// Stores these items and the metadata in one commit: all of it is there after a crash, or nothing. The items are in the
-    /// queue, and accepted in the ledger of its pipeline, once they are stored: the receipt says so. One that fails leaves
-    /// them with the caller. For a single producer, which waits for each receipt before it goes on: then the metadata
-    /// never tells of items that are not there.
+    /// Stores these items and the metadata in one commit: after a crash all of it is there, or nothing. The items are
+    /// in the queue, and the pipeline's ledger has accepted them, once they are stored: the receipt says so. Where it
+    /// fails, they are not in the queue, and still the caller's.
+    ///
+    /// For a single producer, which waits for each receipt before it goes on: then the metadata never tells of items
+    /// that are not there.
+    ///
+    /// ```
+    /// use posthaste::{SpoolQueue, queue::SpoolOptions};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+    /// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let folder = folder.path();
+    /// let queue = SpoolQueue::open(folder, SpoolOptions::default())?;
+    /// // How far the input has been read goes to disk together with what was made of it.
+    /// queue.add_all(vec![event], "line 1")?.wait()?;
+    /// assert_eq!(queue.spool().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn add_all(&self, items: Vec<T>, meta: impl Into<bytes::Bytes>) -> Result<Receipt, Refused<Vec<T>>> {
         let inner = &self.0;
         let batch = Batch {
@@ -234,7 +285,7 @@ impl<T: SpoolItem> Inner<T> {
         let read = match self.spool.read(work.next, count, READ_BYTES_MAX) {
             Ok(read) => read,
             Err(error) => {
-                tracing::error!(%error, "cannot read the spool; the events that are only there wait");
+                tracing::error!(%error, "failed to read the spool; events that are only there wait");
                 // What is in memory need not wait with them.
                 work.again.push_back(work.next..until);
                 work.next = until;
@@ -314,7 +365,7 @@ impl<T: SpoolItem> Inner<T> {
     /// It leaves the queue once its letter is stored. False: the disk would not take it.
     fn set_aside(&self, record: &Record, reason: &UnreadableRecord) -> bool {
         let sequence = record.sequence;
-        tracing::error!(sequence, %reason, "a record of the spool cannot be read by this version; it goes to the dead letters");
+        tracing::error!(sequence, %reason, "this version cannot read a record of the spool; it becomes a dead letter");
         let me = Weak::clone(&self.me);
         self.dead_letters.keep_unreadable(sequence, &record.bytes, reason, move || {
             let Some(inner) = me.upgrade() else { return };
@@ -467,11 +518,11 @@ impl<T: SpoolItem> DeliveryQueue<T> for SpoolQueue<T> {
                 biased;
                 synced = synced => {
                     if let Err(error) = synced {
-                        tracing::debug!(%error, "the spool has ended before it was asked to");
+                        tracing::debug!(%error, "the spool ended before it had confirmed everything");
                     }
                 }
                 () = futures_timer::Delay::new(within) => {
-                    tracing::warn!("the disk has not said that it has everything");
+                    tracing::warn!("the disk did not confirm in time that it has everything");
                 }
             }
         })
