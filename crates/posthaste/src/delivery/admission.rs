@@ -86,7 +86,7 @@ impl<T: Item> Shared<T> {
     }
 
     fn try_add(&self, item: T) -> Result<Receipt, Refused<T>> {
-        let receipt = self.queue().add(item)?;
+        let receipt = self.queue().add(item).inspect_err(|_| self.note_broken())?;
         self.mailbox().grown_to(self.queue().size());
         Ok(receipt)
     }
@@ -107,6 +107,14 @@ impl<T: Item> Shared<T> {
         added
     }
 
+    /// A queue that has panicked takes nothing more, and the machine is to see why.
+    fn note_broken(&self) {
+        if self.queue().broken().is_some() {
+            self.admission().shut();
+            self.mailbox().wake();
+        }
+    }
+
     fn add_when_there_is_room(&self, item: T, bound: Duration) -> Result<Receipt, Refused<T>> {
         let attempt = |item| match self.try_add(item) {
             Err(Refused { item, reason }) if reason.is_full() && !self.admission().is_shut.load(SeqCst) => {
@@ -114,9 +122,15 @@ impl<T: Item> Shared<T> {
             }
             other => Attempt::Done(other),
         };
-        match self.admission().room.until(bound, item, attempt) {
+        let added = match self.admission().room.until(bound, item, attempt) {
             Attempt::Again(item, reason) => Err(Refused::new(item, reason)),
             Attempt::Done(added) => added,
+        };
+        match added {
+            Err(Refused { item, .. }) if self.admission().is_shut.load(SeqCst) => {
+                Err(Refused::new(item, Refusal::Closed))
+            }
+            added => added,
         }
     }
 }

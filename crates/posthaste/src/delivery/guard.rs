@@ -1,7 +1,5 @@
 //! A queue that may panic, since somebody else may have written it. A panic ends the pipeline with a reason; the
-//! process goes on.
-//!
-//! `add` alone is not guarded. It runs on the caller's thread with the caller's item, so the caller sees its panic.
+//! process goes on, and whoever called has the item back.
 
 use std::{
     any::Any,
@@ -10,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use crate::outcome::Refusal;
 use crate::queue::{
     Counts, DeadLetterStore, DeliveryQueue, Displacing, Eventually, Finish, Leased, QueueError, QueueWatcher,
     Receipt, Refused,
@@ -19,12 +18,15 @@ use crate::queue::{
 #[derive(Debug)]
 pub(super) struct Guarded<T> {
     queue: Arc<dyn DeliveryQueue<T>>,
+    /// Whether it is one of ours.
+    is_own: bool,
     broken: OnceLock<String>,
 }
 
 impl<T> Guarded<T> {
     pub(super) fn new(queue: Arc<dyn DeliveryQueue<T>>) -> Self {
-        Self { queue, broken: OnceLock::new() }
+        let is_own = catch_unwind(AssertUnwindSafe(|| queue.is_own())).unwrap_or_default();
+        Self { queue, is_own, broken: OnceLock::new() }
     }
 
     /// The queue as the caller gave it: a panic is the caller's.
@@ -47,14 +49,6 @@ impl<T> Guarded<T> {
         let said = panic_text(panic);
         tracing::error!(what, said, "the queue panicked; delivery ends, and what is left stays in the queue");
         self.broken.get_or_init(|| format!("the queue panicked in {what}: {said}"));
-    }
-
-    pub(super) fn add(&self, item: T) -> Result<Receipt, Refused<T>> {
-        self.queue.add(item)
-    }
-
-    pub(super) fn add_displacing(&self, item: T) -> Displacing<T> {
-        self.queue.add_displacing(item)
     }
 
     pub(super) fn remove(&self, count: usize) -> Vec<T> {
@@ -119,6 +113,30 @@ impl<T> Guarded<T> {
 
     pub(super) fn dead_letters(&self) -> Option<Arc<dyn DeadLetterStore<T>>> {
         self.call("dead_letters", |queue| queue.dead_letters()).flatten()
+    }
+}
+
+/// A panic takes the item with it, so one that others' queues get is a copy. Our own do not panic, and save the copy.
+impl<T: Clone> Guarded<T> {
+    pub(super) fn add(&self, item: T) -> Result<Receipt, Refused<T>> {
+        if self.is_own {
+            return self.queue.add(item);
+        }
+        let copy = item.clone();
+        self.call("add", |queue| queue.add(copy)).unwrap_or_else(|| Err(Refused::new(item, self.refusal())))
+    }
+
+    pub(super) fn add_displacing(&self, item: T) -> Displacing<T> {
+        if self.is_own {
+            return self.queue.add_displacing(item);
+        }
+        let copy = item.clone();
+        let refused = || Displacing::new(Vec::new(), Err(Refused::new(item, self.refusal())));
+        self.call("add_displacing", |queue| queue.add_displacing(copy)).unwrap_or_else(refused)
+    }
+
+    fn refusal(&self) -> Refusal {
+        Refusal::Storage(self.broken().unwrap_or_default().to_owned())
     }
 }
 

@@ -132,7 +132,6 @@ impl<T: Item> Delivery<T> {
         if !self.shared.is_ours() {
             return Pending::ready(CloseReport::new(Ledger::default(), forked(), None, Vec::new()));
         }
-        self.shared.queue().close();
         let (sender, receiver) = oneshot::channel();
         self.shared.mailbox().command(Command { within, asked: Asked::Close(sender) });
         let shared = Arc::clone(&self.shared);

@@ -144,6 +144,10 @@ impl<T: Item> Machine<T> {
 
     fn take_commands(&mut self) {
         for command in self.shared.mailbox().take() {
+            if command.asked.is_close() {
+                // Whoever was about to add has done so then, or never will.
+                self.shared.queue().close();
+            }
             self.force();
             self.ends.wait(command, self.unleased());
         }

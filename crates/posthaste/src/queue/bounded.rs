@@ -241,6 +241,10 @@ impl<T: QueueItem, I: Inbox<T>> DeliveryQueue<T> for BoundedQueue<T, I> {
     fn leases_max(&self) -> Option<usize> {
         Some(usize::MAX)
     }
+
+    fn is_own(&self) -> bool {
+        true
+    }
 }
 
 /// What has left.

@@ -61,6 +61,12 @@ pub trait DeliveryQueue<T>: Queue<T> {
         None
     }
 
+    /// Whether it is one of the library's own, which do not panic.
+    #[doc(hidden)]
+    fn is_own(&self) -> bool {
+        false
+    }
+
     /// How long a lease lasts; `None`: until it is settled or released. Delivery [renews](Self::renew) leases three
     /// times in this time.
     fn lease_time(&self) -> Option<Duration> {
@@ -151,6 +157,10 @@ impl<T, Q: DeliveryQueue<T> + ?Sized> DeliveryQueue<T> for Arc<Q> {
 
     fn leases_max(&self) -> Option<usize> {
         (**self).leases_max()
+    }
+
+    fn is_own(&self) -> bool {
+        (**self).is_own()
     }
 
     fn lease_time(&self) -> Option<Duration> {

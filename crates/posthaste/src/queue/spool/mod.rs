@@ -443,6 +443,10 @@ impl<T: SpoolItem> DeliveryQueue<T> for SpoolQueue<T> {
         usize::MAX
     }
 
+    fn is_own(&self) -> bool {
+        true
+    }
+
     fn counts(&self) -> Counts {
         let mut intake = self.0.intake.lock();
         intake.counts(&self.0.spool.stats())
