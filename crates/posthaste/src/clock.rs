@@ -62,7 +62,10 @@ impl Clock for SystemClock {
     /// Tokio's time, so that a test which pauses it there owns this clock too.
     #[expect(clippy::disallowed_methods, reason = "this is where time comes in")]
     fn elapsed(&self) -> Duration {
-        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        // A paused runtime may be older than the first look at the time: for it, too, time is to go on from there.
+        static START: LazyLock<Instant> = LazyLock::new(|| {
+            Instant::now().checked_sub(Duration::from_hours(1)).unwrap_or_else(Instant::now)
+        });
         let start = *START;
         tokio::time::Instant::now().into_std().saturating_duration_since(start)
     }

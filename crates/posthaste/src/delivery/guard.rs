@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use parking_lot::Mutex;
+
 use crate::outcome::Refusal;
 use crate::queue::{
     Counts, DeadLetterStore, DeliveryQueue, Displacing, Eventually, Finish, Leased, QueueError, QueueWatcher,
@@ -21,12 +23,14 @@ pub(super) struct Guarded<T> {
     /// Whether it is one of ours.
     is_own: bool,
     broken: OnceLock<String>,
+    /// What it counted last.
+    counts: Mutex<Counts>,
 }
 
 impl<T> Guarded<T> {
     pub(super) fn new(queue: Arc<dyn DeliveryQueue<T>>) -> Self {
         let is_own = catch_unwind(AssertUnwindSafe(|| queue.is_own())).unwrap_or_default();
-        Self { queue, is_own, broken: OnceLock::new() }
+        Self { queue, is_own, broken: OnceLock::new(), counts: Mutex::default() }
     }
 
     /// The queue as the caller gave it: a panic is the caller's.
@@ -64,7 +68,10 @@ impl<T> Guarded<T> {
     }
 
     pub(super) fn counts(&self) -> Counts {
-        self.call("counts", |queue| queue.counts()).unwrap_or_default()
+        let counted = self.call("counts", |queue| queue.counts());
+        let mut last = self.counts.lock();
+        *last = counted.unwrap_or(*last);
+        *last
     }
 
     pub(super) fn lease(&self, count: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {

@@ -4,7 +4,7 @@ use std::{
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
-    sync::{Arc, mpsc},
+    sync::{Arc, OnceLock, mpsc},
     thread,
     time::Duration,
 };
@@ -161,6 +161,10 @@ fn forked() -> Vec<Trouble> {
 
 /// The timer behind `Pending` needs a thread, which there may not be.
 fn start_timer() -> Result<(), OptionsError> {
+    static STARTED: OnceLock<()> = OnceLock::new();
+    if STARTED.get().is_some() {
+        return Ok(());
+    }
     let waker = futures_util::task::noop_waker();
     thread::Builder::new().name("posthaste-probe".to_owned()).spawn(|| {})?;
     let poll = || {
@@ -168,7 +172,9 @@ fn start_timer() -> Result<(), OptionsError> {
         Pin::new(&mut timer).poll(&mut std::task::Context::from_waker(&waker)).is_ready()
     };
     let no_thread = |_| OptionsError::Thread(std::io::Error::other("no thread for timers can be started"));
-    catch_unwind(AssertUnwindSafe(poll)).map(drop).map_err(no_thread)
+    catch_unwind(AssertUnwindSafe(poll)).map_err(no_thread)?;
+    STARTED.get_or_init(|| ());
+    Ok(())
 }
 
 /// The thread makes its runtime itself: one that cannot be used must not be dropped inside another.

@@ -101,7 +101,7 @@ impl<T: Item> Machine<T> {
         if let End::Broken(why) = end {
             tracing::error!(why, "delivery has ended; what is left stays in the queue");
             self.shared.admission().shut();
-            self.shared.ended_by(Trouble::new(why, self.shared.clock().now_ms()));
+            self.shared.ended_by(why);
         }
         if AssertUnwindSafe(self.finish()).catch_unwind().await.is_err() {
             tracing::error!("delivery panicked while it ended");

@@ -1,6 +1,7 @@
 //! What callers and the machine share: the queue, the books, the way in, the mailbox, the dead letters.
 
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     process,
     sync::{Arc, Weak},
 };
@@ -109,8 +110,10 @@ impl<T: Item> Shared<T> {
     }
 
     /// Delivery ends before anybody has closed it.
-    pub(super) fn ended_by(&self, trouble: Trouble) {
-        self.health.lock().ended = Some(trouble);
+    pub(super) fn ended_by(&self, why: String) {
+        // It may be the clock that has panicked.
+        let now_ms = catch_unwind(AssertUnwindSafe(|| self.clock.now_ms())).unwrap_or_default();
+        self.health.lock().ended = Some(Trouble::new(why, now_ms));
     }
 
     /// Whether this is the process that delivery was started in.
