@@ -53,8 +53,10 @@ pub(crate) struct Makings<T> {
 impl<T: Item> Delivery<T> {
     /// A machine on a thread of its own with a runtime of its own, so that callers need none.
     pub(crate) fn start(makings: Makings<T>) -> Result<Self, OptionsError> {
+        let (thread, hand_over) = spawn()?;
         let (delivery, driver) = Self::with_driver(makings)?;
-        *delivery.thread.lock() = Some(spawn(driver)?);
+        drop(hand_over.send(driver));
+        *delivery.thread.lock() = Some(thread);
         Ok(delivery)
     }
 
@@ -166,7 +168,6 @@ fn start_timer() -> Result<(), OptionsError> {
         return Ok(());
     }
     let waker = futures_util::task::noop_waker();
-    thread::Builder::new().name("posthaste-probe".to_owned()).spawn(|| {})?;
     let poll = || {
         let mut timer = futures_timer::Delay::new(Duration::from_hours(1));
         Pin::new(&mut timer).poll(&mut std::task::Context::from_waker(&waker)).is_ready()
@@ -177,19 +178,25 @@ fn start_timer() -> Result<(), OptionsError> {
     Ok(())
 }
 
-/// The thread makes its runtime itself: one that cannot be used must not be dropped inside another.
-fn spawn(driver: Driver) -> Result<thread::JoinHandle<()>, OptionsError> {
-    let (sender, made) = mpsc::sync_channel(1);
+/// A thread that drives what it is handed, and ends where that never comes. It makes its runtime itself: one that cannot be
+/// used must not be dropped inside another.
+fn spawn() -> Result<(thread::JoinHandle<()>, mpsc::SyncSender<Driver>), OptionsError> {
+    let (made, is_made) = mpsc::sync_channel(1);
+    let (hand_over, driver) = mpsc::sync_channel::<Driver>(1);
     let run = move || match runtime() {
         Ok(runtime) => {
-            drop(sender.send(Ok(())));
-            drive(runtime, driver);
+            drop(made.send(Ok(())));
+            if let Ok(driver) = driver.recv() {
+                runtime.block_on(driver);
+            }
+            // A dispatcher may still block a thread; the process is not to wait for it.
+            runtime.shutdown_background();
         }
-        Err(error) => drop(sender.send(Err(error))),
+        Err(error) => drop(made.send(Err(error))),
     };
     let thread = thread::Builder::new().name("posthaste".to_owned()).spawn(run)?;
-    match made.recv() {
-        Ok(made) => Ok(made.map(|()| thread)?),
+    match is_made.recv() {
+        Ok(made) => Ok(made.map(|()| (thread, hand_over))?),
         Err(_) => Err(OptionsError::Thread(std::io::Error::other("the delivery thread ended at once"))),
     }
 }
@@ -197,12 +204,6 @@ fn spawn(driver: Driver) -> Result<thread::JoinHandle<()>, OptionsError> {
 /// Without signals, which cannot be set up where descriptors are scarce, and panic then.
 fn runtime() -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()
-}
-
-fn drive(runtime: Runtime, driver: Driver) {
-    runtime.block_on(driver);
-    // A dispatcher may still block a thread. The process does not wait for it.
-    runtime.shutdown_background();
 }
 
 impl<T: Item> Drop for Delivery<T> {

@@ -477,7 +477,10 @@ impl<T: Item> Machine<T> {
         let now_ms = self.shared.clock().now_ms();
         let known = self.shared.health();
         let of_lanes = self.lanes.iter().flat_map(|lane| lane.troubles(now_ms));
-        merged(known.ended.into_iter().chain(known.queue).chain(of_lanes))
+        let unleased = self.unleased() as u64;
+        let in_queue = (unleased > 0)
+            .then(|| Trouble::new("not taken from the queue yet", now_ms).with_events(unleased));
+        merged(known.ended.into_iter().chain(known.queue).chain(of_lanes).chain(in_queue))
     }
 
     /// Answers whoever need not or cannot wait any longer, while others do.
@@ -489,6 +492,8 @@ impl<T: Item> Machine<T> {
         let ledger = self.shared.ledger();
         for (asked, left) in over {
             let reasons = if left > 0 { self.reasons() } else { Vec::new() };
+            // Others may have taken events out meanwhile.
+            let left = left.min(ledger.queued);
             asked.answer(left, &CloseReport::new(ledger, reasons, None, Vec::new()));
         }
     }
