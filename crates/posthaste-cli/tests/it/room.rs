@@ -53,7 +53,7 @@ fn an_event_stays_until_its_dead_letter_is_stored() {
     let ran = run(&[&send(&spool, &server.url, &input)[..], &["--max-time", "3s"]].concat());
     let total = ran.ended(1).json()["total"].clone();
     assert_eq!((&total["dead_lettered"], &total["left"]), (&0.into(), &3.into()), "{ran:?}");
-    assert!(ran.stderr.contains("a dead letter cannot be kept"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("failed to keep a dead letter"), "{}", ran.stderr);
     assert!(ran.stderr.contains("3 events stay in"), "{}", ran.stderr);
     assert_eq!(status(&spool).unwrap()["records"], 3);
 

@@ -46,9 +46,9 @@ impl<T: Item> Job<T> {
         end_point: Option<&Arc<str>>,
     ) -> bool {
         let before = self.parts.len();
-        if let Some(sibling) = &mut self.sibling {
-            sibling.retain(&mut keep);
-        }
+        let mut sibling = self.sibling.take().unwrap_or_default();
+        sibling.retain(&mut keep);
+        self.sibling = (!sibling.is_empty()).then_some(sibling);
         self.parts.retain(&mut keep);
         if self.parts.is_empty() {
             // The other half need not wait for an answer about this one.
@@ -99,4 +99,37 @@ pub(super) struct Halves<T> {
     pub(super) right: Vec<Part<T>>,
     /// The lease that is now settled in two parts instead of one.
     pub(super) split_lease: Option<Lease>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::leases::Leases, *};
+    use crate::batch::{Batch, LogEvent};
+
+    fn job(ids: &[u64], sibling: &[u64]) -> Job<LogEvent> {
+        let mut leases = Leases::new(false);
+        let mut parts = |ids: &[u64]| -> Vec<Part<LogEvent>> {
+            let item = LogEvent::new("http://127.0.0.1/", &Batch::default());
+            ids.iter().map(|id| Part { lease: leases.begin(*id), item: item.clone() }).collect()
+        };
+        let mut job = Job::new(parts(ids), None);
+        job.sibling = Some(parts(sibling));
+        job
+    }
+
+    fn ids(parts: &[Part<LogEvent>]) -> Vec<u64> {
+        parts.iter().map(|part| part.lease.id()).collect()
+    }
+
+    /// A half without parts would be halved again.
+    #[test]
+    fn no_half_stays_without_parts() {
+        let mut all_of_sibling = job(&[1], &[2, 3]);
+        assert!(all_of_sibling.retain(|part| part.lease.id() == 1, None));
+        assert_eq!((ids(&all_of_sibling.parts), all_of_sibling.sibling.is_none()), (vec![1], true));
+        let mut all_of_parts = job(&[1], &[2, 3]);
+        assert!(all_of_parts.retain(|part| part.lease.id() == 3, None));
+        assert_eq!((ids(&all_of_parts.parts), all_of_parts.sibling.is_none()), (vec![3], true));
+        assert!(!job(&[1], &[2]).retain(|_| false, None));
+    }
 }

@@ -26,12 +26,15 @@ use crate::{
     clock::Sleep,
     dispatch::{Answer, DispatchError, Dispatcher, Verdict, verdict},
     notification,
-    outcome::{CloseReport, FlushReport, Trouble, merged},
+    outcome::{CloseReport, FlushReport, Ledger, Trouble, merged},
     queue::{Leased, QueueError},
 };
 
 /// How long a disk may take, after the deadline, to say that it has everything. Most say so at once.
 const DISK_GRACE: Duration = Duration::from_millis(250);
+
+/// How long after the deadline a dispatcher may still say what is left in its own queue.
+const DISPATCHER_GRACE: Duration = Duration::from_millis(100);
 
 /// One delivery pipeline at work.
 pub(super) struct Machine<T: Item> {
@@ -516,14 +519,23 @@ impl<T: Item> Machine<T> {
         asked.for_each(|asked| asked.answer(report.left, &report));
     }
 
-    /// A dispatcher with a queue of its own gets what is left of the time.
+    /// A dispatcher with a queue of its own gets what is left of the time, and a moment more to say what is left: its
+    /// deadline is ours.
     async fn flush_dispatcher(&mut self, until: Duration) -> Option<FlushReport> {
         let within = until.saturating_sub(self.now());
         let flush = AssertUnwindSafe(async { self.dispatcher.flush(within).await }).catch_unwind();
-        tokio::select! {
-            report = flush => report.ok().flatten(),
-            () = self.shared.clock().sleep(within) => None,
-        }
+        let what = tokio::select! {
+            biased;
+            report = flush => match report {
+                Ok(report) => return report,
+                Err(_) => "the dispatcher panicked in flush",
+            },
+            () = self.shared.clock().sleep(within.saturating_add(DISPATCHER_GRACE)) => {
+                "the dispatcher did not say in time what is left"
+            }
+        };
+        let trouble = Trouble::new(what, self.shared.clock().now_ms());
+        Some(FlushReport::new(0, Ledger::default(), vec![trouble]))
     }
 }
 

@@ -107,9 +107,10 @@ impl<T> CloseReport<T> {
         Self { delivered, dead_lettered, left, reasons, ledger, dispatcher, not_stored }
     }
 
-    /// Whether nothing is left, here and in the dispatcher's own queue.
+    /// Whether nothing is left, here and in the dispatcher's own queue, as far as the dispatcher has said so.
     pub fn is_complete(&self) -> bool {
-        self.left == 0 && self.dispatcher.as_ref().is_none_or(FlushReport::is_complete)
+        let is_done = |flush: &FlushReport| flush.is_complete() && flush.reasons.is_empty();
+        self.left == 0 && self.dispatcher.as_ref().is_none_or(is_done)
     }
 }
 
