@@ -111,12 +111,12 @@ impl<T: Item> Letters<T> {
 
     /// Those of the store whose items have left the queue, and have not been put back.
     fn kept(&self) -> Vec<(u64, DeadLetter<T>)> {
+        // Asked for before the letters: what has been put back since then is in neither. And those of items that are still in
+        // the queue after the letters, since more may have come.
+        let put_back = self.replayed.lock().ids.clone();
         let mut letters = self.store.list();
         let unburied = self.unburied.lock();
-        letters.retain(|(id, _)| !unburied.contains(id));
-        drop(unburied);
-        let replayed = self.replayed.lock();
-        letters.retain(|(id, _)| !replayed.ids.contains(id));
+        letters.retain(|(id, _)| !put_back.contains(id) && !unburied.contains(id));
         letters
     }
 
