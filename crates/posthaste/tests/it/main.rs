@@ -30,6 +30,7 @@ mod processing;
 mod proxies;
 mod queues;
 mod remote_queue;
+mod replay;
 mod scrapes;
 mod seed_calls;
 mod server;
