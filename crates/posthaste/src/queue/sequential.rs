@@ -2,7 +2,8 @@
 //!
 //! Such a queue gives up only its front. So what is leased stays in the queue until everything before it has been
 //! settled: one slow request keeps the places of those behind it, though their events are delivered meanwhile.
-//! Invariant: the first `leased.len()` items of the queue are those in `leased`, in order.
+//! Invariant: the first `known.len()` items of the queue are those in `known`, in order; the first `handed` of them are
+//! leased or settled.
 
 use std::collections::VecDeque;
 
@@ -32,8 +33,10 @@ pub struct Sequential<T, Q> {
 
 #[derive(Debug)]
 struct State<T> {
-    /// What is leased at the front of the queue; `None` once it has been settled.
-    leased: VecDeque<Option<T>>,
+    /// What has been leased at the front of the queue; `None` once it has been settled.
+    known: VecDeque<Option<T>>,
+    /// How many of these are not to be leased again.
+    handed: usize,
     /// The id of the first of these.
     first_id: u64,
     counts: Counts,
@@ -48,7 +51,13 @@ impl<T: QueueItem, Q: Queue<T>> Sequential<T, Q> {
         Self {
             queue,
             capacity,
-            state: Mutex::new(State { leased: VecDeque::new(), first_id: 0, counts, closed: false }),
+            state: Mutex::new(State {
+                known: VecDeque::new(),
+                handed: 0,
+                first_id: 0,
+                counts,
+                closed: false,
+            }),
         }
     }
 }
@@ -60,10 +69,19 @@ impl<T> State<T> {
 
     /// How many at the front have been settled; they are forgotten.
     fn settled_front(&mut self) -> usize {
-        let count = self.leased.iter().take_while(|item| item.is_none()).count();
-        self.leased.drain(..count);
-        self.first_id += count as u64;
+        let count = self.known.iter().take_while(|item| item.is_none()).count();
+        self.forget(count);
         count
+    }
+
+    fn forget(&mut self, count: usize) {
+        self.known.drain(..count);
+        self.handed = self.handed.saturating_sub(count);
+        self.first_id += count as u64;
+    }
+
+    fn settled(&self) -> usize {
+        self.known.iter().filter(|item| item.is_none()).count()
     }
 }
 
@@ -82,27 +100,34 @@ impl<T: QueueItem, Q: Queue<T>> Queue<T> for Sequential<T, Q> {
 
     fn get(&self, count: usize) -> Vec<T> {
         let state = self.state.lock();
-        let settled = state.leased.iter().filter(|item| item.is_none()).count();
-        let mut items = self.queue.get(count.saturating_add(settled)).into_iter();
-        let leased: Vec<T> =
-            state.leased.iter().zip(&mut items).filter_map(|(item, _)| item.clone()).collect();
-        leased.into_iter().chain(items).take(count).collect()
+        let mut items = self.queue.get(count.saturating_add(state.settled())).into_iter();
+        let known: Vec<T> = state.known.iter().zip(&mut items).filter_map(|(item, _)| item.clone()).collect();
+        known.into_iter().chain(items).take(count).collect()
     }
 
     /// Such a queue gives up only its front: nothing can be taken past what is leased.
     fn remove(&self, count: usize) -> Vec<T> {
         let mut state = self.state.lock();
-        if !state.leased.is_empty() {
-            return Vec::new();
+        let mut removed = Vec::new();
+        while removed.len() < count && state.handed == 0 {
+            let front = self.queue.remove(1);
+            if front.is_empty() {
+                break;
+            }
+            match state.known.front() {
+                Some(None) => {}
+                _ => removed.extend(front),
+            }
+            let known = state.known.len().min(1);
+            state.forget(known);
         }
-        let removed = self.queue.remove(count);
         state.gone(removed.iter().map(QueueItem::events).sum());
         removed
     }
 
     fn size(&self) -> usize {
         let state = self.state.lock();
-        self.queue.size().saturating_sub(state.leased.iter().filter(|item| item.is_none()).count())
+        self.queue.size().saturating_sub(state.settled())
     }
 }
 
@@ -117,11 +142,17 @@ impl<T: QueueItem, Q: Queue<T>> DeliveryQueue<T> for Sequential<T, Q> {
 
     fn lease(&self, count: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {
         let mut state = self.state.lock();
-        let (first_id, leased) = (state.first_id, state.leased.len());
-        let new = self.queue.get(leased.saturating_add(count)).into_iter().skip(leased);
-        let leases: Vec<_> =
-            (first_id + leased as u64..).zip(new).map(|(id, item)| Leased::new(id, item)).collect();
-        state.leased.extend(leases.iter().map(|lease| Some(lease.item.clone())));
+        let known = state.known.len();
+        let new = self.queue.get(known.saturating_add(count)).into_iter().skip(known).map(Some);
+        state.known.extend(new);
+        let mut leases = Vec::new();
+        while leases.len() < count
+            && let Some(item) = state.known.get(state.handed)
+        {
+            let id = state.first_id + state.handed as u64;
+            leases.extend(item.clone().map(|item| Leased::new(id, item)));
+            state.handed += 1;
+        }
         Eventually::Now(Ok(leases))
     }
 
@@ -129,7 +160,7 @@ impl<T: QueueItem, Q: Queue<T>> DeliveryQueue<T> for Sequential<T, Q> {
         let mut state = self.state.lock();
         for id in ids {
             let place = id.checked_sub(state.first_id).and_then(|at| usize::try_from(at).ok());
-            if let Some(item) = place.and_then(|at| state.leased.get_mut(at)).and_then(Option::take) {
+            if let Some(item) = place.and_then(|at| state.known.get_mut(at)).and_then(Option::take) {
                 state.gone(item.events());
             }
         }
@@ -138,16 +169,10 @@ impl<T: QueueItem, Q: Queue<T>> DeliveryQueue<T> for Sequential<T, Q> {
         Eventually::Now(Ok(()))
     }
 
-    /// Items that were settled behind one that was not are still in the queue. They will be leased again, and delivered
-    /// twice; the API counts them once.
+    /// Items that were settled behind one that was not stay known: they are not leased again, and whoever closes the queue
+    /// below finds them there.
     fn release(&self) {
-        let mut state = self.state.lock();
-        let again = state.leased.iter().filter(|item| item.is_none()).count();
-        state.first_id += state.leased.len() as u64;
-        state.leased.clear();
-        if again > 0 {
-            tracing::warn!(again, "delivered events stay in the queue behind others, and will be sent again");
-        }
+        self.state.lock().handed = 0;
     }
 
     fn close(&self) {

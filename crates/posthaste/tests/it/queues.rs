@@ -143,6 +143,23 @@ fn what_is_leased_is_not_removed() {
     assert_eq!(numbers(seed.remove(9)), [1, 2]);
 }
 
+/// A queue that gives up only its front still knows what was settled behind it.
+#[test]
+fn what_was_settled_is_not_left_behind_others() {
+    let seed: AnyQueue = Arc::new(Sequential::over(Seed(InMemoryQueue::new(9)), 9));
+    add(&seed, 1..6);
+    let leases = lease(&seed, 3);
+    settle(&seed, [leases[1].id]);
+    seed.release();
+    assert_eq!((seed.size(), numbers(seed.get(9)), seed.counts().held), (4, vec![1, 3, 4, 5], 13));
+    assert_eq!(leased(&lease(&seed, 2)), [1, 3]);
+    seed.release();
+    assert_eq!(leased(&lease(&seed, 9)), [1, 3, 4, 5]);
+    seed.release();
+    assert_eq!((numbers(seed.remove(2)), numbers(seed.get(9))), (vec![1, 3], vec![4, 5]));
+    assert_eq!((seed.size(), seed.counts().held, leased(&lease(&seed, 9))), (2, 9, vec![4, 5]));
+}
+
 /// Over random calls: events taken and held, as the test counts them itself.
 #[test]
 fn queues_count_events_by_themselves() {
