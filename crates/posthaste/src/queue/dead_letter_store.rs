@@ -24,9 +24,14 @@ use crate::{metrics, outcome::DeadLetter};
 ///         self.0.lock().unwrap().iter().flatten().count()
 ///     }
 ///
-///     fn push(&self, letter: DeadLetter<UserEvent>, _: Option<u64>) -> Result<Receipt, NotKept<UserEvent>> {
-///         self.0.lock().unwrap().push(Some(letter));
-///         Ok(Receipt::stored())
+///     fn push(
+///         &self,
+///         letter: DeadLetter<UserEvent>,
+///         _of: Option<u64>,
+///     ) -> Result<(u64, Receipt), NotKept<UserEvent>> {
+///         let mut letters = self.0.lock().unwrap();
+///         letters.push(Some(letter));
+///         Ok((letters.len() as u64 - 1, Receipt::stored()))
 ///     }
 ///
 ///     fn list(&self) -> Vec<(u64, DeadLetter<UserEvent>)> {
