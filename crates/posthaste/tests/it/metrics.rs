@@ -126,6 +126,8 @@ async fn a_queue_on_disk_counts_its_reasons_too() {
     spool.add("nonsense").unwrap().wait().unwrap();
     let builder = BatchEventProcessor::builder()
         .event_dispatcher(ScriptedDispatcher::by(|_| Ok(posthaste::dispatch::Response::status(503))))
+        // With one end point alone, delivery leases no more than it can send: the rest can be taken back below.
+        .event_end_point("http://127.0.0.1:9/v1/events")
         .queue(SpoolQueue::over(spool));
     let driven = Driven::new(builder);
     // Its letter is stored in real time, which passes by itself.
