@@ -262,7 +262,7 @@ impl<T: Item> Machine<T> {
     /// others get theirs.
     fn room(&self) -> usize {
         let window = self.options().window_max();
-        let max = if self.looks_ahead() && self.lanes.some_are_blocked(self.now()) {
+        let max = if self.may_look_ahead() && self.lanes.some_are_blocked(self.now()) {
             self.shared.queue().leases_max().unwrap_or(window.saturating_mul(BLOCKED_WINDOWS))
         } else {
             window
@@ -395,7 +395,7 @@ impl<T: Item> Machine<T> {
         let wake_at = self.wake_at();
         self.shared.mailbox().sleep_until(wake_at);
         if wake_at.is_some_and(|size| self.shared.queue().size() >= size) {
-            self.shared.mailbox().awake();
+            self.shared.mailbox().sleep_until(None);
             // Somebody is about to finish adding; lets them, where one thread runs both of us.
             tokio::task::yield_now().await;
             return;
@@ -412,7 +412,7 @@ impl<T: Item> Machine<T> {
             () = shared.mailbox().woken() => {}
             () = wait(timer) => *timer = None,
         }
-        shared.mailbox().awake();
+        shared.mailbox().sleep_until(None);
         if let Some(answered) = answered {
             self.settle(answered);
         }

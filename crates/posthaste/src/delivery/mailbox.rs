@@ -88,13 +88,9 @@ impl<T> Mailbox<T> {
         }
     }
 
-    /// The machine wants to be woken once the queue has this size; `None`: whatever its size.
+    /// The machine wants to be woken once the queue has this size; `None`: at no size, as while it is awake.
     pub(super) fn sleep_until(&self, size: Option<usize>) {
         self.wake_at.store(size.unwrap_or(AWAKE), SeqCst);
-    }
-
-    pub(super) fn awake(&self) {
-        self.wake_at.store(AWAKE, SeqCst);
     }
 
     pub(super) fn woken(&self) -> Notified<'_> {
