@@ -14,7 +14,7 @@ use std::{
 use super::{cursor_file::CursorFile, pending::Completed, writer::Writer};
 use crate::{
     error::{DiskError, WriteError},
-    log::Log,
+    log::{Log, Segment},
 };
 
 /// By how much the time between tries grows at most.
@@ -35,6 +35,8 @@ pub(crate) struct House {
     write_again: Retry,
     make_again: Retry,
     reclaim_again: Retry,
+    /// Why settled segments could not be given back: then this is why there is no room, whatever the limits say.
+    not_reclaimed: Option<DiskError>,
     folder_checked: Option<Duration>,
     /// Since when there have been acknowledgements that are not written down.
     acks_since: Option<Duration>,
@@ -95,6 +97,7 @@ impl House {
             write_again: Retry::new(retry),
             make_again: Retry::new(retry),
             reclaim_again: Retry::new(retry),
+            not_reclaimed: None,
             folder_checked: None,
             acks_since: None,
             noted: None,
@@ -164,12 +167,13 @@ impl House {
             }
             Ok(false) => {}
             Err(error) => {
+                let error = self.cause(error.clone());
                 self.write_again.failed(now);
                 let mut state = self.log.state.lock();
                 if state.blocked.is_none() {
                     tracing::error!(dir = %self.log.dir.display(), %error, "the spool cannot be written; what it has taken waits in memory");
                 }
-                state.blocked = Some(error.clone());
+                state.blocked = Some(error);
             }
         }
         matches!(committed, Ok(true))
@@ -249,15 +253,25 @@ impl House {
         if gone.is_empty() {
             return;
         }
-        if self.write_cursor().is_err() {
-            self.log.state.lock().put_back(gone);
-            return self.reclaim_again.failed(now);
+        if let Err(error) = self.write_cursor() {
+            self.reclaim_again.failed(now);
+            return self.keep(gone, error);
         }
         self.reclaim_again.worked();
+        self.not_reclaimed = None;
         if let Err(error) = self.writer.stock.take_back(gone) {
             tracing::warn!(%error, "could not take back a segment");
         }
         self.room_made(now);
+    }
+
+    /// Keeps settled segments, which cannot be given back for this reason.
+    fn keep(&mut self, segments: Vec<Segment>, error: DiskError) {
+        self.not_reclaimed = Some(error);
+        let mut state = self.log.state.lock();
+        state.put_back(segments);
+        state.blocked = state.blocked.take().map(|error| self.cause(error));
+        state.no_room = state.no_room.take().map(|error| self.cause(error));
     }
 
     /// Something was refused, or cannot be written, for want of room.
@@ -299,9 +313,15 @@ impl House {
             Err(error) => {
                 self.make_again.failed(now);
                 self.cry(wanted > 0);
-                self.log.state.lock().no_room = Some(error);
+                self.log.state.lock().no_room = Some(self.cause(error));
             }
         }
+    }
+
+    /// Where room is missing because settled segments cannot be given back, what keeps them is the cause.
+    fn cause(&self, error: WriteError) -> WriteError {
+        let kept = self.not_reclaimed.clone().filter(|_| error.is_full());
+        kept.map_or(error, WriteError::from)
     }
 
     /// Has the neighbour give up room, or tells it that it need not any more.

@@ -101,6 +101,44 @@ fn the_size_limit_refuses_at_the_call_and_is_never_exceeded() {
 }
 
 #[test]
+fn where_settled_segments_cannot_be_given_back_the_disk_is_the_reason_and_not_the_limit() {
+    let faulty = FaultyFilesystem::new(MemoryFilesystem::new());
+    let mut log = ByHand::open(&faulty, small().size_bytes_max(4 * SEGMENT));
+    assert!(fill(&mut log).is_full());
+    faulty.fail_always(Operation::Write, std::io::ErrorKind::PermissionDenied);
+    log.spool.ack_up_to(u64::MAX);
+    log.turn(10_000);
+    let refusal = fill(&mut log);
+    assert!(matches!(refusal, Refusal::Blocked(WriteError::Disk(_))), "{refusal:?}");
+    assert!(!refusal.is_full(), "to wait for room would be in vain: {refusal:?}");
+    faulty.heal();
+    log.turn(100_000);
+    log.spool.add("more").expect("there is room again").forget();
+    assert!(matches!(fill(&mut log), Refusal::Blocked(WriteError::SizeLimit { .. })));
+}
+
+#[test]
+fn the_disk_stays_the_reason_while_what_was_taken_finds_no_segment() {
+    let faulty = FaultyFilesystem::new(MemoryFilesystem::new());
+    let mut log = ByHand::open(&faulty, small().size_bytes_max(4 * SEGMENT));
+    while log.spool.stats().segments < 4 {
+        log.add("x".repeat(400));
+    }
+    faulty.fail_always(Operation::Write, std::io::ErrorKind::PermissionDenied);
+    log.spool.ack_up_to(u64::MAX);
+    log.spool.add("taken, and then the last segment fails").expect("there is room").forget();
+    for _ in 0..5 {
+        log.turn(10_000);
+        let refusal = log.spool.add("more").expect_err("nothing can be written").reason;
+        assert!(matches!(refusal, Refusal::Blocked(WriteError::Disk(_))), "{refusal:?}");
+    }
+    faulty.heal();
+    log.turn(100_000);
+    log.turn(100_000);
+    assert_eq!(read_all(&log.spool).len(), 1, "it is written after all");
+}
+
+#[test]
 fn only_the_oldest_segment_without_leased_records_is_displaced() {
     let disk = MemoryFilesystem::new();
     let mut log = ByHand::open(&disk, small().size_bytes_max(4 * SEGMENT));

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use metrics_util::debugging::{DebugValue, DebuggingRecorder, Snapshotter};
 use posthaste::{
-    BatchEventProcessor, Refusal, SpoolQueue, UserContext, WhenFull, create_conversion_user_event, metrics,
-    testing::ScriptedDispatcher,
+    BatchEventProcessor, Clock, Refusal, SpoolQueue, SystemClock, UserContext, WhenFull,
+    create_conversion_user_event, metrics, testing::ScriptedDispatcher,
 };
 use posthaste_spool::{FaultyFilesystem, MemoryFilesystem, Operation, Spool, SpoolOptions};
 use serde_json::{Map, json};
@@ -136,20 +136,24 @@ async fn a_queue_on_disk_counts_its_reasons_too() {
         std::thread::yield_now();
     }
 
+    // The disk's thread works in real time.
+    let until = SystemClock.elapsed() + Duration::from_secs(30);
     let refused = |reason: fn(&Refusal) -> bool| {
         let big = Map::from_iter([("x".to_owned(), json!("x".repeat(10_000)))]);
         loop {
             match driven.processor.process_event(conversion(&larkspur(), "v", &big)) {
                 Ok(receipt) => receipt.forget(),
                 Err(refused) if reason(&refused.reason) => return,
-                Err(_) => std::thread::yield_now(),
+                Err(refused) => assert!(SystemClock.elapsed() < until, "{:?}", refused.reason),
             }
+            std::thread::yield_now();
         }
     };
     refused(|reason| matches!(reason, Refusal::StorageFull(_)));
     driven.processor.remove(usize::MAX);
     // Room comes back, and only then the disk fails.
-    while driven.processor.process_event(conversion(&larkspur(), "v", &Map::new())).is_err() {
+    while let Err(refused) = driven.processor.process_event(conversion(&larkspur(), "v", &Map::new())) {
+        assert!(SystemClock.elapsed() < until, "{:?}", refused.reason);
         std::thread::yield_now();
     }
     disk.fail_always(Operation::Open, std::io::ErrorKind::PermissionDenied);
