@@ -7,13 +7,13 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use posthaste::{Clock, SystemClock};
+use posthaste::{Clock, SystemClock, judge::Judgement};
 use tokio::{net::TcpListener, sync::Notify};
 
 use crate::{
     BadEvent, CollectorLedger, CollectorOptions, Filter, GoodEvent, Problem, Record, http,
     store::{Kept, STORE_BYTES_MAX, Store},
-    validate::{Judgement, judge},
+    taken::Taken,
 };
 
 /// How long [`Collector::serve`] waits for requests under way once it is told to stop.
@@ -41,8 +41,10 @@ pub struct Received {
     pub duplicates: usize,
     /// Whether the body was refused: it is bad, and strict mode is on. Its good events do not count.
     pub refused: bool,
-    /// What is wrong with the body; at most [`PROBLEMS_PER_BODY_MAX`](crate::PROBLEMS_PER_BODY_MAX).
+    /// What is wrong with the body; at most [`PROBLEMS_PER_BODY_MAX`](posthaste::judge::PROBLEMS_PER_BODY_MAX).
     pub problems: Vec<Problem>,
+    /// What is odd about it and does no harm by itself, likewise.
+    pub warnings: Vec<Problem>,
 }
 
 impl Collector {
@@ -122,21 +124,22 @@ impl Collector {
     }
 
     pub(crate) fn receive_as(&self, body: &[u8], strict: bool) -> Received {
-        self.take(judge(body, self.0.options.config.as_ref(), self.0.clock.now_ms()), strict)
+        self.take(Taken::of(body, self.0.options.config.as_ref(), self.0.clock.now_ms()), strict)
     }
 
     /// Keeps a body that could not even be decompressed.
     pub(crate) fn receive_unreadable(&self, body: &[u8], problem: Problem, strict: bool) -> Received {
-        self.take(Judgement::of_bad_body(body, problem, self.0.clock.now_ms()), strict)
+        self.take(Taken::of_bad_body(body, problem, self.0.clock.now_ms()), strict)
     }
 
     /// The events of a body become visible all at once.
-    fn take(&self, judgement: Judgement, strict: bool) -> Received {
-        let Judgement { records, problems } = judgement;
-        let refused = strict && !problems.is_empty();
-        let mut received = Received { refused, problems, ..Received::default() };
+    fn take(&self, taken: Taken, strict: bool) -> Received {
+        let Taken { records, judgement } = taken;
+        let refused = strict && !judgement.problems.is_empty();
+        let Judgement { problems, warnings, repaired, .. } = judgement;
+        let mut received = Received { refused, problems, warnings, ..Received::default() };
         let mut store = self.0.store.lock();
-        store.count_request();
+        store.count_request(repaired);
         for record in records {
             if refused && matches!(record, Record::Good(_)) {
                 continue;

@@ -73,7 +73,8 @@ fn not_gzip(error: &std::io::Error) -> Problem {
 }
 
 fn asks_for_strictness(headers: &HeaderMap) -> bool {
-    headers.get(STRICT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
+    let is_yes = |value: &[u8]| value == b"1" || value.eq_ignore_ascii_case(b"true");
+    headers.get(STRICT).is_some_and(|value| is_yes(value.as_bytes().trim_ascii()))
 }
 
 /// How a body is compressed.

@@ -19,4 +19,11 @@ pub struct CollectorLedger {
     pub duplicates: u64,
     /// Good and bad events that had to make room. A repeat of one of these is not recognised any more.
     pub forgotten: u64,
+    /// Good events that something is odd about, repeats left out.
+    pub warned: u64,
+    /// Visitors with a conversion that is earlier than all of their decisions
+    /// ([`Visits`](posthaste::judge::Visits)).
+    pub too_early: u64,
+    /// Halves of surrogate pairs that were read as U+FFFD.
+    pub repaired: u64,
 }

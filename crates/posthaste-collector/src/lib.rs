@@ -2,17 +2,18 @@
 //! Optimizely is silent.
 //!
 //! The real API answers 204 to nearly everything and throws away what it cannot use. A collector answers the same, so
-//! that any SDK can be pointed at it, but judges every event on its own and keeps the judgement:
+//! that any SDK can be pointed at it, but judges every event on its own, by the rules of [`posthaste::judge`], and keeps
+//! the judgement:
 //!
 //! ```text
-//! POST /v1/events ─▶ gunzip ─▶ decode ─▶ judge each event ─┬▶ good ─▶ store ─▶ GET /good  GET /all
+//! POST /v1/events ─▶ gunzip ─▶ judge each event ───────────┬▶ good ─▶ store ─▶ GET /good  GET /all
 //!                                                          ├▶ bad, with what, where and how to fix it ─▶ GET /bad
 //!                                                          └▶ a repeat: counted only
 //! ```
 //!
 //! | request | answer |
 //! |---|---|
-//! | `POST /v1/events` | 204, empty, whatever the body holds. 413 for a body that is too large, 415 for a compression other than gzip. With `X-Optimizely-Strict: true`, or [`CollectorOptions::strict`], a bad body gets 400 and a JSON list of [`Problem`]s, and nothing of it counts as good |
+//! | `POST /v1/events` | 204, empty, whatever the body holds. 413 for a body that is too large, 415 for a compression other than gzip. With `X-Optimizely-Strict: true` or `1`, or [`CollectorOptions::strict`], a bad body gets 400 and a JSON list of [`Problem`]s, and nothing of it counts as good |
 //! | `GET /ledger` | [`CollectorLedger`] |
 //! | `GET /good`, `/bad`, `/all` | JSON list of [`GoodEvent`]s, [`BadEvent`]s or both, oldest first; `?visitor=&experiment=&key=&uuid=&limit=&offset=` ([`Filter`]); at most [`PAGE_MAX`] at once, `X-Total-Count` says how many there are |
 //! | `POST /reset` | 204; everything is forgotten, every count is zero |
@@ -24,8 +25,7 @@
 //! the oldest is forgotten and counted (an event of an official SDK takes about 2 kB). Nothing is written to disk,
 //! nothing is sent anywhere.
 //!
-//! Not judged: whether a conversion comes after the decision that explains it, since the order of arrival does not
-//! tell; whether an event is within its experiment's running time, which a datafile does not say; attributes that the
+//! Not judged: whether an event is within its experiment's running time, which a datafile does not say; attributes that the
 //! project does not have. Not answered: a browser's preflight.
 
 // In the order in which a body meets them.
@@ -35,11 +35,7 @@ mod http;
 
 mod gunzip;
 
-mod decode;
-
-mod validate;
-
-mod problem;
+mod taken;
 
 mod record;
 
@@ -55,7 +51,6 @@ pub use filter::Filter;
 pub use http::PAGE_MAX;
 pub use ledger::CollectorLedger;
 pub use options::CollectorOptions;
-pub use problem::{PROBLEMS_PER_BODY_MAX, PROBLEMS_PER_RECORD_MAX, Problem};
+pub use posthaste::judge::{EVENTS_PER_BODY_MAX, Problem};
 pub use record::{BadEvent, GoodEvent, RECORD_TEXT_BYTES_MAX, Record};
 pub use store::STORE_BYTES_MAX;
-pub use validate::{EVENTS_PER_BODY_MAX, validate_batch};

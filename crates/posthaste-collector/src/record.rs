@@ -28,8 +28,10 @@ pub struct GoodEvent {
     pub uuid: String,
     /// When it happened: milliseconds since 1970, UTC.
     pub timestamp: i64,
-    /// `campaign_activated`, or the conversion's key.
+    /// `campaign_activated`, or the conversion's key; empty where the sender left it out.
     pub key: String,
+    /// Whether it is an impression; otherwise it is a conversion.
+    pub is_impression: bool,
     /// The campaign of an impression, the event's id of a conversion.
     pub entity_id: String,
     /// The campaign of an impression's decision.
@@ -38,13 +40,16 @@ pub struct GoodEvent {
     pub experiment_id: Option<String>,
     /// The variation of an impression's decision.
     pub variation_id: Option<String>,
+    /// How an impression's decision came about, as it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Map<String, Value>>,
     /// What the program said about a conversion.
     pub tags: Map<String, Value>,
     /// Revenue in the currency's smallest unit.
     pub revenue: Option<i64>,
     /// A value of the program's own.
     pub value: Option<f64>,
-    /// The visitor's attributes by key; the last one where a key comes twice.
+    /// The visitor's attributes by key, or by type where they have none; the last one where a key comes twice.
     pub attributes: Map<String, Value>,
     /// The experiment's key, where a datafile knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,6 +60,9 @@ pub struct GoodEvent {
     /// The conversion's key, where a datafile knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<String>,
+    /// What is odd about it and does no harm by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Problem>,
     /// When it arrived: milliseconds since 1970, UTC.
     pub received_ms: i64,
 }
@@ -81,7 +89,7 @@ pub struct BadEvent {
     /// sorted. A string with the beginning of the text where that has more than [`RECORD_TEXT_BYTES_MAX`] or is
     /// not JSON.
     pub event: Box<RawValue>,
-    /// What is wrong with it; never empty, at most [`PROBLEMS_PER_RECORD_MAX`](crate::PROBLEMS_PER_RECORD_MAX).
+    /// What is wrong with it; never empty, at most [`PROBLEMS_PER_PART_MAX`](posthaste::judge::PROBLEMS_PER_PART_MAX).
     pub problems: Vec<Problem>,
     /// When it arrived: milliseconds since 1970, UTC.
     pub received_ms: i64,
@@ -153,6 +161,8 @@ impl GoodEvent {
             + options.into_iter().map(|text| option_bytes(text.as_ref())).sum::<usize>()
             + map_bytes(&self.tags)
             + map_bytes(&self.attributes)
+            + self.metadata.as_ref().map_or(0, map_bytes)
+            + problems_bytes(&self.warnings)
     }
 }
 
@@ -160,9 +170,6 @@ impl BadEvent {
     fn bytes(&self) -> usize {
         let options =
             [&self.visitor_id, &self.uuid, &self.key, &self.entity_id, &self.experiment_id, &self.experiment];
-        let problem_bytes = |problem: &Problem| {
-            size_of::<Problem>() + problem.path.len() + problem.problem.len() + problem.fix.len()
-        };
         size_of::<Self>()
             + identity_bytes(
                 self.entity_id.as_deref().unwrap_or_default(),
@@ -170,8 +177,12 @@ impl BadEvent {
             )
             + options.into_iter().map(|text| option_bytes(text.as_ref())).sum::<usize>()
             + self.event.get().len()
-            + self.problems.iter().map(problem_bytes).sum::<usize>()
+            + problems_bytes(&self.problems)
     }
+}
+
+fn problems_bytes(problems: &[Problem]) -> usize {
+    problems.iter().map(|problem| size_of::<Problem>() + problem.text_bytes()).sum()
 }
 
 /// The store keeps it a second time, to tell repeats.

@@ -5,6 +5,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use posthaste::judge::Visits;
+
 use crate::{CollectorLedger, Record, record::Identity};
 
 /// About how many bytes of memory the kept events may take together; beyond it the oldest are forgotten.
@@ -16,6 +18,7 @@ pub(crate) struct Store {
     records: VecDeque<Record>,
     seen: HashMap<Identity, Seen>,
     ledger: CollectorLedger,
+    visits: Visits,
     bytes: usize,
     events_max: usize,
     bytes_max: usize,
@@ -42,6 +45,7 @@ impl Store {
             records: VecDeque::new(),
             seen: HashMap::new(),
             ledger: CollectorLedger::default(),
+            visits: Visits::default(),
             bytes: 0,
             events_max,
             bytes_max,
@@ -49,7 +53,7 @@ impl Store {
     }
 
     pub(crate) fn ledger(&self) -> CollectorLedger {
-        self.ledger
+        CollectorLedger { too_early: self.visits.too_early(), ..self.ledger }
     }
 
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
@@ -60,8 +64,9 @@ impl Store {
         *self = Self::new(self.events_max, self.bytes_max);
     }
 
-    pub(crate) fn count_request(&mut self) {
+    pub(crate) fn count_request(&mut self, repaired: u64) {
         self.ledger.requests += 1;
+        self.ledger.repaired += repaired;
     }
 
     /// Takes one record in, and forgets the oldest where there is no room.
@@ -72,17 +77,26 @@ impl Store {
             self.ledger.duplicates += 1;
             return Kept::Duplicate;
         }
-        let kept = if good {
-            self.ledger.good += 1;
-            Kept::Good
-        } else {
-            self.ledger.bad += 1;
-            Kept::Bad
-        };
+        let kept = self.count(&record);
         self.bytes += record.bytes();
         self.records.push_back(record);
         self.make_room();
         kept
+    }
+
+    fn count(&mut self, record: &Record) -> Kept {
+        let Record::Good(event) = record else {
+            self.ledger.bad += 1;
+            return Kept::Bad;
+        };
+        self.ledger.good += 1;
+        self.ledger.warned += u64::from(!event.warnings.is_empty());
+        if event.is_impression {
+            self.visits.decision(&event.visitor_id, event.timestamp);
+        } else {
+            self.visits.conversion(&event.visitor_id, event.timestamp);
+        }
+        Kept::Good
     }
 
     /// Whether the API would drop it as a repeat; remembers it if not.
@@ -123,14 +137,14 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::validate::judge;
+    use crate::taken::Taken;
 
     fn record(uuid: usize) -> Record {
         let body = format!(
             r#"{{"account_id": "1", "visitors": [{{"visitor_id": "ann", "snapshots": [{{"events":
             [{{"entity_id": "3", "key": "buy", "timestamp": 1795500003394, "uuid": "u-{uuid}"}}]}}]}}]}}"#
         );
-        judge(body.as_bytes(), None, 0).records.remove(0)
+        Taken::of(body.as_bytes(), None, 0).records.remove(0)
     }
 
     #[test]

@@ -42,6 +42,7 @@ pub mod dispatch;
 
 pub mod outcome;
 
+pub mod judge;
 pub mod notification;
 
 pub mod clock;

@@ -2,7 +2,7 @@
 //! docs/metrics.md. Without a recorder installed, counting costs next to nothing.
 //!
 //! Every series of a pipeline carries its name as the label `pipeline`, and is there from the start. What belongs to no
-//! pipeline, [`ATTRIBUTES_DROPPED`] and [`NOTIFICATIONS_LOST`], has no such label.
+//! pipeline, [`ATTRIBUTES_DROPPED`], [`TAGS_UNUSABLE`] and [`NOTIFICATIONS_LOST`], has no such label.
 //!
 //! ```
 //! use posthaste::metrics;
@@ -38,6 +38,9 @@ pub const CONCURRENCY: &str = "posthaste_concurrency_limit";
 pub const BREAKER: &str = "posthaste_breaker_state";
 /// Counter, by `reason` (unknown, invalid): attributes left out of events.
 pub const ATTRIBUTES_DROPPED: &str = "posthaste_attributes_dropped_total";
+/// Counter: tags of conversions that do not say what they should, by [`UnusableTags`](crate::event::UnusableTags)'
+/// names as `tag`.
+pub const TAGS_UNUSABLE: &str = "posthaste_tags_unusable_total";
 /// Counter: log-event notifications that a slow or panicking handler missed.
 pub const NOTIFICATIONS_LOST: &str = "posthaste_notifications_lost_total";
 
@@ -55,5 +58,6 @@ pub(crate) fn describe() {
     describe_gauge!(CONCURRENCY, Unit::Count, "How many requests may be under way now.");
     describe_gauge!(BREAKER, Unit::Count, "The worst end point: 0 works, 1 fails, 2 refuses everything.");
     describe_counter!(ATTRIBUTES_DROPPED, Unit::Count, "Attributes left out of events, by reason.");
+    describe_counter!(TAGS_UNUSABLE, Unit::Count, "Tags named revenue or value that state none.");
     describe_counter!(NOTIFICATIONS_LOST, Unit::Count, "Notifications that a handler missed.");
 }

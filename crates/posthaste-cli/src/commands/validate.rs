@@ -7,8 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use posthaste::ProjectConfig;
-use posthaste_collector::validate_batch;
+use posthaste::{
+    ProjectConfig,
+    judge::{Judge, Judgement, Text, judge_batch},
+};
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use crate::{
@@ -58,6 +60,10 @@ struct Findings {
     /// How many there are, listed or not.
     problems_total: u64,
     warnings: Vec<String>,
+    /// Halves of surrogate pairs that were read as U+FFFD.
+    repaired: u64,
+    #[serde(skip)]
+    warnings_of_lines: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -78,7 +84,7 @@ pub(crate) fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
         Kind::Nothing => Findings::nothing(),
         Kind::Datafile => Findings::of_datafile(&start),
         Kind::Batch => Findings::of_batch(&start, config.as_ref()),
-        Kind::Events => Findings::of_events(start.chain(input), config).map_err(wrong)?,
+        Kind::Events => Findings::of_events(start.chain(input), config.as_ref()).map_err(wrong)?,
     };
     findings.sound = findings.problems_total == 0;
     Output::new(Audience::of(args.json)).result(&findings);
@@ -102,7 +108,8 @@ enum Kind {
 }
 
 fn kind(start: &[u8], is_whole: bool) -> Kind {
-    let text = start.trim_ascii();
+    let read = Text::read(start);
+    let text = read.as_ref().map_or(start, |text| text.as_str().as_bytes()).trim_ascii();
     if !is_whole {
         return Kind::Events;
     }
@@ -182,17 +189,20 @@ impl Findings {
 
     fn of_batch(body: &[u8], config: Option<&ProjectConfig>) -> Self {
         let mut findings = Self { kind: "batch", ..Self::default() };
-        for problem in validate_batch(body, config) {
-            findings.add(None, problem);
-        }
+        findings.add_all(None, judge_batch(body, config));
+        findings.note_repaired();
         findings.note_missing_datafile(config.is_some());
         findings
     }
 
-    fn of_events(input: impl BufRead, config: Option<ProjectConfig>) -> io::Result<Self> {
+    fn of_events(input: impl BufRead, config: Option<&ProjectConfig>) -> io::Result<Self> {
         let mut findings = Self { kind: "events", ..Self::default() };
         let has_datafile = config.is_some();
-        let mut checker = Checker { config: config.clone(), maker: config.map(EventMaker::new), lines: 0 };
+        let mut checker = Checker {
+            judge: Judge::new(config.cloned()),
+            maker: config.cloned().map(EventMaker::new),
+            lines: 0,
+        };
         let mut lines = LineReader::new(input, lines::LINE_BYTES_MAX);
         while let Some(size) = lines.advance()? {
             let number = lines.number();
@@ -200,11 +210,13 @@ impl Findings {
                 findings.add(Some(number), Fault::TooLong(lines.bytes_max()));
                 lines.rest(|_| {})?;
             } else if !lines.content().trim_ascii().is_empty() {
-                checker.check(lines.content(), |problem| findings.add(Some(number), problem));
+                checker.check(lines.content(), number, &mut findings);
             }
         }
         findings.summary = counted(checker.lines, "line", "lines");
-        findings.note_dropped_attributes(checker.config.as_ref());
+        findings.note_dropped_attributes(config);
+        findings.warnings.extend(checker.judge.visits().warning().map(|warning| warning.to_string()));
+        findings.note_repaired();
         findings.note_missing_datafile(has_datafile);
         Ok(findings)
     }
@@ -213,6 +225,32 @@ impl Findings {
         self.problems_total += 1;
         if self.problems.len() < LISTED_MAX {
             self.problems.push(Problem { line, problem: problem.to_string() });
+        }
+    }
+
+    fn add_all(&mut self, line: Option<u64>, judgement: Judgement) {
+        for problem in judgement.problems {
+            self.add(line, problem);
+        }
+        for warning in judgement.warnings {
+            self.warn(line, warning);
+        }
+        self.repaired += judgement.repaired;
+    }
+
+    fn warn(&mut self, line: Option<u64>, warning: impl fmt::Display) {
+        self.warnings_of_lines += 1;
+        if self.warnings_of_lines <= LISTED_MAX as u64 {
+            let place = line.map_or_else(String::new, |line| format!("line {line}: "));
+            self.warnings.push(format!("{place}{warning}"));
+        }
+    }
+
+    fn note_repaired(&mut self) {
+        if self.repaired > 0 {
+            let halves = counted(self.repaired, "half", "halves");
+            self.warnings
+                .push(format!("{halves} of a surrogate pair stand alone, and would be sent as U+FFFD"));
         }
     }
 
@@ -236,32 +274,42 @@ impl Findings {
 
 /// Checks the lines of a file of events.
 struct Checker {
-    config: Option<ProjectConfig>,
+    judge: Judge,
     maker: Option<EventMaker>,
     lines: u64,
 }
 
 impl Checker {
-    fn check(&mut self, line: &[u8], mut add: impl FnMut(&dyn fmt::Display)) {
+    fn check(&mut self, line: &[u8], number: u64, findings: &mut Findings) {
         self.lines += 1;
-        match lines::parse(line) {
-            Err(fault) => add(&fault),
-            Ok(Line::Batch(body)) => {
-                for problem in validate_batch(body.as_bytes(), self.config.as_ref()) {
-                    add(&problem);
-                }
+        if let Err(fault) = self.try_check(line, number, findings) {
+            findings.add(Some(number), fault);
+        }
+    }
+
+    fn try_check(&mut self, line: &[u8], number: u64, findings: &mut Findings) -> Result<(), Fault> {
+        let text = lines::text(line)?;
+        let event = match lines::parse(text.as_str())? {
+            Line::Batch(body) => {
+                findings.add_all(Some(number), self.judge.batch(body.as_bytes()));
+                findings.repaired += text.repaired();
+                return Ok(());
             }
-            Ok(Line::Event(event)) => {
-                if let Some(fault) = self.maker.as_mut().and_then(|maker| maker.make(&event).err()) {
-                    add(&fault);
-                }
-                if let Some(time) = event.timestamp_ms.filter(|time| !is_in_milliseconds(*time)) {
-                    add(&format_args!(
-                        "timestamp {time} is not in milliseconds since 1970: those have 13 digits"
-                    ));
-                }
+            Line::Event(event) => event,
+        };
+        findings.repaired += text.repaired();
+        if let Some(maker) = &mut self.maker {
+            for warning in self.judge.event(&maker.make(&event)?) {
+                findings.warn(Some(number), warning);
             }
         }
+        if let Some(time) = event.timestamp_ms.filter(|time| !is_in_milliseconds(*time)) {
+            findings.add(
+                Some(number),
+                format_args!("timestamp {time} is not in milliseconds since 1970: those have 13 digits"),
+            );
+        }
+        Ok(())
     }
 }
 

@@ -10,7 +10,10 @@ use std::{
 };
 
 use parking_lot::{Condvar, Mutex};
-use posthaste::Refusal;
+use posthaste::{
+    Refusal,
+    judge::{Judge, Problem},
+};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -51,6 +54,12 @@ pub(crate) struct Progress {
     pub(crate) event_lines: AtomicU64,
     pub(crate) batch_lines: AtomicU64,
     pub(crate) rejected: AtomicU64,
+    /// Lines that something is odd about, and that are sent all the same.
+    pub(crate) warned: AtomicU64,
+    /// Visitors with a conversion that is earlier than all of their decisions.
+    pub(crate) too_early: AtomicU64,
+    /// Halves of surrogate pairs that were sent as U+FFFD.
+    pub(crate) repaired: AtomicU64,
     /// Held while a line is dealt with.
     stopped: Mutex<bool>,
     stopping: Condvar,
@@ -85,6 +94,7 @@ pub(crate) struct Intake {
     pub(crate) is_stored: bool,
     /// `None` without a datafile.
     pub(crate) maker: Option<EventMaker>,
+    pub(crate) judge: Judge,
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) rejects: Option<Arc<Keep>>,
@@ -175,6 +185,10 @@ impl Intake {
 
     /// Sees to it that what was read is safe, unless nothing can be made safe any more.
     fn conclude(&self, end: End) -> End {
+        self.progress.too_early.store(self.judge.visits().too_early(), Relaxed);
+        if let Some(warning) = self.judge.visits().warning() {
+            self.output.note(format_args!("posthaste: warning: {warning}"));
+        }
         if matches!(end, End::NotStored(_)) {
             return end;
         }
@@ -222,19 +236,42 @@ impl Intake {
 
     /// Hands the line over.
     fn take(&mut self) -> Result<(), Trouble> {
-        let content = self.input.line().content();
-        match lines::parse(content)? {
+        let text = lines::text(self.input.line().content())?;
+        match lines::parse(text.as_str())? {
             Line::Event(line) => {
                 let maker = self.maker.as_mut().ok_or(Trouble::End(End::NoDatafile))?;
-                self.pipeline.add_event(maker.make(&line)?)?;
+                let event = maker.make(&line)?;
+                let warnings = self.judge.event(&event);
+                self.pipeline.add_event(event)?;
+                self.warn(&warnings);
                 self.progress.event_lines.fetch_add(1, Relaxed);
             }
             Line::Batch(body) => {
+                let judgement = self.judge.batch(body.as_bytes());
+                // Good events do not wait for bad neighbours, which the API leaves out.
+                if judgement.good == 0 {
+                    return Err(Trouble::Fault(Fault::BadBatch(judgement.problems)));
+                }
                 self.pipeline.add_batch(body)?;
+                self.warn(&[judgement.problems, judgement.warnings].concat());
                 self.progress.batch_lines.fetch_add(1, Relaxed);
             }
         }
+        self.progress.repaired.fetch_add(text.repaired(), Relaxed);
         Ok(())
+    }
+
+    /// The first few are told; all are counted.
+    fn warn(&self, warnings: &[Problem]) {
+        if warnings.is_empty() {
+            return;
+        }
+        let number = self.input.line().number();
+        if self.progress.warned.fetch_add(1, Relaxed) < REPORTED_MAX {
+            for warning in warnings {
+                self.output.note(format_args!("line {number}: warning: {warning}"));
+            }
+        }
     }
 
     fn reject(&mut self, size: Size, fault: &Fault) -> Result<(), End> {

@@ -34,6 +34,12 @@ pub(crate) struct Report {
     batches: Option<Books>,
     pub(crate) total: Books,
     attributes_left_out: LeftOut,
+    /// Lines that something is odd about, and that were taken all the same; of this run.
+    warned: u64,
+    /// Visitors with a conversion that is earlier than all of their decisions; of this run.
+    too_early: u64,
+    /// Halves of surrogate pairs that were sent as U+FFFD; of this run.
+    repaired: u64,
     pub(crate) stopped: Option<Stopped>,
     seconds: f64,
 }
@@ -127,6 +133,9 @@ impl Report {
             events: events.map(Books::new),
             batches: batches.map(Books::new),
             attributes_left_out: LeftOut { unknown: dropped.unknown, invalid: dropped.invalid },
+            warned: job.progress.warned.load(Relaxed),
+            too_early: job.progress.too_early.load(Relaxed),
+            repaired: job.progress.repaired.load(Relaxed),
             unfinished_line: match ended.reading {
                 Some(End::Unfinished(line)) => Some(line),
                 _ => None,
@@ -257,6 +266,16 @@ impl fmt::Display for Report {
                 "attributes {} unknown to the datafile and {} of a kind that cannot be sent were left out of events",
                 grouped(unknown),
                 grouped(invalid)
+            )?;
+        }
+        let Self { warned, too_early, repaired, .. } = self;
+        if warned + too_early + repaired > 0 {
+            writeln!(
+                f,
+                "odd        {}, {} whose conversion is earlier than its decision, {} of a surrogate pair replaced",
+                counted(*warned, "line with a warning", "lines with warnings"),
+                counted(*too_early, "visitor", "visitors"),
+                counted(*repaired, "half", "halves")
             )?;
         }
         write!(f, "delivered  {}", self.verdict())

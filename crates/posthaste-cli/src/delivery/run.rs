@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use posthaste::judge::Judge;
 use posthaste::{Clock, SystemClock};
 
 use super::{control, intake::Intake, job::Job, report::Report, stage::Stage};
@@ -29,6 +30,7 @@ pub(crate) fn run(
         is_stored: false,
         start,
         maker,
+        judge: Judge::new(None),
         pipeline: Arc::clone(&job.pipeline),
         progress: Arc::clone(&job.progress),
         rejects: job.rejects.clone(),

@@ -1,6 +1,9 @@
 //! Why a line is not taken, each reason in words that say what to change.
 
-use posthaste::{DecodeError, ExperimentKeyError, Refusal};
+use posthaste::{
+    ConversionError, DecodeError, ExperimentKeyError, ImpressionError, Refusal, judge::Problem,
+    project::NearMisses,
+};
 
 /// What is wrong with a line. Texts that come from the line are quoted, so that they cannot drive a terminal.
 #[derive(Debug, thiserror::Error)]
@@ -14,10 +17,21 @@ pub(crate) enum Fault {
     #[error("not a JSON object: a line is an event, or a batch with `visitors`")]
     NotAnObject,
     #[error(
-        "unknown key {0:?}; an event has type, user_id, attributes, experiment, variation, event, tags, \
-             timestamp and uuid"
+        "unknown key {key:?}{near}{} an event has type, user_id, attributes, experiment, experiment_id, flag, \
+             variation, variation_id, metadata, event, tags, timestamp and uuid",
+        semicolon(near)
     )]
-    UnknownKey(String),
+    UnknownKey { key: String, near: NearMisses },
+    #[error(
+        "metadata: unknown key {key:?}{near}{} it has flag_key, rule_key, rule_type, variation_key, enabled and \
+             cmab_uuid",
+        semicolon(near)
+    )]
+    UnknownMetadata { key: String, near: NearMisses },
+    #[error("metadata.rule_type: {0:?} is unknown: it is experiment, feature-test, rollout or holdout")]
+    UnknownRuleType(String),
+    #[error("{path}: {found:?} is not {of}, which is {expected:?}: correct one of them")]
+    Contradiction { path: &'static str, found: String, of: &'static str, expected: String },
     #[error("{key} does not belong to {kind}")]
     Misplaced { key: &'static str, kind: &'static str },
     #[error("{0} occurs twice")]
@@ -30,20 +44,20 @@ pub(crate) enum Fault {
     Unreadable { key: &'static str, message: String },
     #[error("type {0:?} is unknown: it is impression or conversion")]
     UnknownType(String),
-    #[error("experiment {0:?} is not in the datafile")]
-    UnknownExperiment(String),
+    #[error("{error}{}", ways_out(error))]
+    Experiment { error: ExperimentKeyError },
     #[error(transparent)]
-    Experiment(#[from] ExperimentKeyError),
-    #[error("variation {variation:?} is not in experiment {experiment:?}")]
-    UnknownVariation { experiment: String, variation: String },
-    #[error("event {0:?} is not in the datafile")]
-    UnknownEvent(String),
+    Impression(#[from] ImpressionError),
+    #[error("no {kind} has the id {id:?}: look it up in the datafile")]
+    UnknownId { kind: &'static str, id: String },
+    #[error(transparent)]
+    Conversion(#[from] ConversionError),
     #[error("timestamp {0:?} is no RFC 3339 time, such as 2026-11-25T09:30:00Z")]
     BadTime(String),
     #[error("uuid is empty: leave it out to get a new one")]
     EmptyUuid,
-    #[error("a batch without events: there is nothing in it to deliver")]
-    NoEvents,
+    #[error("{}{}", .0.first().map_or_else(String::new, ToString::to_string), more(.0.len()))]
+    BadBatch(Vec<Problem>),
     #[error("this line was sent before it had its end, and went on; what was added to it is not sent")]
     WentOn,
     #[error("a dead letter inside a dead letter")]
@@ -52,6 +66,31 @@ pub(crate) enum Fault {
     NotABatch(#[from] DecodeError),
     #[error(transparent)]
     Refused(#[from] Refusal),
+}
+
+/// What follows a question needs no semicolon.
+fn semicolon(near: &NearMisses) -> &'static str {
+    if near.keys().len() == 0 { ";" } else { "" }
+}
+
+fn ways_out(error: &ExperimentKeyError) -> &'static str {
+    match error {
+        ExperimentKeyError::Ambiguous { .. } => " (\"experiment_id\"), or by its \"flag\"",
+        _ => "",
+    }
+}
+
+fn more(problems: usize) -> String {
+    match problems.saturating_sub(1) {
+        0 => String::new(),
+        more => format!(" (and {more} more)"),
+    }
+}
+
+impl From<ExperimentKeyError> for Fault {
+    fn from(error: ExperimentKeyError) -> Self {
+        Self::Experiment { error }
+    }
 }
 
 impl Fault {

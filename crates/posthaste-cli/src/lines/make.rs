@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use posthaste::{
-    ExperimentKeyError, ProjectConfig, UserContext, UserEvent, create_conversion_user_event,
+    Experiment, ImpressionError, ProjectConfig, UserContext, UserEvent, Variation,
     create_impression_user_event,
 };
 use serde_json::{Map, Value};
 
 use super::{
     fault::Fault,
-    parse::{EventLine, Kind},
+    metadata,
+    parse::{EventLine, ExperimentName, Kind, Name},
 };
 
 /// Makes events of one project. Keeps its user between lines, so that neighbours with the same attributes share the
@@ -33,8 +34,8 @@ impl EventMaker {
         self.read_attributes(line.attributes)?;
         self.user = std::mem::take(&mut self.user).with_id(&*line.user_id);
         let mut event = match &line.kind {
-            Kind::Impression { experiment, variation } => {
-                self.impression(experiment, variation.as_deref())?
+            Kind::Impression { experiment, variation, metadata } => {
+                self.impression(experiment, variation.as_ref(), *metadata)?
             }
             Kind::Conversion { event, tags } => self.conversion(event, *tags)?,
         };
@@ -47,25 +48,41 @@ impl EventMaker {
         Ok(event)
     }
 
-    fn impression(&self, experiment_key: &str, variation_key: Option<&str>) -> Result<UserEvent, Fault> {
-        let experiment = self.config.experiment_by_key(experiment_key).map_err(|error| match error {
-            ExperimentKeyError::Ambiguous { .. } => Fault::Experiment(error),
-            _ => Fault::UnknownExperiment(experiment_key.to_owned()),
-        })?;
-        let variation = variation_key.map(|key| {
-            experiment.variation_by_key(key).ok_or_else(|| Fault::UnknownVariation {
-                experiment: experiment_key.to_owned(),
-                variation: key.to_owned(),
-            })
-        });
-        Ok(create_impression_user_event(&self.config, experiment, variation.transpose()?, &self.user))
+    fn impression(
+        &self,
+        experiment: &ExperimentName<'_>,
+        variation: Option<&Name<'_>>,
+        metadata: Option<&str>,
+    ) -> Result<UserEvent, Fault> {
+        let experiment = self.experiment(experiment)?;
+        let variation = variation.map(|name| variation_of(experiment, name)).transpose()?;
+        let event = create_impression_user_event(&self.config, experiment, variation, &self.user);
+        let Some(text) = metadata else { return Ok(event) };
+        let fields: Map<String, Value> = read("metadata", Some(text))?;
+        Ok(event.with_decision_metadata(metadata::read(&fields, experiment, variation)?))
+    }
+
+    fn experiment(&self, ExperimentName { name, flag }: &ExperimentName<'_>) -> Result<&Experiment, Fault> {
+        let by_id = |id: &str| {
+            let unknown = || Fault::UnknownId { kind: "experiment", id: id.to_owned() };
+            self.config.experiment_by_id(id).ok_or_else(unknown)
+        };
+        let experiment = match (name, flag) {
+            (Name::Key(key), None) => return Ok(self.config.experiment_by_key(key)?),
+            (Name::Key(key), Some(flag)) => return Ok(self.config.experiment_of_flag(flag, key)?),
+            (Name::Id(id) | Name::Both { id, .. }, _) => by_id(id)?,
+        };
+        agrees("experiment", name, experiment.key())?;
+        if let Some(flag) = flag.as_deref().filter(|flag| *flag != experiment.flag_key()) {
+            let (found, expected) = (flag.to_owned(), experiment.flag_key().to_owned());
+            return Err(Fault::Contradiction { path: "flag", found, of: "the experiment's", expected });
+        }
+        Ok(experiment)
     }
 
     fn conversion(&self, event_key: &str, tags: Option<&str>) -> Result<UserEvent, Fault> {
-        let event =
-            self.config.event_by_key(event_key).ok_or_else(|| Fault::UnknownEvent(event_key.to_owned()))?;
         let tags: Map<String, Value> = read("tags", tags)?;
-        Ok(create_conversion_user_event(&self.config, event, &self.user, &tags))
+        Ok(self.config.conversion(event_key, &self.user, &tags)?)
     }
 
     fn read_attributes(&mut self, text: Option<&str>) -> Result<(), Fault> {
@@ -84,4 +101,32 @@ impl EventMaker {
 fn read<T: serde::de::DeserializeOwned + Default>(key: &'static str, text: Option<&str>) -> Result<T, Fault> {
     let Some(text) = text else { return Ok(T::default()) };
     serde_json::from_str(text).map_err(|error| Fault::Unreadable { key, message: error.to_string() })
+}
+
+fn variation_of<'a>(experiment: &'a Experiment, name: &Name<'_>) -> Result<&'a Variation, Fault> {
+    let variation = match name {
+        Name::Key(key) => {
+            let unknown = || ImpressionError::unknown_variation(experiment, key);
+            return Ok(experiment.variation_by_key(key).ok_or_else(unknown)?);
+        }
+        Name::Id(id) | Name::Both { id, .. } => {
+            let unknown = || Fault::UnknownId { kind: "variation of the experiment", id: id.to_string() };
+            experiment.variation_by_id(id).ok_or_else(unknown)?
+        }
+    };
+    agrees("variation", name, variation.key())?;
+    Ok(variation)
+}
+
+/// Where key and id are given, they are of the same.
+fn agrees(path: &'static str, name: &Name<'_>, expected: &str) -> Result<(), Fault> {
+    match name {
+        Name::Both { key, .. } if key != expected => Err(Fault::Contradiction {
+            path,
+            found: key.to_string(),
+            of: "the key of what the id stands for",
+            expected: expected.to_owned(),
+        }),
+        _ => Ok(()),
+    }
 }

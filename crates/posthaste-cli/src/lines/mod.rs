@@ -1,19 +1,20 @@
 //! The lines that `send` reads, `validate` checks, and dead-letter and leftover files are made of.
 //!
 //! ```text
-//! bytes ─ reader ─▶ one line ─ parse ─▶ Line::Event ─ EventMaker ─▶ UserEvent ─ write ─▶ one line again
-//!                                  └──▶ Line::Batch (a request body, passed on as it is)
+//! bytes ─ reader ─▶ one line ─ text ─ parse ─▶ Line::Event ─ EventMaker ─▶ UserEvent ─ write ─▶ one line again
+//!                                         └──▶ Line::Batch (a request body, judged, and passed on as it is)
 //! ```
 
 mod fault;
 mod make;
+mod metadata;
 mod parse;
 mod reader;
 mod write;
 
 pub(crate) use fault::Fault;
 pub(crate) use make::EventMaker;
-pub(crate) use parse::{Line, parse};
+pub(crate) use parse::{Line, parse, text};
 pub(crate) use reader::{LineReader, Size};
 pub(crate) use write::{dead_batch_line, dead_event_line, event_line};
 

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use posthaste::{judge::Text, project::NearMisses};
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
@@ -35,9 +36,11 @@ pub(crate) struct EventLine<'a> {
 #[derive(Debug)]
 pub(crate) enum Kind<'a> {
     Impression {
-        experiment: Cow<'a, str>,
+        experiment: ExperimentName<'a>,
         /// `None`: a decision for no variation, written `null`.
-        variation: Option<Cow<'a, str>>,
+        variation: Option<Name<'a>>,
+        /// A JSON object's text.
+        metadata: Option<&'a str>,
     },
     Conversion {
         event: Cow<'a, str>,
@@ -46,9 +49,28 @@ pub(crate) enum Kind<'a> {
     },
 }
 
+/// Which one is meant: by key, by id, or by both, which must agree then.
+#[derive(Debug)]
+pub(crate) enum Name<'a> {
+    Key(Cow<'a, str>),
+    Id(Cow<'a, str>),
+    Both { key: Cow<'a, str>, id: Cow<'a, str> },
+}
+
+/// Which experiment is meant. The flag tells rules of one key apart.
+#[derive(Debug)]
+pub(crate) struct ExperimentName<'a> {
+    pub(crate) name: Name<'a>,
+    pub(crate) flag: Option<Cow<'a, str>>,
+}
+
+/// The line's text, read and repaired as bodies are.
+pub(crate) fn text(line: &[u8]) -> Result<Text<'_>, Fault> {
+    Text::read(line).map_err(|error| Fault::NotUtf8(error.at))
+}
+
 /// Reads a line: an event, a batch, or a dead letter that holds one of them as its `event`.
-pub(crate) fn parse(line: &[u8]) -> Result<Line<'_>, Fault> {
-    let text = std::str::from_utf8(line).map_err(|error| Fault::NotUtf8(error.valid_up_to()))?;
+pub(crate) fn parse(text: &str) -> Result<Line<'_>, Fault> {
     let fields = read(text)?;
     match fields.event {
         Some(event) if is_object(event) && !fields.has_visitors => fields.dead_letter(event),
@@ -64,6 +86,23 @@ fn read(text: &str) -> Result<Fields<'_>, Fault> {
     }
 }
 
+/// What an event's fields are called.
+const KEYS: [&str; 13] = [
+    "type",
+    "user_id",
+    "attributes",
+    "experiment",
+    "experiment_id",
+    "flag",
+    "variation",
+    "variation_id",
+    "metadata",
+    "event",
+    "tags",
+    "timestamp",
+    "uuid",
+];
+
 /// The fields that a line may have, as they are written.
 #[derive(Debug, Default)]
 struct Fields<'a> {
@@ -71,7 +110,11 @@ struct Fields<'a> {
     user_id: Option<&'a RawValue>,
     attributes: Option<&'a RawValue>,
     experiment: Option<&'a RawValue>,
+    experiment_id: Option<&'a RawValue>,
+    flag: Option<&'a RawValue>,
     variation: Option<&'a RawValue>,
+    variation_id: Option<&'a RawValue>,
+    metadata: Option<&'a RawValue>,
     event: Option<&'a RawValue>,
     tags: Option<&'a RawValue>,
     timestamp: Option<&'a RawValue>,
@@ -105,19 +148,16 @@ impl<'a> Fields<'a> {
 
     fn dead_letter(self, event: &'a RawValue) -> Result<Line<'a>, Fault> {
         self.refuse_unknown()?;
-        self.refuse(
-            "a dead letter",
-            &[
-                ("type", self.kind),
-                ("user_id", self.user_id),
-                ("attributes", self.attributes),
-                ("experiment", self.experiment),
-                ("variation", self.variation),
-                ("tags", self.tags),
-                ("timestamp", self.timestamp),
-                ("uuid", self.uuid),
-            ],
-        )?;
+        let of_event = [
+            ("type", self.kind),
+            ("user_id", self.user_id),
+            ("attributes", self.attributes),
+            ("tags", self.tags),
+            ("timestamp", self.timestamp),
+            ("uuid", self.uuid),
+        ];
+        self.refuse("a dead letter", &of_event)?;
+        self.refuse("a dead letter", &self.of_impression())?;
         let inner = read(event.get())?;
         if inner.event.is_some_and(is_object) && !inner.has_visitors {
             return Err(Fault::Nested);
@@ -130,14 +170,15 @@ impl<'a> Fields<'a> {
         match &*name {
             "impression" => {
                 self.refuse("an impression", &[("event", self.event), ("tags", self.tags)])?;
-                let experiment = text_of("experiment", required("experiment", self.experiment)?)?;
-                let variation = required("variation (null stands for none)", self.variation)?;
-                let variation = (!is_null(variation)).then(|| text_of("variation", variation)).transpose()?;
-                Ok(Kind::Impression { experiment, variation })
+                let (experiment, variation) = (self.experiment()?, self.variation()?);
+                Ok(Kind::Impression {
+                    experiment,
+                    variation,
+                    metadata: object_of("metadata", self.metadata)?,
+                })
             }
             "conversion" => {
-                let of_impression = [("experiment", self.experiment), ("variation", self.variation)];
-                self.refuse("a conversion", &of_impression)?;
+                self.refuse("a conversion", &self.of_impression())?;
                 let event = text_of("event", required("event", self.event)?)?;
                 Ok(Kind::Conversion { event, tags: object_of("tags", self.tags)? })
             }
@@ -145,8 +186,38 @@ impl<'a> Fields<'a> {
         }
     }
 
+    fn of_impression(&self) -> [(&'static str, Option<&'a RawValue>); 6] {
+        [
+            ("experiment", self.experiment),
+            ("experiment_id", self.experiment_id),
+            ("flag", self.flag),
+            ("variation", self.variation),
+            ("variation_id", self.variation_id),
+            ("metadata", self.metadata),
+        ]
+    }
+
+    fn experiment(&self) -> Result<ExperimentName<'a>, Fault> {
+        let name = name("experiment", self.experiment, "experiment_id", self.experiment_id)?;
+        let flag = self.flag.map(|flag| text_of("flag", flag)).transpose()?;
+        Ok(ExperimentName { name, flag })
+    }
+
+    /// Null in one of its two places is null.
+    fn variation(&self) -> Result<Option<Name<'a>>, Fault> {
+        const EITHER: &str = "variation (null stands for none)";
+        match (self.variation, self.variation_id) {
+            (None, None) => Err(Fault::Missing(EITHER)),
+            (Some(one), None) | (None, Some(one)) if is_null(one) => Ok(None),
+            (Some(key), Some(id)) if is_null(key) && is_null(id) => Ok(None),
+            (key, id) => name("variation", key, "variation_id", id).map(Some),
+        }
+    }
+
     fn refuse_unknown(&self) -> Result<(), Fault> {
-        self.unknown.clone().map_or(Ok(()), |key| Err(Fault::UnknownKey(key)))
+        let Some(key) = self.unknown.clone() else { return Ok(()) };
+        let near = NearMisses::of(&key, KEYS.into_iter());
+        Err(Fault::UnknownKey { key, near })
     }
 
     #[expect(clippy::unused_self, reason = "reads as what the fields do")]
@@ -168,7 +239,11 @@ impl<'a> Fields<'a> {
             "user_id" => ("user_id", &mut self.user_id),
             "attributes" => ("attributes", &mut self.attributes),
             "experiment" => ("experiment", &mut self.experiment),
+            "experiment_id" => ("experiment_id", &mut self.experiment_id),
+            "flag" => ("flag", &mut self.flag),
             "variation" => ("variation", &mut self.variation),
+            "variation_id" => ("variation_id", &mut self.variation_id),
+            "metadata" => ("metadata", &mut self.metadata),
             "event" => ("event", &mut self.event),
             "tags" => ("tags", &mut self.tags),
             "timestamp" => ("timestamp", &mut self.timestamp),
@@ -216,6 +291,22 @@ impl<'de> Visitor<'de> for Object {
 /// A string, borrowed where nothing in it is escaped; `Cow` alone would always copy.
 #[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+fn name<'a>(
+    key_name: &'static str,
+    key: Option<&'a RawValue>,
+    id_name: &'static str,
+    id: Option<&'a RawValue>,
+) -> Result<Name<'a>, Fault> {
+    let key = key.map(|key| text_of(key_name, key)).transpose()?;
+    let id = id.map(|id| text_of(id_name, id)).transpose()?;
+    match (key, id) {
+        (Some(key), Some(id)) => Ok(Name::Both { key, id }),
+        (Some(key), None) => Ok(Name::Key(key)),
+        (None, Some(id)) => Ok(Name::Id(id)),
+        (None, None) => Err(Fault::Missing(key_name)),
+    }
+}
 
 fn required<'a>(key: &'static str, value: Option<&'a RawValue>) -> Result<&'a RawValue, Fault> {
     value.ok_or(Fault::Missing(key))

@@ -1,6 +1,6 @@
 //! Writes events as the lines that `send` reads: the way back, from ids to keys.
 
-use posthaste::{DeadLetter, EventKind, LogEvent, ProjectConfig, UserEvent};
+use posthaste::{DeadLetter, DecisionMetadata, EventKind, LogEvent, ProjectConfig, UserEvent};
 use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 
@@ -21,7 +21,12 @@ struct Written<'a> {
 enum Kind<'a> {
     Impression {
         experiment: &'a str,
+        /// Where the key does not tell.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        experiment_id: Option<&'a str>,
         variation: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        metadata: Option<&'a DecisionMetadata>,
     },
     Conversion {
         event: &'a str,
@@ -88,9 +93,13 @@ fn kind<'a>(kind: &'a EventKind, config: &'a ProjectConfig) -> Kind<'a> {
             let id = impression.experiment_id();
             let experiment = config.experiment_by_id(id);
             let key_of = |id| experiment.and_then(|e| e.variation_by_id(id)).map_or(id, |found| found.key());
+            let key = experiment.map_or(id, |found| found.key());
+            let is_ambiguous = config.experiment_by_key(key).is_err();
             Kind::Impression {
-                experiment: experiment.map_or(id, |found| found.key()),
+                experiment: key,
+                experiment_id: (is_ambiguous && experiment.is_some()).then_some(id),
                 variation: impression.variation_id().map(key_of),
+                metadata: impression.metadata(),
             }
         }
         EventKind::Conversion(conversion) => {

@@ -22,9 +22,8 @@ pub(super) fn region_of(batch: &RawBatch<'_>, default: Region) -> Region {
     named.and_then(|name| Region::parse(&name)).unwrap_or(default)
 }
 
-/// A batch line's body as a request, as it is. One without events is refused: no ledger would have it.
+/// A batch line's body as a request, as it is.
 pub(super) fn request(endpoint: Arc<str>, body: &str) -> Result<LogEvent, NotTaken> {
-    let request = LogEvent::from_body(endpoint, bytes::Bytes::copy_from_slice(body.as_bytes()))
-        .map_err(|error| NotTaken::Fault(Fault::NotABatch(error)))?;
-    if request.events() == 0 { Err(NotTaken::Fault(Fault::NoEvents)) } else { Ok(request) }
+    LogEvent::from_body(endpoint, bytes::Bytes::copy_from_slice(body.as_bytes()))
+        .map_err(|error| NotTaken::Fault(Fault::NotABatch(error)))
 }

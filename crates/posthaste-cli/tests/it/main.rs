@@ -8,6 +8,7 @@
 
 mod support;
 
+mod cases;
 mod collect;
 mod demo;
 mod follow;

@@ -20,7 +20,7 @@ fn max_time_ends_a_run_and_what_is_left_can_be_sent() {
     let events = vector("larkspur.events.jsonl");
     let (left, endpoint) = (files.path("left.jsonl"), dead_endpoint());
     let args = ["send", "--json", "--datafile", datafile(), "--endpoint", &endpoint];
-    let bounds = ["--max-time", "1s", "--leftover", &left, events.to_str().unwrap()];
+    let bounds = ["--max-time", "4s", "--leftover", &left, events.to_str().unwrap()];
     let ran = run(&[&args[..], &bounds].concat());
     let report = ran.ended(1).json();
     assert_eq!((&report["lines"], &report["total"]["left"]), (&1_699.into(), &1_699.into()));
@@ -50,7 +50,7 @@ fn a_full_queue_does_not_outlast_max_time_and_the_line_is_named() {
     let (left, endpoint) = (files.path("left.jsonl"), dead_endpoint());
     let input: String = (0..50).map(|user| impression(&format!("user-{user}"))).collect();
     let args = ["send", "--json", "--datafile", datafile(), "--endpoint", &endpoint];
-    let bounds = ["--max-time", "500ms", "--queue-size", "20", "--leftover", &left];
+    let bounds = ["--max-time", "2s", "--queue-size", "20", "--leftover", &left];
     let ran = run_with(&[&args[..], &bounds].concat(), input.as_bytes());
     let report = ran.ended(1).json();
     assert_eq!(report["stopped"], serde_json::json!({"line": 21, "reason": "max_time"}));
@@ -67,7 +67,7 @@ fn batches_that_are_left_are_kept_as_they_were() {
     let files = Files::new();
     let (left, endpoint) = (files.path("left.jsonl"), dead_endpoint());
     let input = recorded_bodies("python-sdk-5.7.0.requests.jsonl").join("\n") + "\n";
-    let args = ["send", "--endpoint", &endpoint, "--max-time", "300ms", "--leftover", &left];
+    let args = ["send", "--endpoint", &endpoint, "--max-time", "2s", "--leftover", &left];
     run_with(&args, input.as_bytes()).ended(1);
     assert_eq!(String::from_utf8(files.read("left.jsonl")).unwrap(), input);
 }
@@ -185,9 +185,13 @@ fn a_failing_server_is_tried_until_it_recovers() {
 #[test]
 fn large_lines_are_bounded_by_their_bytes() {
     let endpoint = dead_endpoint();
-    let visitor = format!(r#"{{"visitor_id":"{}","attributes":[],"snapshots":[]}}"#, "v".repeat(3_000_000));
+    let event = r#"{"entity_id":"3","timestamp":1795500003394,"uuid":"u"}"#;
+    let visitor = format!(
+        r#"{{"visitor_id":"{}","attributes":[],"snapshots":[{{"events":[{event}]}}]}}"#,
+        "v".repeat(3_000_000)
+    );
     let line = format!(r#"{{"account_id":"1","visitors":[{visitor}]}}{}"#, "\n");
-    let args = ["send", "--json", "--endpoint", &endpoint, "--max-time", "5s"];
+    let args = ["send", "--json", "--endpoint", &endpoint, "--max-time", "15s"];
     let report = run_with(&args, line.repeat(30).as_bytes()).ended(1).json();
     let taken = 64 * 1_024 * 1_024 / (line.len() - 1);
     assert_eq!(report["stopped"]["line"], taken + 1, "{report}");

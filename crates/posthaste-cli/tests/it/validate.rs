@@ -74,7 +74,7 @@ fn batches_are_checked_alone_and_by_lines() {
     let bodies = recorded_bodies("javascript-sdk-6.6.1-node.requests.jsonl");
     let ran = run_with(&["validate", "--json", "-"], bodies[0].as_bytes());
     assert_eq!(ran.json()["kind"], "batch");
-    let problems = posthaste_collector::validate_batch(bodies[0].as_bytes(), None);
+    let problems = posthaste::judge::judge_batch(bodies[0].as_bytes(), None).problems;
     assert_eq!(ran.json()["problems_total"], problems.len());
     let ran = run_with(&["validate", "--json", "-"], br#"{"account_id": "1", "visitors": 5}"#);
     assert!(ran.ended(1).json()["problems"][0]["problem"].as_str().unwrap().starts_with("visitors: "));

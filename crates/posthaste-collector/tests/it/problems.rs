@@ -1,6 +1,7 @@
 //! Every kind of problem: what is changed in a good body, and what is said of it.
 
-use posthaste_collector::{Filter, PROBLEMS_PER_BODY_MAX, PROBLEMS_PER_RECORD_MAX, validate_batch};
+use posthaste::judge::{PROBLEMS_PER_BODY_MAX, PROBLEMS_PER_PART_MAX};
+use posthaste_collector::Filter;
 use serde_json::{Value, json};
 
 use crate::support::{batch, bytes, collector, conversion, impression};
@@ -24,7 +25,7 @@ fn changed(at: &str, field: &str, value: Option<Value>) -> Value {
 #[test]
 fn a_good_body_has_no_problems() {
     let body = bytes(&batch(&[impression("ann", "u-1"), conversion("ann", "u-2")]));
-    assert_eq!(validate_batch(&body, None), []);
+    assert_eq!(posthaste::judge::judge_batch(&body, None).problems, []);
 }
 
 #[test]
@@ -50,11 +51,14 @@ fn each_fault_is_named_with_its_place_and_a_fix() {
         ("/visitors/0/snapshots/0", "events", Some(json!([7])), format!("{event}: expected an object, found number 7; send entity_id, key, timestamp and uuid")),
         ("/visitors/0/snapshots/0", "decisions", Some(json!("60011")), "visitors[0].snapshots[0].decisions: expected a list, found string \"60011\"; send a list, or leave it out".to_owned()),
         (&format!("{DECISIONS}/0"), "variation_id", Some(json!(70_112)), "visitors[0].snapshots[0].decisions[0].variation_id: expected a string, found number 70112; put it in quotes: ids and names are strings, or leave it out".to_owned()),
-        ("/visitors/0/attributes/0", "type", Some(json!("standard")), format!("{attribute}.type: expected \"custom\", found string \"standard\"; send \"custom\": there is no other type")),
+        ("/visitors/0/attributes/0", "type", None, format!("{attribute}.type: expected a string, found nothing; send \"custom\", which attributes of a project are")),
+        ("/visitors/0/attributes/0", "entity_id", None, format!("{attribute}.entity_id: expected a string, found nothing; send the attribute's id and key as the datafile has them")),
+        ("/visitors/0/attributes/0", "key", Some(json!("")), format!("{attribute}.key: expected a string, found string \"\"; send the attribute's id and key as the datafile has them")),
+        ("", "project_id", Some(json!("")), "project_id: expected a string, found string \"\"; send the datafile's projectId, in quotes, or leave it out".to_owned()),
         ("/visitors/0/attributes/0", "value", None, format!("{attribute}.value: expected a string, a number or a boolean, found nothing; leave the attribute out where it has no such value")),
         ("/visitors/0/attributes/0", "value", Some(json!([1, 2])), format!("{attribute}.value: expected a string, a number or a boolean, found a list of 2; leave the attribute out where it has no such value")),
         ("/visitors/0/attributes/0", "value", Some(json!({"a": 1})), format!("{attribute}.value: expected a string, a number or a boolean, found an object of 1 fields; leave the attribute out where it has no such value")),
-        ("/visitors/0/attributes/0", "entity_id", Some(json!(20_010)), format!("{attribute}.entity_id: expected a string, found number 20010; put it in quotes: ids and names are strings, or leave it out")),
+        ("/visitors/0/attributes/0", "entity_id", Some(json!(20_010)), format!("{attribute}.entity_id: expected a string, found number 20010; send the attribute's id and key as the datafile has them")),
         (EVENT, "uuid", None, format!("{event}.uuid: expected a string, found nothing; make a random uuid once, and keep it when sending again")),
         (EVENT, "uuid", Some(json!("")), format!("{event}.uuid: expected a string, found string \"\"; make a random uuid once, and keep it when sending again")),
         (EVENT, "timestamp", None, format!("{event}.timestamp: expected an integer, found nothing; send milliseconds since 1970 as a number without quotes or fraction")),
@@ -75,7 +79,7 @@ fn each_fault_is_named_with_its_place_and_a_fix() {
     ];
     for (at, field, value, expected) in cases {
         let body = changed(at, field, value);
-        let problems = validate_batch(&bytes(&body), None);
+        let problems = posthaste::judge::judge_batch(&bytes(&body), None).problems;
         let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(texts, [expected], "{body}");
     }
@@ -91,6 +95,7 @@ fn what_official_sdks_leave_out_or_add_is_no_problem() {
         (VISITOR, "attributes", None),
         (VISITOR, "attributes", Some(json!([]))),
         (VISITOR, "session_id", Some(json!("s"))),
+        ("/visitors/0/attributes/0", "type", Some(json!("standard"))),
         ("/visitors/0/attributes/0", "value", Some(json!(""))),
         ("/visitors/0/attributes/0", "value", Some(json!(false))),
         ("/visitors/0/attributes/0", "value", Some(json!(-12.5e30))),
@@ -112,7 +117,7 @@ fn what_official_sdks_leave_out_or_add_is_no_problem() {
             DECISIONS => changed("/visitors/0/snapshots/0", "decisions", None),
             at => changed(at, field, value),
         };
-        assert_eq!(validate_batch(&bytes(&body), None), [], "{body}");
+        assert_eq!(posthaste::judge::judge_batch(&bytes(&body), None).problems, [], "{body}");
     }
 }
 
@@ -122,7 +127,7 @@ fn a_missing_campaign_may_be_null_or_empty_or_absent() {
     for (entity, campaign) in cases.iter().flat_map(|a| cases.iter().map(move |b| (a, b))) {
         let mut body = changed(EVENT, "entity_id", Some(entity.clone()));
         body.pointer_mut(DECISIONS).unwrap()[0]["campaign_id"] = campaign.clone();
-        assert_eq!(validate_batch(&bytes(&body), None), [], "{body}");
+        assert_eq!(posthaste::judge::judge_batch(&bytes(&body), None).problems, [], "{body}");
     }
 }
 
@@ -205,10 +210,11 @@ fn a_fault_without_events_beneath_it_is_kept_too() {
 }
 
 #[test]
-fn a_body_without_events_is_no_problem() {
+fn a_body_without_events_is_a_problem_of_the_body() {
     for visitors in [json!([]), json!([{"visitor_id": "ann", "snapshots": []}])] {
         let received = collector().receive(&bytes(&json!({"account_id": "1", "visitors": visitors})));
-        assert_eq!((received.good, received.bad, received.problems.len()), (0, 0, 0));
+        assert_eq!((received.good, received.bad, received.problems.len()), (0, 1, 1));
+        assert!(received.problems[0].to_string().starts_with("body: holds no events"));
     }
 }
 
@@ -225,7 +231,7 @@ fn a_good_event_keeps_its_fields() {
             "account_id": "10000001", "project_id": "10000002", "revision": "42",
             "client_name": "posthaste", "client_version": "0.1.0",
             "visitor_id": "ann", "uuid": "u-1", "timestamp": 1_795_500_003_394_i64,
-            "key": "campaign_activated", "entity_id": "60011",
+            "key": "campaign_activated", "is_impression": true, "entity_id": "60011",
             "campaign_id": "60011", "experiment_id": "40011", "variation_id": "70112",
             "tags": {}, "revenue": null, "value": null, "attributes": {"plan": "pro"},
         },
@@ -233,7 +239,7 @@ fn a_good_event_keeps_its_fields() {
             "account_id": "10000001", "project_id": "10000002", "revision": "42",
             "client_name": "posthaste", "client_version": "0.1.0",
             "visitor_id": "", "uuid": "u-2", "timestamp": 1_795_500_003_399_i64,
-            "key": "purchase", "entity_id": "30012",
+            "key": "purchase", "is_impression": false, "entity_id": "30012",
             "campaign_id": null, "experiment_id": null, "variation_id": null,
             "tags": {"revenue": 4200, "value": 1.5, "sku": "A1"}, "revenue": 4200, "value": 1.5,
             "attributes": {},
@@ -257,6 +263,6 @@ fn problems_are_bounded_and_never_down_to_none() {
     assert_eq!((received.bad, received.good), (500, 0));
     assert_eq!(received.problems.len(), PROBLEMS_PER_BODY_MAX);
     for event in collector.bad(&Filter::default()) {
-        assert_eq!(event.problems.len(), PROBLEMS_PER_RECORD_MAX);
+        assert_eq!(event.problems.len(), PROBLEMS_PER_PART_MAX);
     }
 }

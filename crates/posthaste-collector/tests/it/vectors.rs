@@ -78,7 +78,7 @@ fn every_call_of_the_seed_is_good_unless_an_attribute_is_a_list_or_an_object() {
         event["timestamp"] = Value::from(TIMESTAMP);
         let attributes = body.pointer("/visitors/0/attributes").unwrap().as_array().unwrap();
         let faults = attributes.iter().filter(|a| a["value"].is_array() || a["value"].is_object()).count();
-        let problems = posthaste_collector::validate_batch(&bytes(&body), Some(&config));
+        let problems = posthaste::judge::judge_batch(&bytes(&body), Some(&config)).problems;
         assert_eq!(problems.len(), faults, "call {at}: {problems:?}");
         bad += faults;
     }

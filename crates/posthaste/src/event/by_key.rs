@@ -46,6 +46,25 @@ pub enum ImpressionError {
     },
 }
 
+impl ImpressionError {
+    /// For an experiment that was found in another way, and has no variation of this key.
+    ///
+    /// ```
+    /// use posthaste::{Experiment, ImpressionError, Variation};
+    ///
+    /// let experiment = Experiment::new("11", "rule_ab", "21", vec![Variation::new("1101", "on")]);
+    /// let error = ImpressionError::unknown_variation(&experiment, "off");
+    /// assert_eq!(error.to_string(), r#"no variation "off" of experiment "rule_ab": it has "on""#);
+    /// ```
+    pub fn unknown_variation(experiment: &Experiment, variation_key: &str) -> Self {
+        Self::UnknownVariation {
+            experiment: experiment.key().to_owned(),
+            variation: variation_key.to_owned(),
+            variations: Listed::new(experiment.variations().iter().map(Variation::key)),
+        }
+    }
+}
+
 /// Why [`ProjectConfig::conversion`] made no event.
 ///
 /// ```
@@ -96,7 +115,7 @@ impl ProjectConfig {
         let experiment = self.experiment_by_key(experiment_key)?;
         let variation = experiment
             .variation_by_key(variation_key)
-            .ok_or_else(|| unknown_variation(experiment, variation_key))?;
+            .ok_or_else(|| ImpressionError::unknown_variation(experiment, variation_key))?;
         Ok(create_impression_user_event(self, experiment, variation, user))
     }
 
@@ -130,13 +149,5 @@ impl ProjectConfig {
             near: NearMisses::of(event_key, self.events().iter().map(Event::key)),
         })?;
         Ok(create_conversion_user_event(self, event, user, tags))
-    }
-}
-
-fn unknown_variation(experiment: &Experiment, variation_key: &str) -> ImpressionError {
-    ImpressionError::UnknownVariation {
-        experiment: experiment.key().to_owned(),
-        variation: variation_key.to_owned(),
-        variations: Listed::new(experiment.variations().iter().map(Variation::key)),
     }
 }

@@ -52,7 +52,8 @@ pub fn create_impression_user_event<'a>(
 ///
 /// `tags` are any pairs of a key and a [`TagValue`]: an array, a map or a reference to one, an iterator;
 /// [`NO_TAGS`](super::NO_TAGS) for none. They are sent as they are; `revenue` and `value` among them are reported as
-/// numbers too, where they are numbers (PROTOCOL 2.6). They are copied: what the caller does to them later changes no
+/// numbers too, where they are numbers (PROTOCOL 2.6); where not, that is counted in
+/// [`ProjectConfig::unusable_tags`]. They are copied: what the caller does to them later changes no
 /// event. Time, id and attributes are as for [`create_impression_user_event`].
 ///
 /// ```
@@ -73,7 +74,7 @@ pub fn create_conversion_user_event<K: AsRef<str>, V: TagValue>(
     user: &UserContext,
     tags: impl IntoIterator<Item = (K, V)>,
 ) -> UserEvent {
-    let conversion = ConversionEvent::new(Arc::clone(event.ids()), tags::details(tags));
+    let conversion = ConversionEvent::new(Arc::clone(event.ids()), tags::details(tags, config.drops()));
     new_event(config, user, EventKind::Conversion(conversion))
 }
 

@@ -37,6 +37,11 @@ pub(super) fn revenue(tag: &Value) -> Option<i64> {
     }
 }
 
+/// Whether the `revenue` tag is what it should be: an integer. A float is one too many: it is cut.
+pub(crate) fn is_whole_revenue(tag: &Value) -> bool {
+    tag.as_i64().is_some()
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "the range is checked first; the fraction is to be cut")]
 fn truncated(float: f64) -> Option<i64> {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0; // 2^63

@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{normalize, user_event::ConversionDetails};
-use crate::batch::write_value;
+use crate::{batch::write_value, metrics::TAGS_UNUSABLE, project::Drops};
 
 /// How much of a thread's buffer stays allocated between events.
 const BUFFER_KEPT: usize = 4_096;
@@ -118,9 +118,11 @@ fn object<'a, T: TagValue + 'a>(pairs: impl Iterator<Item = (&'a String, &'a T)>
     pairs.map(|(key, value)| (key.clone(), value.tag_value().into_owned())).collect()
 }
 
-/// What an event keeps of its tags; `None` where there are none. Of two with the same key, the later one counts.
+/// What an event keeps of its tags; `None` where there are none. Of two with the same key, the later one counts. A
+/// `revenue` or `value` that does not say what it should is counted; it is sent all the same.
 pub(super) fn details<K: AsRef<str>, V: TagValue>(
     tags: impl IntoIterator<Item = (K, V)>,
+    drops: &Drops,
 ) -> Option<Box<ConversionDetails>> {
     // Gathered in a buffer that stays, then copied into exactly as much memory as it takes. Taken out of its place
     // meanwhile: a caller's `tag_value` may do anything, even make another event.
@@ -132,7 +134,7 @@ pub(super) fn details<K: AsRef<str>, V: TagValue>(
     // Stable, so that the later of two comes later.
     tags.sort_by(|(a, _), (b, _)| a.as_ref().cmp(b.as_ref()));
     let mut text = BUFFER.take();
-    let (revenue, value) = write(&mut text, &tags);
+    let (revenue, value) = write(&mut text, &tags, drops);
     let tags = std::str::from_utf8(&text).expect("JSON is UTF-8").into();
     text.clear();
     text.shrink_to(BUFFER_KEPT);
@@ -141,7 +143,11 @@ pub(super) fn details<K: AsRef<str>, V: TagValue>(
 }
 
 /// Writes sorted tags as a JSON object into an empty buffer, and says what they state.
-fn write<K: AsRef<str>, V: TagValue>(text: &mut Vec<u8>, tags: &[(K, V)]) -> (Option<i64>, Option<f64>) {
+fn write<K: AsRef<str>, V: TagValue>(
+    text: &mut Vec<u8>,
+    tags: &[(K, V)],
+    drops: &Drops,
+) -> (Option<i64>, Option<f64>) {
     let (mut revenue, mut value) = (None, None);
     let mut rest = tags.iter().peekable();
     while let Some((key, tag)) = rest.next() {
@@ -152,13 +158,29 @@ fn write<K: AsRef<str>, V: TagValue>(text: &mut Vec<u8>, tags: &[(K, V)]) -> (Op
         let tag = tag.tag_value();
         put(text, key, &tag);
         match key {
-            "revenue" => revenue = normalize::revenue(&tag),
-            "value" => value = normalize::value(&tag),
+            "revenue" => {
+                revenue = normalize::revenue(&tag);
+                if !normalize::is_whole_revenue(&tag) {
+                    drops.revenue();
+                    count("revenue");
+                }
+            }
+            "value" => {
+                value = normalize::value(&tag);
+                if value.is_none() {
+                    drops.value();
+                    count("value");
+                }
+            }
             _ => {}
         }
     }
     text.push(b'}');
     (revenue, value)
+}
+
+fn count(tag: &'static str) {
+    metrics::counter!(TAGS_UNUSABLE, "tag" => tag).increment(1);
 }
 
 fn put(text: &mut Vec<u8>, key: &str, tag: &Value) {
@@ -175,7 +197,7 @@ mod tests {
     use super::*;
 
     fn text<K: AsRef<str>, V: TagValue>(tags: impl IntoIterator<Item = (K, V)>) -> String {
-        details(tags).map_or_else(String::new, |details| details.tags.into())
+        details(tags, &Drops::default()).map_or_else(String::new, |details| details.tags.into())
     }
 
     #[test]
@@ -200,9 +222,9 @@ mod tests {
 
     #[test]
     fn nothing_is_no_details() {
-        assert_eq!(details(NO_TAGS), None);
-        assert_eq!(details(&Map::new()), None);
-        assert_eq!(details(None::<(&str, Value)>), None);
+        assert_eq!(details(NO_TAGS, &Drops::default()), None);
+        assert_eq!(details(&Map::new(), &Drops::default()), None);
+        assert_eq!(details(None::<(&str, Value)>, &Drops::default()), None);
     }
 
     /// A value that makes an event while one is being made.
@@ -221,7 +243,7 @@ mod tests {
 
     #[test]
     fn the_later_of_two_values_counts() {
-        let details = details([("revenue", 1), ("a", 0), ("revenue", 2)]).unwrap();
+        let details = details([("revenue", 1), ("a", 0), ("revenue", 2)], &Drops::default()).unwrap();
         assert_eq!((&*details.tags, details.revenue), (r#"{"a":0,"revenue":2}"#, Some(2)));
     }
 }

@@ -365,6 +365,12 @@ impl ConversionEvent {
         serde_json::from_str(&details.tags).unwrap_or_default()
     }
 
+    /// Whether `revenue` or `value` may be among the tags.
+    pub(crate) fn may_state_a_number(&self) -> bool {
+        let has = |text: &str| ["\"revenue\"", "\"value\""].into_iter().any(|name| text.contains(name));
+        self.details.as_ref().is_some_and(|details| has(&details.tags))
+    }
+
     /// The revenue that the tags state, in the currency's smallest unit.
     pub fn revenue(&self) -> Option<i64> {
         self.details.as_ref()?.revenue

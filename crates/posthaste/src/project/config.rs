@@ -8,11 +8,12 @@ use super::{
     context::Context,
     datafile::{self, DatafileError},
     decision::DecisionForm,
-    dropped::{DroppedAttributes, Drops},
+    dropped::{DroppedAttributes, Drops, UnusableTags},
     entities::{Attribute, Event},
     experiment::Experiment,
     index::Index,
     key_error::ExperimentKeyError,
+    listed::Listed,
     names::AttributeNames,
     near::NearMisses,
     region::Region,
@@ -125,8 +126,7 @@ impl ProjectConfig {
     }
 
     /// The same project, its impressions saying how their decision came about, as all of today's SDKs do (PROTOCOL 1.4,
-    /// "Decision metadata", and 2.3): flag, rule, kind of rule, variation, and whether the flag is on. A variation's id
-    /// that is no string of digits is reported as `null`, as theirs is.
+    /// "Decision metadata", and 2.3): flag, rule, kind of rule, variation, and whether the flag is on.
     ///
     /// What the datafile tells is sent: an experiment that a flag uses is reported as that flag's, as `decide` does in
     /// the SDKs; a holdout of all flags, or an experiment of several, names no flag.
@@ -146,6 +146,31 @@ impl ProjectConfig {
     #[must_use]
     pub fn with_decision_metadata_sent(mut self) -> Self {
         self.decision_form = DecisionForm::Todays;
+        self
+    }
+
+    /// The same project, its impressions with the ids that the datafile has, as the seed sends them: for comparison with
+    /// the Go package. Without it, a variation's id that is no string of digits is reported as `null`, and a blank
+    /// campaign id as the experiment's, as today's SDKs do (PROTOCOL 2.2): the API could not use them. Decision metadata
+    /// are not sent then.
+    ///
+    /// ```
+    /// use posthaste::{ProjectConfig, UserContext};
+    ///
+    /// let datafile = r#"{"version": "4", "accountId": "1", "projectId": "2", "revision": "3", "experiments": [
+    ///     {"id": "11", "key": "test", "layerId": "21", "variations": [{"id": "var_blue", "key": "blue"}]}]}"#;
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// let id = |config: &ProjectConfig| {
+    ///     let event = config.impression("test", "blue", &UserContext::new("visitor-1"))?;
+    ///     Ok::<_, posthaste::ImpressionError>(event.impression().unwrap().variation_id().map(str::to_owned))
+    /// };
+    /// assert_eq!(id(&config)?, None);
+    /// assert_eq!(id(&config.with_raw_ids_sent())?.as_deref(), Some("var_blue"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn with_raw_ids_sent(mut self) -> Self {
+        self.decision_form = DecisionForm::Raw;
         self
     }
 
@@ -202,6 +227,11 @@ impl ProjectConfig {
     /// ```
     pub fn dropped_attributes(&self) -> DroppedAttributes {
         self.drops.count()
+    }
+
+    /// How many tags of its conversions did not say what they should.
+    pub fn unusable_tags(&self) -> UnusableTags {
+        self.drops.unusable()
     }
 
     /// The account's id.
@@ -270,6 +300,37 @@ impl ProjectConfig {
             key: key.to_owned(),
             near: NearMisses::of(key, self.experiments().iter().map(Experiment::key)),
         })
+    }
+
+    /// The experiment of this key that is a rule of this flag: for keys that rules of several flags share.
+    ///
+    /// ```
+    /// use posthaste::ProjectConfig;
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = ProjectConfig::from_datafile(datafile)?;
+    /// assert_eq!(config.experiment_of_flag("dark_mode", "dark_mode_everyone")?.rule_type(), "rollout");
+    /// let error = config.experiment_of_flag("one_click", "dark_mode_everyone").unwrap_err();
+    /// assert_eq!(error.to_string(), r#"experiment "dark_mode_everyone" is no rule of flag "one_click""#);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn experiment_of_flag(
+        &self,
+        flag_key: &str,
+        experiment_key: &str,
+    ) -> Result<&Experiment, ExperimentKeyError> {
+        let key = || experiment_key.to_owned();
+        let all = self.experiments().iter().filter(|experiment| experiment.key() == experiment_key);
+        let rules: Vec<_> = all.filter(|experiment| experiment.flag_key() == flag_key).collect();
+        match rules[..] {
+            [rule] => Ok(rule),
+            [] if self.experiments.by_key(experiment_key).is_none() => self.experiment_by_key(experiment_key),
+            [] => Err(ExperimentKeyError::OfNoSuchFlag { key: key(), flag: flag_key.to_owned() }),
+            _ => {
+                let ids = Listed::new(rules.iter().map(|rule| rule.id()));
+                Err(ExperimentKeyError::Ambiguous { key: key(), ids })
+            }
+        }
     }
 
     /// The experiment of this id.

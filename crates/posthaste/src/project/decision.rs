@@ -9,10 +9,12 @@ use crate::batch::DecisionMetadata;
 /// How decisions are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum DecisionForm {
-    /// As the seed does: ids alone, as the datafile has them.
+    /// As the seed does, with the ids that today's SDKs would send: nothing that the API could not use goes out.
     #[default]
-    Seed,
-    /// As today's SDKs do: with metadata, and a variation's id only where it is one.
+    Normal,
+    /// As the seed does, to the letter: ids as the datafile has them.
+    Raw,
+    /// As today's SDKs do: with metadata.
     Todays,
 }
 
@@ -27,10 +29,8 @@ pub(crate) struct ReportedDecision {
 }
 
 impl ReportedDecision {
-    /// A campaign without an id (holdouts) goes by its experiment's, as in today's official SDKs: an empty
-    /// `entity_id` would make unlike events look like repeats of each other.
-    pub(crate) fn new(experiment_id: &str, layer_id: &str, variation_id: Option<&str>) -> Self {
-        let campaign_id = if layer_id.is_empty() { experiment_id } else { layer_id };
+    /// These ids as they are.
+    pub(crate) fn new(experiment_id: &str, campaign_id: &str, variation_id: Option<&str>) -> Self {
         Self {
             campaign_id: campaign_id.into(),
             experiment_id: experiment_id.into(),
@@ -38,25 +38,39 @@ impl ReportedDecision {
             metadata: None,
         }
     }
+
+    /// These ids as today's SDKs would send them (PROTOCOL 2.2, "ids"). A campaign without an id (holdouts) goes by its
+    /// experiment's: an empty `entity_id` would make unlike events look like repeats of each other.
+    pub(super) fn normal(experiment_id: &str, layer_id: &str, variation_id: Option<&str>) -> Self {
+        let campaign_id = campaign_id(experiment_id, layer_id);
+        Self::new(experiment_id, campaign_id, variation_id.filter(|id| is_variation_id(id)))
+    }
 }
 
-/// One variation's decision in either form, shared by its events.
+/// The campaign that an experiment's impressions are reported under.
+pub(crate) fn campaign_id<'a>(experiment_id: &'a str, layer_id: &'a str) -> &'a str {
+    if layer_id.trim().is_empty() { experiment_id } else { layer_id }
+}
+
+/// One variation's decision in each form, shared by its events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Forms {
-    pub(super) seed: Arc<ReportedDecision>,
+    pub(super) normal: Arc<ReportedDecision>,
+    pub(super) raw: Arc<ReportedDecision>,
     pub(super) todays: Arc<ReportedDecision>,
 }
 
 impl Forms {
     pub(super) fn get(&self, form: DecisionForm) -> &Arc<ReportedDecision> {
         match form {
-            DecisionForm::Seed => &self.seed,
+            DecisionForm::Normal => &self.normal,
+            DecisionForm::Raw => &self.raw,
             DecisionForm::Todays => &self.todays,
         }
     }
 }
 
 /// Whether today's SDKs take this for a variation's id; they report any other as `null` (PROTOCOL 2.2, "ids").
-pub(super) fn is_variation_id(id: &str) -> bool {
+fn is_variation_id(id: &str) -> bool {
     !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())
 }

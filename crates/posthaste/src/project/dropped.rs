@@ -1,4 +1,4 @@
-//! How many attributes were left out of events: each is counted once, with its reason.
+//! How many attributes were left out of events, and how many tags say nothing: each is counted once, with its reason.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -24,11 +24,34 @@ pub struct DroppedAttributes {
     pub invalid: u64,
 }
 
-/// The counters behind it. Written to only where something is left out.
+/// How many tags of a project's conversions do not say what they should. They are sent as they are.
+///
+/// ```
+/// use posthaste::{ProjectConfig, UserContext};
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// let config = ProjectConfig::from_datafile(datafile)?;
+/// config.conversion("purchase", &UserContext::new("visitor-1"), [("revenue", "12.50"), ("value", "much")])?;
+/// let unusable = config.unusable_tags();
+/// assert_eq!((unusable.revenue, unusable.value), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct UnusableTags {
+    /// A `revenue` that is no integer: a float counts cut towards zero, anything else not at all.
+    pub revenue: u64,
+    /// A `value` that is no number: it does not count.
+    pub value: u64,
+}
+
+/// The counters behind both. Written to only where something is left out.
 #[derive(Debug, Default)]
 pub(crate) struct Drops {
     unknown: AtomicU64,
     invalid: AtomicU64,
+    revenue: AtomicU64,
+    value: AtomicU64,
 }
 
 impl Drops {
@@ -38,6 +61,18 @@ impl Drops {
 
     pub(crate) fn invalid(&self) {
         self.invalid.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn revenue(&self) {
+        self.revenue.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn value(&self) {
+        self.value.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn unusable(&self) -> UnusableTags {
+        UnusableTags { revenue: self.revenue.load(Relaxed), value: self.value.load(Relaxed) }
     }
 
     pub(super) fn count(&self) -> DroppedAttributes {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use compact_str::CompactString;
 
 use super::{
-    decision::{DecisionForm, Forms, ReportedDecision, is_variation_id},
+    decision::{DecisionForm, Forms, ReportedDecision, campaign_id},
     rule::{Rule, RuleKind},
 };
 use crate::batch::DecisionMetadata;
@@ -62,6 +62,18 @@ impl Experiment {
     #[doc(alias = "LayerID")]
     pub fn layer_id(&self) -> &str {
         &self.layer_id
+    }
+
+    /// The campaign's id as impressions report it: the experiment's own id where the campaign has none.
+    ///
+    /// ```
+    /// use posthaste::Experiment;
+    ///
+    /// let holdout = Experiment::new("91", "ho", "", Vec::new());
+    /// assert_eq!((holdout.layer_id(), holdout.campaign_id()), ("", "91"));
+    /// ```
+    pub fn campaign_id(&self) -> &str {
+        campaign_id(&self.id, &self.layer_id)
     }
 
     /// What today's SDKs call it in a decision's metadata: `experiment`, `feature-test` (a flag uses it), `rollout` or
@@ -134,18 +146,25 @@ impl Experiment {
 
     fn own(&self, mut variation: Variation) -> Variation {
         let report = |form| Arc::new(self.report(Some(&variation), form));
-        variation.decision =
-            Some(Forms { seed: report(DecisionForm::Seed), todays: report(DecisionForm::Todays) });
+        variation.decision = Some(Forms {
+            normal: report(DecisionForm::Normal),
+            raw: report(DecisionForm::Raw),
+            todays: report(DecisionForm::Todays),
+        });
         variation
     }
 
     fn report(&self, variation: Option<&Variation>, form: DecisionForm) -> ReportedDecision {
         let id = variation.map(Variation::id);
         match form {
-            DecisionForm::Seed => ReportedDecision::new(&self.id, &self.layer_id, id),
+            DecisionForm::Normal => ReportedDecision::normal(&self.id, &self.layer_id, id),
+            // The seed sends an empty campaign id, too; nobody could tell its events apart.
+            DecisionForm::Raw => {
+                let campaign_id = if self.layer_id.is_empty() { &self.id } else { &self.layer_id };
+                ReportedDecision::new(&self.id, campaign_id, id)
+            }
             DecisionForm::Todays => {
-                let id = id.filter(|id| is_variation_id(id));
-                let mut decision = ReportedDecision::new(&self.id, &self.layer_id, id);
+                let mut decision = ReportedDecision::normal(&self.id, &self.layer_id, id);
                 decision.metadata = Some(self.metadata(variation));
                 decision
             }

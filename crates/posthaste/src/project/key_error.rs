@@ -45,4 +45,13 @@ pub enum ExperimentKeyError {
         /// Their ids, in the datafile's order.
         ids: Listed,
     },
+    /// Experiments have this key, and none of them is a rule of that flag.
+    #[error("experiment {} is no rule of flag {}", Quoted(key), Quoted(flag))]
+    #[non_exhaustive]
+    OfNoSuchFlag {
+        /// The experiment's key.
+        key: String,
+        /// The flag's key.
+        flag: String,
+    },
 }

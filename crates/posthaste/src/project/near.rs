@@ -30,8 +30,15 @@ const PREFIX_MIN: usize = 3;
 pub struct NearMisses(Vec<String>);
 
 impl NearMisses {
-    /// Of these candidates.
-    pub(crate) fn of<'a>(key: &str, candidates: impl Iterator<Item = &'a str>) -> Self {
+    /// Of these candidates: the first two thousand are looked at.
+    ///
+    /// ```
+    /// use posthaste::project::NearMisses;
+    ///
+    /// let near = NearMisses::of("experment", ["event", "experiment", "tags"].into_iter());
+    /// assert_eq!(near.to_string(), r#": did you mean "experiment"?"#);
+    /// ```
+    pub fn of<'a>(key: &str, candidates: impl Iterator<Item = &'a str>) -> Self {
         let wanted = Wanted::new(key);
         let ranked = candidates.take(COMPARED_MAX).filter_map(|key| Some((wanted.distance(key)?, key)));
         let mut near: Vec<(usize, &str)> = ranked.collect();

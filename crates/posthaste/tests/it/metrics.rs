@@ -69,6 +69,10 @@ async fn every_counter_moves_for_its_reason() {
     refused(conversion(&config, "v", &Map::from_iter([("x".to_owned(), json!("x".repeat(20_000)))])));
     let user = UserContext::new("v").attribute("unknown", 1).attribute("plan", json!([]));
     create_conversion_user_event(&config, config.event_by_key("purchase").unwrap(), &user, &Map::new());
+    let user = UserContext::new("v");
+    config.conversion("purchase", &user, [("revenue", json!(4.5)), ("value", json!(1))]).unwrap();
+    config.conversion("purchase", &user, [("revenue", json!("4")), ("value", json!("1"))]).unwrap();
+    config.conversion("purchase", &user, [("revenue", json!(4)), ("value", json!(1.5))]).unwrap();
     settle().await;
     let report = processor.close(HOUR).await;
     assert_eq!(report.left, 0);
@@ -99,6 +103,8 @@ async fn every_counter_moves_for_its_reason() {
         ("posthaste_dead_letters_forgotten_total", 1.0),
         ("posthaste_attributes_dropped_total unknown", 1.0),
         ("posthaste_attributes_dropped_total invalid", 1.0),
+        ("posthaste_tags_unusable_total revenue", 2.0),
+        ("posthaste_tags_unusable_total value", 1.0),
         ("posthaste_requests_total retry", 1.0),
         ("posthaste_events_queued", 10.0),
         ("posthaste_requests_in_flight", 0.0),
@@ -173,7 +179,7 @@ fn every_name_is_documented() {
     let documented = include_str!("../../../../docs/metrics.md");
     let source = include_str!("../../src/metrics.rs");
     let names: Vec<&str> = source.split('"').filter(|text| text.starts_with("posthaste_")).collect();
-    assert_eq!(names.len(), 13);
+    assert_eq!(names.len(), 14);
     assert!(names.contains(&metrics::NOTIFICATIONS_LOST));
     for name in names {
         assert!(documented.contains(&format!("| `{name}` |")), "{name}");

@@ -29,7 +29,7 @@ fn strings(list: &Value) -> Vec<String> {
 }
 
 fn config(call: &Value) -> ProjectConfig {
-    project(call["datafile"].as_str().unwrap()).with_client("go-sdk", "1.0.0-beta7")
+    project(call["datafile"].as_str().unwrap()).with_client("go-sdk", "1.0.0-beta7").with_raw_ids_sent()
 }
 
 /// Makes the event of a call. The vectors write every time as 0 and every uuid as UUID.

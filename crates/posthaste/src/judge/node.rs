@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::{Problem, problem::RecordProblems};
+use super::problem::{PartFindings, Problem};
 
 /// Characters of a wrong value that a problem quotes.
 const QUOTE_CHARS_MAX: usize = 60;
@@ -65,12 +65,12 @@ impl<'a> Node<'a> {
     }
 
     pub(super) fn problem(&self, problem: impl Into<String>, fix: impl Into<String>) -> Problem {
-        Problem { path: self.path.to_string(), problem: problem.into(), fix: fix.into() }
+        Problem::new(self.path.to_string(), problem, fix)
     }
 
     /// Notes that something else than `expected` is here.
-    pub(super) fn expected(&self, expected: &str, fix: &str, problems: &mut RecordProblems) {
-        problems.add_with(|| self.problem(format!("expected {expected}, found {}", self.found()), fix));
+    pub(super) fn expected(&self, expected: &str, fix: &str, found: &mut PartFindings) {
+        found.add_with(|| self.problem(format!("expected {expected}, found {}", self.found()), fix));
     }
 
     /// What is here, in a few words.

@@ -1,38 +1,34 @@
 //! A snapshot's decisions and one event of it.
 
-use posthaste::ProjectConfig;
+use crate::{
+    event::{IMPRESSION_KEY, is_whole_revenue},
+    project::ProjectConfig,
+};
 use serde_json::Value;
 
+use super::problem::PartFindings;
 use super::{
     checks::{list, object, optional_list, optional_text},
     node::{Node, quote},
     project::{check_conversion, check_decision},
 };
-use crate::problem::RecordProblems;
-
-/// The key of every impression.
-pub(super) const IMPRESSION_KEY: &str = "campaign_activated";
 
 /// Milliseconds since 1970 have 13 digits from 2001 to 2286.
 const MILLISECONDS: std::ops::Range<i64> = 1_000_000_000_000..10_000_000_000_000;
 
 /// Notes what is wrong with a snapshot's decisions.
-pub(super) fn check_decisions(
-    snapshot: &Node<'_>,
-    config: Option<&ProjectConfig>,
-    problems: &mut RecordProblems,
-) {
+pub(super) fn check_decisions(snapshot: &Node<'_>, config: Option<&ProjectConfig>, found: &mut PartFindings) {
     let decisions = snapshot.get("decisions");
-    optional_list(&decisions, problems);
+    optional_list(&decisions, found);
     for decision in decisions.items() {
-        if !object(&decision, "send campaign_id, experiment_id and variation_id", problems) {
+        if !object(&decision, "send campaign_id, experiment_id and variation_id", found) {
             continue;
         }
         for key in ["campaign_id", "experiment_id", "variation_id"] {
-            optional_text(&decision.get(key), problems);
+            optional_text(&decision.get(key), found);
         }
         if let Some(config) = config {
-            check_decision(&decision, config, problems);
+            check_decision(&decision, config, found);
         }
     }
 }
@@ -42,28 +38,30 @@ pub(super) fn check_event(
     event: &Node<'_>,
     snapshot: &Node<'_>,
     config: Option<&ProjectConfig>,
-    problems: &mut RecordProblems,
+    found: &mut PartFindings,
 ) {
-    if !object(event, "send entity_id, key, timestamp and uuid", problems) {
+    if !object(event, "send entity_id, key, timestamp and uuid", found) {
         return;
     }
-    optional_text(&event.get("key"), problems);
-    optional_text(&event.get("entity_id"), problems);
+    optional_text(&event.get("key"), found);
+    optional_text(&event.get("type"), found);
+    optional_text(&event.get("entity_id"), found);
     let uuid = event.get("uuid");
     if uuid.id().is_none() {
-        uuid.expected("a string", "make a random uuid once, and keep it when sending again", problems);
+        uuid.expected("a string", "make a random uuid once, and keep it when sending again", found);
     }
-    check_timestamp(&event.get("timestamp"), problems);
-    check_extras(event, problems);
+    check_timestamp(&event.get("timestamp"), found);
+    check_extras(event, found);
     if is_impression(event) {
-        check_campaign(event, snapshot, problems);
+        check_campaign(event, snapshot, found);
     } else if let Some(config) = config {
-        check_conversion(event, config, problems);
+        check_conversion(event, config, found);
     }
 }
 
+/// By its type or its key; SDKs send the key, the API's guide has the type.
 pub(super) fn is_impression(event: &Node<'_>) -> bool {
-    event.get("key").value() == IMPRESSION_KEY
+    ["type", "key"].into_iter().any(|name| event.get(name).value() == IMPRESSION_KEY)
 }
 
 /// The decision that an impression reports: the one of its campaign.
@@ -72,19 +70,19 @@ pub(super) fn decision_of<'a>(event: &Node<'_>, decisions: &'a Node<'a>) -> Opti
     decisions.items().find(|decision| decision.get("campaign_id").id() == entity.id())
 }
 
-fn check_timestamp(node: &Node<'_>, problems: &mut RecordProblems) {
+fn check_timestamp(node: &Node<'_>, found: &mut PartFindings) {
     let Some(timestamp) = node.value().as_i64() else {
         node.expected(
             "an integer",
             "send milliseconds since 1970 as a number without quotes or fraction",
-            problems,
+            found,
         );
         return;
     };
     if MILLISECONDS.contains(&timestamp) {
         return;
     }
-    problems.add_with(|| {
+    found.add_with(|| {
         let (looks, fix) = unit_of(timestamp);
         node.problem(format!("not milliseconds since 1970: {timestamp} {looks}"), fix)
     });
@@ -100,30 +98,45 @@ fn unit_of(timestamp: i64) -> (&'static str, &'static str) {
     }
 }
 
-fn check_extras(event: &Node<'_>, problems: &mut RecordProblems) {
+fn check_extras(event: &Node<'_>, found: &mut PartFindings) {
     let tags = event.get("tags");
     if !tags.is_absent() {
-        object(&tags, "send tags by name, or leave them out", problems);
+        object(&tags, "send tags by name, or leave them out", found);
+        check_tags(&tags, found);
     }
     let revenue = event.get("revenue");
     if !revenue.is_absent() && revenue.value().as_i64().is_none() {
-        revenue.expected("an integer", "send the currency's smallest unit, as 64 bits can hold", problems);
+        revenue.expected("an integer", "send the currency's smallest unit, as 64 bits can hold", found);
     }
     let value = event.get("value");
     if !matches!(value.value(), Value::Null | Value::Number(_)) {
-        value.expected("a number", "send a number without quotes, or leave it out", problems);
+        value.expected("a number", "send a number without quotes, or leave it out", found);
+    }
+}
+
+/// What the API makes nothing of, or not what the sender may think.
+pub(super) fn check_tags(tags: &Node<'_>, found: &mut PartFindings) {
+    let (revenue, value) = (tags.get("revenue"), tags.get("value"));
+    if !revenue.is_absent() && !is_whole_revenue(revenue.value()) {
+        let problem = format!("{} is no revenue: that is an integer", revenue.found());
+        let fix = "send the currency's smallest unit, as 64 bits can hold, without quotes";
+        found.warn_with(|| revenue.problem(problem, fix));
+    }
+    if !value.is_absent() && !value.value().is_number() {
+        let problem = format!("{} is no value: that is a number", value.found());
+        found.warn_with(|| value.problem(problem, "send a number without quotes, or leave it out"));
     }
 }
 
 /// Where decisions are listed, one of them is the impression's.
-fn check_campaign(event: &Node<'_>, snapshot: &Node<'_>, problems: &mut RecordProblems) {
+fn check_campaign(event: &Node<'_>, snapshot: &Node<'_>, found: &mut PartFindings) {
     let decisions = snapshot.get("decisions");
     if decisions.items().next().is_none() || decision_of(event, &decisions).is_some() {
         return;
     }
     let entity = event.get("entity_id");
     let campaigns = decisions.items().map(|decision| quote(decision.get("campaign_id").id().unwrap_or("")));
-    problems.add_with(|| {
+    found.add_with(|| {
         let campaigns: Vec<_> = campaigns.take(3).collect();
         entity.problem(
             format!("{} is not a decision's campaign_id: {}", entity.found(), campaigns.join(", ")),
@@ -133,7 +146,7 @@ fn check_campaign(event: &Node<'_>, snapshot: &Node<'_>, problems: &mut RecordPr
 }
 
 /// Notes where a snapshot has no list of events. Whether it has one.
-pub(super) fn check_events(snapshot: &Node<'_>, problems: &mut RecordProblems) -> bool {
-    object(snapshot, "send decisions and events", problems)
-        && list(&snapshot.get("events"), "list the events", problems)
+pub(super) fn check_events(snapshot: &Node<'_>, found: &mut PartFindings) -> bool {
+    object(snapshot, "send decisions and events", found)
+        && list(&snapshot.get("events"), "list the events", found)
 }

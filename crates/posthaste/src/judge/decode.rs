@@ -2,18 +2,19 @@
 
 use serde_json::{Value, error::Category};
 
-use crate::Problem;
+use super::{problem::Problem, text::Text};
 
 /// Not numbers in JSON, but in Python's.
 const NOT_NUMBERS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
 
-/// A body as JSON, or the first reason why it is none.
-pub(crate) fn decode(body: &[u8]) -> Result<Value, Problem> {
+/// A body as JSON, and how much of it was repaired; or the first reason why it is none.
+pub(super) fn decode(body: &[u8]) -> Result<(Value, u64), Problem> {
     if body.is_empty() {
         return Err(Problem::of_body("empty", "send a JSON object"));
     }
-    let text = std::str::from_utf8(body).map_err(|error| not_utf8(body, error.valid_up_to()))?;
-    serde_json::from_str(text).map_err(|error| not_json(text, &error))
+    let text = Text::read(body).map_err(|error| not_utf8(body, error.at))?;
+    let value = serde_json::from_str(text.as_str()).map_err(|error| not_json(text.as_str(), &error))?;
+    Ok((value, text.repaired()))
 }
 
 fn not_utf8(body: &[u8], at: usize) -> Problem {

@@ -1,0 +1,35 @@
+//! The fields of a body outside its visitors: whose events these are, and who sends them.
+
+use crate::project::ProjectConfig;
+
+use super::problem::PartFindings;
+use super::{
+    checks::{optional_bool, optional_text},
+    node::Node,
+    project::check_ids_of_project,
+};
+
+const TEXTS: [&str; 5] = ["project_id", "revision", "client_name", "client_version", "region"];
+const BOOLS: [&str; 2] = ["anonymize_ip", "enrich_decisions"];
+
+/// Notes what is wrong with the envelope of this body.
+pub(super) fn check_envelope(root: &Node<'_>, config: Option<&ProjectConfig>, found: &mut PartFindings) {
+    let account = root.get("account_id");
+    if account.id().is_none() {
+        account.expected("a string", "send the datafile's accountId, in quotes", found);
+    }
+    for key in TEXTS {
+        optional_text(&root.get(key), found);
+    }
+    let project = root.get("project_id");
+    // One that is left out is fine; an empty one belongs to nobody.
+    if project.value() == "" {
+        project.expected("a string", "send the datafile's projectId, in quotes, or leave it out", found);
+    }
+    for key in BOOLS {
+        optional_bool(&root.get(key), found);
+    }
+    if let Some(config) = config {
+        check_ids_of_project(root, config, found);
+    }
+}

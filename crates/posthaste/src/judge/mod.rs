@@ -1,0 +1,208 @@
+//! Judges request bodies: which of their events count, what is wrong with the others, and what is odd.
+//!
+//! The Event API answers 204 to nearly everything and throws away what it cannot use. Whoever takes bodies from others
+//! — `posthaste validate`, `send`, the collector — says so instead, by the rules that stand here, each once.
+//!
+//! A fault condemns what stands beneath it and nothing else: a fault of the envelope all events of the body, one of a
+//! visitor all events of the visitor, one of an event that event. Fields that are unknown are fine; a missing field,
+//! `null` and the empty text are the same for an id, as SDKs send all three.
+//!
+//! ```text
+//! body ─ Text ─ decode ─▶ envelope ─▶ visitor ─▶ snapshot ─▶ event ─▶ Part
+//!                            └ project: are the ids those of the datafile?
+//! ```
+//!
+//! | rule | source |
+//! |---|---|
+//! | an impression has `type` or `key` `campaign_activated`; the other may be absent | Event API guide; `OpenAPI` 1.3.0, `Event.type` |
+//! | a conversion goes by `entity_id`; `key` is optional | `OpenAPI` 1.3.0 |
+//! | attributes have any type; `custom` ones have `entity_id` and `key` | `OpenAPI` 1.3.0, `Attribute.type` |
+//! | an empty `account_id` or `project_id` belongs to nobody | events without one are dropped |
+//! | a body without events is refused | there is nothing in it to count |
+//! | a byte order mark is skipped; half of a surrogate pair becomes U+FFFD, counted | RFC 8259 8.1, 8.2 |
+//! | a `revenue` tag is an integer, a `value` tag a number; else a warning | PROTOCOL 2.6 |
+//! | a conversion before its visitor's first decision is a warning | Event API, troubleshooting |
+
+mod checks;
+mod decode;
+mod envelope;
+mod event;
+mod node;
+mod problem;
+mod project;
+mod text;
+mod visitor;
+mod visits;
+mod walk;
+
+use std::ops::ControlFlow;
+
+use serde_json::{Map, Value};
+
+pub use problem::{PROBLEMS_PER_BODY_MAX, PROBLEMS_PER_PART_MAX, Problem};
+pub use text::{NotUtf8, Text};
+pub use visits::{VISITORS_MAX, Visits};
+pub use walk::Part;
+
+use self::{node::Node, problem::PartFindings, walk::Ended};
+use crate::{
+    event::{EventKind, UserEvent},
+    project::ProjectConfig,
+};
+
+/// Events that one body may hold; the smallest that the API could use take more bytes than its limit allows for.
+pub const EVENTS_PER_BODY_MAX: usize = 100_000;
+
+/// What has been found out about a body.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Judgement {
+    /// What is wrong, each once; empty for a good body. At most [`PROBLEMS_PER_BODY_MAX`].
+    pub problems: Vec<Problem>,
+    /// What is odd and does no harm by itself, likewise.
+    pub warnings: Vec<Problem>,
+    /// Events that nothing is wrong with: those that the API counts.
+    pub good: usize,
+    /// Halves of surrogate pairs that were read as U+FFFD.
+    pub repaired: u64,
+}
+
+impl From<Problem> for Judgement {
+    /// A body of which no part can be used.
+    fn from(problem: Problem) -> Self {
+        Self { problems: vec![problem], ..Self::default() }
+    }
+}
+
+/// Judges a body alone: what is wrong with it, against the form that the API wants and, given a datafile, against the
+/// project. Repeats of earlier events are no fault of it.
+///
+/// ```
+/// use posthaste::judge::judge_batch;
+///
+/// let judgement = judge_batch(br#"{"account_id": "1", "visitors": []}"#, None);
+/// let expected = "body: holds no events: there is nothing in it to count; send a body only where there are events";
+/// assert_eq!(judgement.problems[0].to_string(), expected);
+/// ```
+pub fn judge_batch(body: &[u8], config: Option<&ProjectConfig>) -> Judgement {
+    let mut judge = Judge::new(config.cloned());
+    let mut judgement = judge.batch(body);
+    judgement.warnings.extend(judge.visits().warning());
+    judgement
+}
+
+/// Judges a body, and hands out its events one by one, in their order, with what is wrong with each.
+///
+/// An error: no part of the body can be used, whatever has been handed out. It is not JSON, or holds more than
+/// [`EVENTS_PER_BODY_MAX`] events, or `take` has broken off with this reason.
+///
+/// ```
+/// use std::ops::ControlFlow;
+/// use posthaste::judge::judge_parts;
+///
+/// let body = br#"{"account_id": "1", "visitors": [{"visitor_id": "ann", "snapshots": [{"events": [
+///     {"entity_id": "3", "timestamp": 1795559589561, "uuid": "5b0a4c9e"}, {"entity_id": "3"}]}]}]}"#;
+/// let mut good = Vec::new();
+/// judge_parts(body, None, &mut |part| {
+///     good.push(part.problems.is_empty());
+///     ControlFlow::Continue(())
+/// })?;
+/// assert_eq!(good, [true, false]);
+/// # Ok::<(), posthaste::judge::Problem>(())
+/// ```
+pub fn judge_parts(
+    body: &[u8],
+    config: Option<&ProjectConfig>,
+    take: &mut dyn FnMut(Part<'_>) -> ControlFlow<Problem>,
+) -> Result<Judgement, Problem> {
+    let (root, repaired) = decode::decode(body)?;
+    let (mut broken_off, mut good) = (None, 0);
+    let mut take = |part: Part<'_>| {
+        good += usize::from(part.problems.is_empty());
+        match take(part) {
+            ControlFlow::Continue(()) => ControlFlow::Continue(()),
+            ControlFlow::Break(problem) => {
+                broken_off = Some(problem);
+                ControlFlow::Break(())
+            }
+        }
+    };
+    match walk::walk(&root, config, &mut take) {
+        Ok(found) => {
+            let (problems, warnings) = found.into_lists();
+            Ok(Judgement { problems, warnings, good, repaired })
+        }
+        Err(ended) => Err(broken_off.filter(|_| matches!(ended, Ended::ByTaker)).unwrap_or_else(too_many)),
+    }
+}
+
+fn too_many() -> Problem {
+    Problem::of_body(format!("holds more than {EVENTS_PER_BODY_MAX} events"), "send several bodies")
+}
+
+/// Judges one body or event after the other, and what only shows across them.
+///
+/// ```
+/// use posthaste::judge::Judge;
+///
+/// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+/// let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+/// let mut judge = Judge::new(Some(config.clone()));
+/// let event = config.conversion("purchase", &posthaste::UserContext::new("ann"), [("revenue", "12.50")])?;
+/// let warnings = judge.event(&event);
+/// assert!(warnings[0].to_string().starts_with("tags.revenue: string \"12.50\" is no revenue"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Judge {
+    config: Option<ProjectConfig>,
+    visits: Visits,
+}
+
+impl Judge {
+    /// Without a datafile, ids are not looked up.
+    pub fn new(config: Option<ProjectConfig>) -> Self {
+        Self { config, visits: Visits::default() }
+    }
+
+    /// Judges a body.
+    pub fn batch(&mut self, body: &[u8]) -> Judgement {
+        let Self { config, visits } = self;
+        let judged = judge_parts(body, config.as_ref(), &mut |part| {
+            visits.note_part(&part);
+            ControlFlow::Continue(())
+        });
+        judged.unwrap_or_else(Judgement::from)
+    }
+
+    /// Judges an event that was made of a datafile: what is odd about it.
+    pub fn event(&mut self, event: &UserEvent) -> Vec<Problem> {
+        match event.kind() {
+            EventKind::Impression(_) => {
+                self.visits.decision(event.visitor_id(), event.timestamp_ms());
+                Vec::new()
+            }
+            EventKind::Conversion(conversion) => {
+                self.visits.conversion(event.visitor_id(), event.timestamp_ms());
+                if conversion.may_state_a_number() {
+                    warnings_of_tags(&conversion.tags())
+                } else {
+                    Vec::new()
+                }
+            }
+        }
+    }
+
+    /// The order of each visitor's events.
+    pub fn visits(&self) -> &Visits {
+        &self.visits
+    }
+}
+
+/// What is odd about a conversion's tags.
+fn warnings_of_tags(tags: &Map<String, Value>) -> Vec<Problem> {
+    let root = serde_json::json!({"tags": tags});
+    let mut found = PartFindings::default();
+    event::check_tags(&Node::root(&root).get("tags"), &mut found);
+    found.into_lists().1
+}

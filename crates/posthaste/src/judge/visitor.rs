@@ -1,0 +1,52 @@
+//! A visitor of a body, without its snapshots: an id, and attributes.
+
+use serde_json::Value;
+
+use super::problem::PartFindings;
+use super::{
+    checks::{object, optional_list, optional_text},
+    node::Node,
+};
+
+/// The type of attributes that a project defines. Others, such as `location`, identify themselves.
+const CUSTOM: &str = "custom";
+
+/// Notes what is wrong with a visitor's id and attributes.
+pub(super) fn check_visitor(visitor: &Node<'_>, found: &mut PartFindings) {
+    let id = visitor.get("visitor_id");
+    // SDKs send an empty id for a user without a name, and the API counts that user.
+    if !id.value().is_string() {
+        id.expected("a string", "send the user's id, in quotes", found);
+    }
+    let attributes = visitor.get("attributes");
+    optional_list(&attributes, found);
+    for attribute in attributes.items() {
+        check_attribute(&attribute, found);
+    }
+}
+
+fn check_attribute(attribute: &Node<'_>, found: &mut PartFindings) {
+    if !object(attribute, "send entity_id, key, type and value", found) {
+        return;
+    }
+    let (entity, key, kind) = (attribute.get("entity_id"), attribute.get("key"), attribute.get("type"));
+    if kind.id().is_none() {
+        kind.expected("a string", "send \"custom\", which attributes of a project are", found);
+    }
+    let is_custom = kind.value() == CUSTOM;
+    for name in [&entity, &key] {
+        if is_custom && name.id().is_none() {
+            name.expected("a string", "send the attribute's id and key as the datafile has them", found);
+        } else {
+            optional_text(name, found);
+        }
+    }
+    let value = attribute.get("value");
+    if !matches!(value.value(), Value::String(_) | Value::Number(_) | Value::Bool(_)) {
+        value.expected(
+            "a string, a number or a boolean",
+            "leave the attribute out where it has no such value",
+            found,
+        );
+    }
+}
