@@ -7,6 +7,7 @@
 )]
 
 mod support;
+mod terminal;
 
 mod collect;
 mod demo;
@@ -14,6 +15,7 @@ mod follow;
 mod help;
 mod limits;
 mod losses;
+mod progress;
 mod reject;
 mod resume;
 mod room;
