@@ -13,6 +13,7 @@ mod collect;
 mod demo;
 mod follow;
 mod help;
+mod inputs;
 mod limits;
 mod losses;
 mod progress;
