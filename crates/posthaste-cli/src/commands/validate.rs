@@ -2,8 +2,7 @@
 
 use std::{
     fmt,
-    fs::File,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead, Read},
     path::{Path, PathBuf},
 };
 
@@ -19,6 +18,7 @@ use crate::{
         exit::{Exit, Failure},
         output::{Audience, Output, counted, grouped},
     },
+    input::{self, is_broken},
     lines::{self, EventMaker, Fault, Line, LineReader, Size},
 };
 
@@ -39,13 +39,13 @@ const LISTED_MAX: usize = 100;
 
 The exit code is 0 if nothing is wrong, and 1 otherwise. A warning is nothing wrong.")]
 pub(crate) struct ValidateArgs {
-    /// What to check; `-` is standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    /// What to check, compressed with gzip or Zstandard or not; `-` is standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
     /// The project to look keys and ids up in
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "POSTHASTE_DATAFILE", hide_env_values = true)]
     datafile: Option<PathBuf>,
-    /// Write the result as JSON
+    /// Write the result as JSON, an object for each file
     #[arg(long)]
     json: bool,
 }
@@ -53,6 +53,11 @@ pub(crate) struct ValidateArgs {
 /// What was found.
 #[derive(Debug, Default, Serialize)]
 struct Findings {
+    /// As its user calls it.
+    file: String,
+    /// Whether it is one of several.
+    #[serde(skip)]
+    is_one_of_several: bool,
     kind: &'static str,
     sound: bool,
     summary: String,
@@ -75,27 +80,61 @@ struct Problem {
 
 pub(crate) fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
     let config = args.datafile.as_deref().map(datafile::read).transpose()?;
-    let wrong = |source| Failure::Read { path: args.file.clone(), source };
-    let mut input = open(&args.file).map_err(wrong)?;
+    let output = Output::new(Audience::of(args.json));
+    let mut exit = Exit::Fine;
+    for path in &args.files {
+        if let Some(note) = input::is_standard(path).then(input::terminal_note).flatten() {
+            output.inform(format_args!("posthaste: {note}"));
+        }
+        let findings =
+            judge(path, config.as_ref()).map_err(|source| Failure::Read { path: path.clone(), source })?;
+        let findings =
+            Findings { file: input::name(path), is_one_of_several: args.files.len() > 1, ..findings };
+        if !findings.sound {
+            exit = Exit::Failed;
+        }
+        output.result(&findings);
+    }
+    Ok(exit)
+}
+
+fn judge(path: &Path, config: Option<&ProjectConfig>) -> io::Result<Findings> {
+    let mut stream = input::unpacked(path)?.stream;
     let mut start = Vec::new();
-    (&mut input).take(WHOLE_BYTES_MAX).read_to_end(&mut start).map_err(wrong)?;
-    let is_whole = input.fill_buf().map_err(wrong)?.is_empty();
+    let read = (&mut stream).take(WHOLE_BYTES_MAX).read_to_end(&mut start).and_then(|_| stream.fill_buf());
+    let (is_whole, broken) = match read {
+        Ok(rest) => (rest.is_empty(), None),
+        Err(error) if is_broken(&error) => (false, Some(error)),
+        Err(error) => return Err(error),
+    };
     let mut findings = match kind(&start, is_whole) {
         Kind::Nothing => Findings::nothing(),
         Kind::Datafile => Findings::of_datafile(&start),
-        Kind::Batch => Findings::of_batch(&start, config.as_ref()),
-        Kind::Events => Findings::of_events(start.chain(input), config.as_ref()).map_err(wrong)?,
+        Kind::Batch => Findings::of_batch(&start, config),
+        Kind::Events => match broken {
+            Some(error) => Findings::of_events(start.chain(Broken(Some(error))), config)?,
+            None => Findings::of_events(start.chain(stream), config)?,
+        },
     };
     findings.sound = findings.problems_total == 0;
-    Output::new(Audience::of(args.json)).result(&findings);
-    Ok(if findings.sound { Exit::Fine } else { Exit::Failed })
+    Ok(findings)
 }
 
-fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
-    if path == Path::new("-") {
-        return Ok(Box::new(io::stdin().lock()));
+/// Where nothing follows but an error.
+struct Broken(Option<io::Error>);
+
+impl BufRead for Broken {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.0.take().map_or(Ok(&[]), Err)
     }
-    Ok(Box::new(BufReader::new(File::open(path)?)))
+
+    fn consume(&mut self, _: usize) {}
+}
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.fill_buf().map(<[u8]>::len)
+    }
 }
 
 /// What a file is.
@@ -204,7 +243,16 @@ impl Findings {
             lines: 0,
         };
         let mut lines = LineReader::new(input, lines::LINE_BYTES_MAX);
-        while let Some(size) = lines.advance()? {
+        loop {
+            let size = match lines.advance() {
+                Ok(Some(size)) => size,
+                Ok(None) => break,
+                Err(error) if is_broken(&error) => {
+                    findings.add(Some(lines.number() + 1), error);
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
             let number = lines.number();
             if size == Size::TooLong {
                 findings.add(Some(number), Fault::TooLong(lines.bytes_max()));
@@ -332,10 +380,11 @@ fn summary(config: &ProjectConfig) -> String {
 
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = &self.file;
         for Problem { line, problem } in &self.problems {
             match line {
-                Some(line) => writeln!(f, "line {line}: {problem}")?,
-                None => writeln!(f, "{problem}")?,
+                Some(line) => writeln!(f, "{file}:{line}: {problem}")?,
+                None => writeln!(f, "{file}: {problem}")?,
             }
         }
         let unlisted = self.problems_total - self.problems.len() as u64;
@@ -343,13 +392,16 @@ impl fmt::Display for Findings {
             writeln!(f, "… and {} more", grouped(unlisted))?;
         }
         for warning in &self.warnings {
-            writeln!(f, "warning: {warning}")?;
+            writeln!(f, "{file}: warning: {warning}")?;
         }
         let verdict = match self.problems_total {
             0 => "sound".to_owned(),
             problems => counted(problems, "problem", "problems"),
         };
         let summary = if self.summary.is_empty() { String::new() } else { format!(" ({})", self.summary) };
+        if self.is_one_of_several {
+            write!(f, "{file}: ")?;
+        }
         write!(f, "{}{summary}: {verdict}", self.kind)
     }
 }

@@ -7,14 +7,17 @@
 )]
 
 mod support;
+mod terminal;
 
 mod cases;
 mod collect;
 mod demo;
 mod follow;
 mod help;
+mod inputs;
 mod limits;
 mod losses;
+mod progress;
 mod reject;
 mod resume;
 mod room;
