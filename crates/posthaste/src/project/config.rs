@@ -53,11 +53,13 @@ pub struct ProjectConfig {
 }
 
 impl ProjectConfig {
-    /// Reads a version 4 datafile (PROTOCOL 3).
+    /// Reads a datafile of version 2, 3 or 4 (PROTOCOL 3).
     ///
-    /// Unknown keys are ignored, missing or `null` lists are empty; a flag that cannot be read is a
-    /// [warning](Self::warnings). Anything else that is wrong is an error which names its place, such as
-    /// `experiments[3].variations[0].id: expected string, found number`.
+    /// Unknown keys are ignored, missing or `null` lists are empty, a byte order mark is skipped, an id that is a whole
+    /// number stands for its digits. A flag that cannot be read is a [warning](Self::warnings), and so is half of a
+    /// surrogate pair, which is read as U+FFFD. Anything else that is wrong is an error which names its place, such as
+    /// `experiments[3].variations[0].id: expected string, found list`. What the official Python and JavaScript SDKs
+    /// take otherwise is listed in docs/PARITY.md.
     ///
     /// ```
     /// use posthaste::ProjectConfig;
@@ -410,7 +412,8 @@ impl ProjectConfig {
         self.attributes.items()
     }
 
-    /// What the datafile says twice, and flags that cannot be read, one sentence each.
+    /// What the datafile says twice, flags that cannot be read, keys that look misspelt, and what was repaired, one
+    /// sentence each.
     ///
     /// ```
     /// use posthaste::ProjectConfig;

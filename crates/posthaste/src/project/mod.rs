@@ -17,10 +17,12 @@ mod flags;
 mod index;
 mod key_error;
 mod listed;
+mod misspelt;
 mod names;
 mod near;
 mod region;
 mod rule;
+mod surrogates;
 mod tree;
 mod user;
 
