@@ -313,7 +313,8 @@ impl ProjectConfig {
     /// let config = ProjectConfig::from_datafile(datafile)?;
     /// assert_eq!(config.experiment_of_flag("dark_mode", "dark_mode_everyone")?.rule_type(), "rollout");
     /// let error = config.experiment_of_flag("one_click", "dark_mode_everyone").unwrap_err();
-    /// assert_eq!(error.to_string(), r#"experiment "dark_mode_everyone" is no rule of flag "one_click""#);
+    /// let text = r#"experiment "dark_mode_everyone" is no rule of flag "one_click": did you mean "one_click_checkout"?"#;
+    /// assert_eq!(error.to_string(), text);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn experiment_of_flag(
@@ -327,7 +328,10 @@ impl ProjectConfig {
         match rules[..] {
             [rule] => Ok(rule),
             [] if self.experiments.by_key(experiment_key).is_none() => self.experiment_by_key(experiment_key),
-            [] => Err(ExperimentKeyError::OfNoSuchFlag { key: key(), flag: flag_key.to_owned() }),
+            [] => {
+                let near = NearMisses::of(flag_key, self.experiments().iter().map(Experiment::flag_key));
+                Err(ExperimentKeyError::OfNoSuchFlag { key: key(), flag: flag_key.to_owned(), near })
+            }
             _ => {
                 let ids = Listed::new(rules.iter().map(|rule| rule.id()));
                 Err(ExperimentKeyError::Ambiguous { key: key(), ids })

@@ -17,14 +17,12 @@ use super::{
     misspelt,
     near::NearMisses,
     region::Region,
-    surrogates::repaired,
     tree::{self, Node, Object, Path, WrongType, id_text},
 };
+use crate::judge::Text;
 
 /// The versions that today's official SDKs take. Older ones lack keys, and nothing that is read means another thing.
 const VERSIONS: [&str; 3] = ["2", "3", "4"];
-/// U+FEFF in UTF-8: what some editors and programs put before their text (RFC 8259 8.1).
-const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Why a datafile cannot be used.
 ///
@@ -97,12 +95,12 @@ pub(super) struct Datafile {
 }
 
 pub(super) fn parse(json: &[u8]) -> Result<Datafile, DatafileError> {
-    let (json, halves) = repaired(json.strip_prefix(BYTE_ORDER_MARK).unwrap_or(json));
-    let root = serde_json::from_slice::<Value>(&json).map_err(|error| not_json(&error))?;
+    let text = Text::read(json).map_err(|error| not_utf8(json, error.at))?;
+    let root = serde_json::from_str::<Value>(text.as_str()).map_err(|error| not_json(&error))?;
     let root = Node { path: Path::Root, value: &root };
     let root = root.object()?;
     version(&root)?;
-    let mut warnings: Vec<String> = halves_warning(halves).into_iter().collect();
+    let mut warnings: Vec<String> = halves_warning(text.repaired()).into_iter().collect();
     warnings.extend(misspelt::warnings(root.map));
     let all_flags = flags(&root, &mut warnings);
     Ok(Datafile {
@@ -134,7 +132,7 @@ impl fmt::Display for MeantFor<'_> {
     }
 }
 
-fn halves_warning(count: usize) -> Option<String> {
+fn halves_warning(count: u64) -> Option<String> {
     match count {
         0 => None,
         1 => Some(r#"1 half of a surrogate pair (such as "\ud800") is read as U+FFFD"#.to_owned()),
@@ -154,6 +152,15 @@ fn not_json(error: &serde_json::Error) -> DatafileError {
     let text = error.to_string();
     let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
     DatafileError::NotJson { message, line: error.line(), column: error.column() }
+}
+
+fn not_utf8(json: &[u8], at: usize) -> DatafileError {
+    let lines = || json.get(..at).unwrap_or_default().split(|&byte| byte == b'\n');
+    DatafileError::NotJson {
+        message: "not UTF-8".to_owned(),
+        line: lines().count(),
+        column: lines().next_back().map_or(0, <[u8]>::len) + 1,
+    }
 }
 
 fn version(root: &Object<'_>) -> Result<(), DatafileError> {

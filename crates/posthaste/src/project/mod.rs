@@ -22,7 +22,6 @@ mod names;
 mod near;
 mod region;
 mod rule;
-mod surrogates;
 mod tree;
 mod user;
 
