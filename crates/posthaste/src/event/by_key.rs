@@ -34,13 +34,19 @@ pub enum ImpressionError {
     #[error(transparent)]
     Experiment(#[from] ExperimentKeyError),
     /// The experiment has no variation of this key.
-    #[error("no variation {} of experiment {}: it has {variations}", Quoted(variation), Quoted(experiment))]
+    #[error(
+        "no variation {} of experiment {}: it has {variations}{near}",
+        Quoted(variation),
+        Quoted(experiment)
+    )]
     #[non_exhaustive]
     UnknownVariation {
         /// The experiment's key.
         experiment: String,
         /// The key that none of its variations has.
         variation: String,
+        /// Keys of its variations that look like it.
+        near: NearMisses,
         /// The keys of the variations that it has.
         variations: Listed,
     },
@@ -60,6 +66,7 @@ impl ImpressionError {
         Self::UnknownVariation {
             experiment: experiment.key().to_owned(),
             variation: variation_key.to_owned(),
+            near: NearMisses::of(variation_key, experiment.variations().iter().map(Variation::key)),
             variations: Listed::new(experiment.variations().iter().map(Variation::key)),
         }
     }

@@ -53,11 +53,13 @@ pub struct ProjectConfig {
 }
 
 impl ProjectConfig {
-    /// Reads a version 4 datafile (PROTOCOL 3).
+    /// Reads a datafile of version 2, 3 or 4 (PROTOCOL 3).
     ///
-    /// Unknown keys are ignored, missing or `null` lists are empty; a flag that cannot be read is a
-    /// [warning](Self::warnings). Anything else that is wrong is an error which names its place, such as
-    /// `experiments[3].variations[0].id: expected string, found number`.
+    /// Unknown keys are ignored, missing or `null` lists are empty, a byte order mark is skipped, an id that is a whole
+    /// number stands for its digits. A flag that cannot be read is a [warning](Self::warnings), and so is half of a
+    /// surrogate pair, which is read as U+FFFD. Anything else that is wrong is an error which names its place, such as
+    /// `experiments[3].variations[0].id: expected string, found list`. What the official Python and JavaScript SDKs
+    /// take otherwise is listed in docs/PARITY.md.
     ///
     /// ```
     /// use posthaste::ProjectConfig;
@@ -311,7 +313,8 @@ impl ProjectConfig {
     /// let config = ProjectConfig::from_datafile(datafile)?;
     /// assert_eq!(config.experiment_of_flag("dark_mode", "dark_mode_everyone")?.rule_type(), "rollout");
     /// let error = config.experiment_of_flag("one_click", "dark_mode_everyone").unwrap_err();
-    /// assert_eq!(error.to_string(), r#"experiment "dark_mode_everyone" is no rule of flag "one_click""#);
+    /// let text = r#"experiment "dark_mode_everyone" is no rule of flag "one_click": did you mean "one_click_checkout"?"#;
+    /// assert_eq!(error.to_string(), text);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn experiment_of_flag(
@@ -325,7 +328,10 @@ impl ProjectConfig {
         match rules[..] {
             [rule] => Ok(rule),
             [] if self.experiments.by_key(experiment_key).is_none() => self.experiment_by_key(experiment_key),
-            [] => Err(ExperimentKeyError::OfNoSuchFlag { key: key(), flag: flag_key.to_owned() }),
+            [] => {
+                let near = NearMisses::of(flag_key, self.experiments().iter().map(Experiment::flag_key));
+                Err(ExperimentKeyError::OfNoSuchFlag { key: key(), flag: flag_key.to_owned(), near })
+            }
             _ => {
                 let ids = Listed::new(rules.iter().map(|rule| rule.id()));
                 Err(ExperimentKeyError::Ambiguous { key: key(), ids })
@@ -410,7 +416,8 @@ impl ProjectConfig {
         self.attributes.items()
     }
 
-    /// What the datafile says twice, and flags that cannot be read, one sentence each.
+    /// What the datafile says twice, flags that cannot be read, keys that look misspelt, and what was repaired, one
+    /// sentence each.
     ///
     /// ```
     /// use posthaste::ProjectConfig;

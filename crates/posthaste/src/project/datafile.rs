@@ -3,6 +3,8 @@
 //! What events are made of must be right, or the datafile is refused. Flags only tell how decisions came about: one
 //! that cannot be read costs a warning.
 
+use std::fmt;
+
 use compact_str::CompactString;
 use serde_json::Value;
 
@@ -11,9 +13,16 @@ use super::{
     entities::{Attribute, Event},
     experiment::{Experiment, Variation},
     flags::{self, Flag, Place},
+    listed::Quoted,
+    misspelt,
+    near::NearMisses,
     region::Region,
-    tree::{Node, Object, Path, WrongType},
+    tree::{self, Node, Object, Path, WrongType, id_text},
 };
+use crate::judge::Text;
+
+/// The versions that today's official SDKs take. Older ones lack keys, and nothing that is read means another thing.
+const VERSIONS: [&str; 3] = ["2", "3", "4"];
 
 /// Why a datafile cannot be used.
 ///
@@ -40,7 +49,7 @@ pub enum DatafileError {
         column: usize,
     },
     /// A value has another type than it should.
-    #[error("{path}: expected {expected}, found {found}")]
+    #[error("{path}: expected {expected}, found {found}{}", MeantFor(near, path))]
     #[non_exhaustive]
     WrongType {
         /// Where, as `experiments[3].variations[0].id`; `datafile` for the whole.
@@ -49,6 +58,15 @@ pub enum DatafileError {
         expected: &'static str,
         /// What is there; `nothing` where the key is missing.
         found: &'static str,
+        /// Keys beside it that look like the one that is missing.
+        near: NearMisses,
+    },
+    /// An id without which the Event API drops every event is empty.
+    #[error("{path}: it is empty, and the Event API drops events without it: copy the datafile again")]
+    #[non_exhaustive]
+    Empty {
+        /// Where.
+        path: String,
     },
     /// A value is none of those that exist.
     #[error("{path}: {value:?} is not supported: expected {expected}")]
@@ -77,16 +95,18 @@ pub(super) struct Datafile {
 }
 
 pub(super) fn parse(json: &[u8]) -> Result<Datafile, DatafileError> {
-    let root = serde_json::from_slice::<Value>(json).map_err(|error| not_json(&error))?;
+    let text = Text::read(json).map_err(|error| not_utf8(json, error.at))?;
+    let root = serde_json::from_str::<Value>(text.as_str()).map_err(|error| not_json(&error))?;
     let root = Node { path: Path::Root, value: &root };
     let root = root.object()?;
     version(&root)?;
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<String> = halves_warning(text.repaired()).into_iter().collect();
+    warnings.extend(misspelt::warnings(root.map));
     let all_flags = flags(&root, &mut warnings);
     Ok(Datafile {
         context: context(&root)?,
-        sdk_key: root.optional_string("sdkKey")?,
-        environment_key: root.optional_string("environmentKey")?,
+        sdk_key: unsent(&root, "sdkKey", &mut warnings),
+        environment_key: unsent(&root, "environmentKey", &mut warnings),
         send_flag_decisions: root.optional_bool("sendFlagDecisions")?,
         experiments: flags::assign(experiments(&root)?, &all_flags),
         events: root.list("events", event)?,
@@ -96,9 +116,36 @@ pub(super) fn parse(json: &[u8]) -> Result<Datafile, DatafileError> {
 }
 
 impl From<WrongType> for DatafileError {
-    fn from(WrongType { path, expected, found }: WrongType) -> Self {
-        Self::WrongType { path, expected, found }
+    fn from(WrongType { path, expected, found, near }: WrongType) -> Self {
+        Self::WrongType { path, expected, found, near }
     }
+}
+
+/// Says of which misspelt key the missing one at the end of a path may be the right form.
+struct MeantFor<'a>(&'a NearMisses, &'a str);
+
+impl fmt::Display for MeantFor<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(written) = self.0.keys().next() else { return Ok(()) };
+        let key = self.1.rsplit('.').next().unwrap_or_default();
+        write!(f, ", but there is {}: did you mean {}?", Quoted(written), Quoted(key))
+    }
+}
+
+fn halves_warning(count: u64) -> Option<String> {
+    match count {
+        0 => None,
+        1 => Some(r#"1 half of a surrogate pair (such as "\ud800") is read as U+FFFD"#.to_owned()),
+        _ => Some(format!(r#"{count} halves of surrogate pairs (such as "\ud800") are read as U+FFFD"#)),
+    }
+}
+
+/// A text that no event carries: one that cannot be read costs a warning.
+fn unsent(root: &Object<'_>, key: &str, warnings: &mut Vec<String>) -> CompactString {
+    root.optional_string(key).unwrap_or_else(|wrong| {
+        warnings.push(format!("{}: taken for absent", DatafileError::from(wrong)));
+        CompactString::default()
+    })
 }
 
 fn not_json(error: &serde_json::Error) -> DatafileError {
@@ -107,20 +154,37 @@ fn not_json(error: &serde_json::Error) -> DatafileError {
     DatafileError::NotJson { message, line: error.line(), column: error.column() }
 }
 
+fn not_utf8(json: &[u8], at: usize) -> DatafileError {
+    let lines = || json.get(..at).unwrap_or_default().split(|&byte| byte == b'\n');
+    DatafileError::NotJson {
+        message: "not UTF-8".to_owned(),
+        line: lines().count(),
+        column: lines().next_back().map_or(0, <[u8]>::len) + 1,
+    }
+}
+
 fn version(root: &Object<'_>) -> Result<(), DatafileError> {
     match root.string("version")? {
-        "4" => Ok(()),
+        version if VERSIONS.contains(&version) => Ok(()),
         other => Err(DatafileError::Unsupported {
             path: "version".to_owned(),
             value: other.to_owned(),
-            expected: "\"4\"",
+            expected: "\"2\", \"3\" or \"4\"",
         }),
+    }
+}
+
+/// An id that every request carries.
+fn owner<'a>(root: &Object<'a>, key: &str) -> Result<&'a str, DatafileError> {
+    match root.string(key)? {
+        "" => Err(DatafileError::Empty { path: key.to_owned() }),
+        id => Ok(id),
     }
 }
 
 fn context(root: &Object<'_>) -> Result<Context, DatafileError> {
     let context =
-        Context::new(root.string("accountId")?, root.string("projectId")?, root.string("revision")?);
+        Context::new(owner(root, "accountId")?, owner(root, "projectId")?, root.string("revision")?);
     let region = match root.optional_string("region")?.as_str() {
         "" => Region::Us,
         name => Region::parse(name).ok_or_else(|| DatafileError::Unsupported {
@@ -146,14 +210,14 @@ fn experiments(root: &Object<'_>) -> Result<Vec<(Experiment, Place)>, WrongType>
 }
 
 fn holdout(node: Node<'_>) -> Result<(Experiment, Place), WrongType> {
-    let rules = texts(node.object()?.map.get("includedRules"));
+    let rules = ids(node.object()?.map.get("includedRules"));
     Ok((experiment(node)?, Place::Holdout(rules)))
 }
 
 fn rollout(node: Node<'_>) -> Result<Vec<(Experiment, Place)>, WrongType> {
     let node = node.object()?;
-    let id = node.map.get("id").and_then(Value::as_str).unwrap_or_default();
-    node.list("experiments", |rule| Ok((experiment(rule)?, Place::Rollout(id.into()))))
+    let id = node.id("id").unwrap_or_default();
+    node.list("experiments", |rule| Ok((experiment(rule)?, Place::Rollout(id.clone()))))
 }
 
 fn group(node: Node<'_>) -> Result<Vec<(Experiment, Place)>, WrongType> {
@@ -167,25 +231,25 @@ fn plain(node: Node<'_>) -> Result<(Experiment, Place), WrongType> {
 fn experiment(node: Node<'_>) -> Result<Experiment, WrongType> {
     let node = node.object()?;
     let variations = node.list("variations", variation)?;
-    let layer_id = node.optional_string("layerId")?;
-    Ok(Experiment::new(node.string("id")?, node.string("key")?, &layer_id, variations))
+    let layer_id = node.optional_id("layerId")?;
+    Ok(Experiment::new(&node.id("id")?, node.string("key")?, &layer_id, variations))
 }
 
 fn variation(node: Node<'_>) -> Result<Variation, WrongType> {
     let node = node.object()?;
     let enabled = node.map.get("featureEnabled").and_then(Value::as_bool).unwrap_or_default();
-    Ok(Variation::new(node.string("id")?, node.string("key")?).with_feature_enabled(enabled))
+    Ok(Variation::new(&node.id("id")?, node.string("key")?).with_feature_enabled(enabled))
 }
 
 fn event(node: Node<'_>) -> Result<Event, WrongType> {
     let node = node.object()?;
-    let experiment_ids = node.list("experimentIds", |node| node.string().map(CompactString::from))?;
-    Ok(Event::new(node.string("id")?, node.string("key")?).with_experiment_ids(experiment_ids))
+    let experiment_ids = node.list("experimentIds", tree::id)?;
+    Ok(Event::new(&node.id("id")?, node.string("key")?).with_experiment_ids(experiment_ids))
 }
 
 fn attribute(node: Node<'_>) -> Result<Attribute, WrongType> {
     let node = node.object()?;
-    Ok(Attribute::new(node.string("id")?, node.string("key")?))
+    Ok(Attribute::new(&node.id("id")?, node.string("key")?))
 }
 
 /// The flags that can be read, and a warning for each that cannot.
@@ -206,13 +270,13 @@ fn flag(node: Node<'_>) -> Result<Flag, WrongType> {
     let node = node.object()?;
     Ok(Flag {
         key: node.string("key")?.into(),
-        rollout_id: node.optional_string("rolloutId")?,
-        experiment_ids: node.list("experimentIds", |node| node.string().map(CompactString::from))?,
+        rollout_id: node.optional_id("rolloutId")?,
+        experiment_ids: node.list("experimentIds", tree::id)?,
     })
 }
 
-/// The texts of a list; nothing where there is none.
-fn texts(list: Option<&Value>) -> Vec<CompactString> {
+/// The ids of a list; nothing where there is none.
+fn ids(list: Option<&Value>) -> Vec<CompactString> {
     let items = list.and_then(Value::as_array).into_iter().flatten();
-    items.filter_map(Value::as_str).map(CompactString::from).collect()
+    items.filter_map(id_text).collect()
 }

@@ -46,12 +46,14 @@ pub enum ExperimentKeyError {
         ids: Listed,
     },
     /// Experiments have this key, and none of them is a rule of that flag.
-    #[error("experiment {} is no rule of flag {}", Quoted(key), Quoted(flag))]
+    #[error("experiment {} is no rule of flag {}{near}", Quoted(key), Quoted(flag))]
     #[non_exhaustive]
     OfNoSuchFlag {
         /// The experiment's key.
         key: String,
         /// The flag's key.
         flag: String,
+        /// Keys of flags that look like it.
+        near: NearMisses,
     },
 }

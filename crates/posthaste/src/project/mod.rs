@@ -17,6 +17,7 @@ mod flags;
 mod index;
 mod key_error;
 mod listed;
+mod misspelt;
 mod names;
 mod near;
 mod region;

@@ -3,8 +3,10 @@
 
 use std::fmt;
 
-use compact_str::CompactString;
+use compact_str::{CompactString, ToCompactString};
 use serde_json::{Map, Value};
+
+use super::near::NearMisses;
 
 /// A value that has another type than it should, and where it is.
 pub(super) struct WrongType {
@@ -14,6 +16,8 @@ pub(super) struct WrongType {
     pub(super) expected: &'static str,
     /// What is there; `nothing` where the key is missing.
     pub(super) found: &'static str,
+    /// Keys beside it that look like the one that is missing.
+    pub(super) near: NearMisses,
 }
 
 /// A value and the way to it.
@@ -54,10 +58,6 @@ impl<'a> Node<'a> {
         Ok(Object { path: self.path, map })
     }
 
-    pub(super) fn string(self) -> Result<&'a str, WrongType> {
-        self.value.as_str().ok_or_else(|| self.wrong("string"))
-    }
-
     fn wrong(&self, expected: &'static str) -> WrongType {
         wrong_type(&self.path, expected, kind(self.value))
     }
@@ -69,6 +69,19 @@ impl<'a> Object<'a> {
         match self.map.get(key) {
             Some(Value::String(text)) => Ok(text),
             other => Err(self.wrong(key, "string", other)),
+        }
+    }
+
+    /// A required id: a string, or a whole number that stands for its digits.
+    pub(super) fn id(&self, key: &str) -> Result<CompactString, WrongType> {
+        let value = self.map.get(key);
+        value.and_then(id_text).ok_or_else(|| self.wrong(key, "string", value))
+    }
+
+    pub(super) fn optional_id(&self, key: &str) -> Result<CompactString, WrongType> {
+        match self.map.get(key) {
+            None | Some(Value::Null) => Ok(CompactString::default()),
+            Some(_) => self.id(key),
         }
     }
 
@@ -108,7 +121,25 @@ impl<'a> Object<'a> {
     }
 
     fn wrong(&self, key: &str, expected: &'static str, found: Option<&Value>) -> WrongType {
-        wrong_type(&Path::Key(&self.path, key), expected, found.map_or("nothing", kind))
+        let wrong = wrong_type(&Path::Key(&self.path, key), expected, found.map_or("nothing", kind));
+        match found {
+            Some(_) => wrong,
+            None => WrongType { near: NearMisses::of(key, self.map.keys().map(String::as_str)), ..wrong },
+        }
+    }
+}
+
+/// An id of a list: a string, or a whole number that stands for its digits.
+pub(super) fn id(node: Node<'_>) -> Result<CompactString, WrongType> {
+    id_text(node.value).ok_or_else(|| node.wrong("string"))
+}
+
+/// The text of an id. Numbers that are no whole ones, or so large that digits may have been lost, are none.
+pub(super) fn id_text(value: &Value) -> Option<CompactString> {
+    match value {
+        Value::String(text) => Some(text.into()),
+        Value::Number(number) => number.as_u64().map(|id| id.to_compact_string()),
+        _ => None,
     }
 }
 
@@ -117,7 +148,7 @@ fn wrong_type(path: &Path<'_>, expected: &'static str, found: &'static str) -> W
         Path::Root => "datafile".to_owned(),
         path => path.to_string(),
     };
-    WrongType { path, expected, found }
+    WrongType { path, expected, found, near: NearMisses::default() }
 }
 
 fn kind(value: &Value) -> &'static str {

@@ -82,6 +82,9 @@ fn an_unknown_variation_lists_the_experiments_own() {
     assert_eq!(error.to_string(), text);
     let ImpressionError::UnknownVariation { variations, .. } = error else { panic!("{error:?}") };
     assert_eq!((variations.names().len(), variations.more()), (3, 0));
+    let error = larkspur().impression("signup_copy", "Funy", &user()).unwrap_err();
+    let text = r#"no variation "Funy" of experiment "signup_copy": it has "short", "long", "funny": did you mean "funny"?"#;
+    assert_eq!(error.to_string(), text);
 }
 
 /// The rules of two flags, and a group's member, have one key; other users' SDKs report one of them at random.

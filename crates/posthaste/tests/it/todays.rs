@@ -154,8 +154,8 @@ fn a_flag_that_cannot_be_read_is_a_warning() {
             "featureFlags[1]: expected object, found null: decisions do not name this flag",
         ),
         (
-            json!([good, {"key": "x", "experimentIds": [7]}]),
-            "featureFlags[1].experimentIds[0]: expected string, found number: decisions do not name this flag",
+            json!([good, {"key": "x", "experimentIds": [true]}]),
+            "featureFlags[1].experimentIds[0]: expected string, found boolean: decisions do not name this flag",
         ),
     ] {
         let config = with_flags(flags);
