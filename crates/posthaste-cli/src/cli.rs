@@ -1,6 +1,6 @@
 //! The commands. Each command's own arguments stand in its own file.
 
-use clap::CommandFactory;
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::{
     commands::{
@@ -15,7 +15,9 @@ use crate::{
     common::{
         descriptors,
         exit::{Exit, Failure},
+        logging,
         output::{Audience, Output},
+        terminal::{self, Voice},
         threads,
     },
 };
@@ -43,7 +45,9 @@ Exit codes: 0 all is well, 1 something failed, 2 wrong usage, 130 stopped at onc
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    command: Command,
+    #[command(flatten)]
+    voice: Voice,
 }
 
 /// What each is for stands with its arguments, in its own file.
@@ -60,14 +64,29 @@ pub(crate) enum Command {
     Completions(CompletionsArgs),
 }
 
-impl Command {
+impl Cli {
+    /// Reads the command line; help and what clap refuses end the process.
+    pub(crate) fn read() -> Self {
+        let choice = terminal::color_choice(std::env::args_os());
+        let matches = Self::command().color(choice).get_matches();
+        Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// Runs the command; an error is one line on stderr.
     pub(crate) fn run(&self) -> Exit {
-        let ended = self.check_room().and_then(|()| self.begin());
+        self.voice.settle();
+        let ended = logging::init(self.voice).and_then(|()| self.command.run());
         ended.unwrap_or_else(|failure| {
             Output::new(Audience::People).note(format_args!("posthaste: {failure}"));
             failure.exit()
         })
+    }
+}
+
+impl Command {
+    fn run(&self) -> Result<Exit, Failure> {
+        self.check_room()?;
+        self.begin()
     }
 
     /// Refuses to begin with fewer descriptors and threads than the command takes.

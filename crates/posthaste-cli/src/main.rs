@@ -18,13 +18,10 @@ mod input;
 mod lines;
 mod pipeline;
 
-use clap::Parser;
-
-use crate::common::{logging, output, signals};
+use crate::common::{output, signals};
 
 fn main() -> std::process::ExitCode {
-    logging::init();
     signals::outlive_file_size_limit();
-    let exit = cli::Cli::parse().command.run();
+    let exit = cli::Cli::read().run();
     output::concluded(exit).into()
 }

@@ -1,15 +1,79 @@
-//! What the library has to say beyond results: on stderr, as much as `POSTHASTE_LOG` asks for.
+//! What the library has to say beyond results: on stderr, as much as -v, -q or `POSTHASTE_LOG` ask for.
 
-use tracing_subscriber::EnvFilter;
+use std::{
+    env::VarError,
+    io::{self, Write},
+};
 
-use super::output;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-/// Warnings and errors, unless `POSTHASTE_LOG` says otherwise (`debug`, `posthaste=trace`).
-pub(crate) fn init() {
-    let filter = EnvFilter::try_from_env("POSTHASTE_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+use super::{bar, exit::Failure, terminal, terminal::Voice};
+
+/// Warnings and errors, unless the command line or `POSTHASTE_LOG` says otherwise.
+pub(crate) fn init(voice: Voice) -> Result<(), Failure> {
+    let asked = match std::env::var("POSTHASTE_LOG") {
+        Ok(text) => filter(&text)?,
+        Err(VarError::NotPresent) => None,
+        Err(VarError::NotUnicode(text)) => return Err(wrong(&text.to_string_lossy())),
+    };
+    let filter = voice.log_level().map(EnvFilter::new).or(asked).unwrap_or_else(|| EnvFilter::new("warn"));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(output::stderr_is_lively())
+        .with_writer(|| Stderr)
+        .with_ansi(terminal::stderr_has_colors())
         .init();
+    Ok(())
+}
+
+/// `None`: nothing is asked for.
+fn filter(text: &str) -> Result<Option<EnvFilter>, Failure> {
+    if text.trim().is_empty() {
+        return Ok(None);
+    }
+    // A bare word would be taken for the name of a module, and nothing would ever be logged.
+    let is_level = |word: &str| !word.is_empty() && word.parse::<LevelFilter>().is_ok();
+    let is_known = |part: &str| part.contains('=') || is_level(part.trim());
+    if !text.split(',').all(is_known) {
+        return Err(wrong(text));
+    }
+    EnvFilter::builder().parse(text).map(Some).map_err(|_| wrong(text))
+}
+
+fn wrong(text: &str) -> Failure {
+    Failure::Usage(format!(
+        "POSTHASTE_LOG={text:?} cannot be read; give off, error, warn, info, debug or trace, or MODULE=LEVEL such as \
+         posthaste=debug, several with commas"
+    ))
+}
+
+/// Steps around a bar.
+struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        bar::beside(|| io::stderr().lock().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_a_level_or_names_modules() {
+        for text in ["warn", "OFF", "posthaste=trace", "info,posthaste::delivery=debug", "warn,[flush]=debug"]
+        {
+            assert!(filter(text).unwrap().is_some(), "{text}");
+        }
+        for text in ["", " "] {
+            assert!(filter(text).unwrap().is_none(), "{text:?}");
+        }
+        for text in ["loud", "warn,loud", "posthaste", "posthaste=loud", "=", "warn;info", ","] {
+            assert!(filter(text).is_err(), "{text}");
+        }
+    }
 }

@@ -7,7 +7,9 @@
 //! endpoint        whether one is a URL that requests can go to
 //! descriptors     whether there are enough of them
 //! exit            how a command can end
-//! output          the terminal: results for people and for machines
+//! terminal        how much is said, and in what colours
+//! output          results for people and for machines, and what is said beside them
+//! bar             the bar at a terminal
 //! signals         being asked to stop
 //! threads         whether there can be more of them
 //! logging         what the library has to say
@@ -15,6 +17,7 @@
 //! ```
 
 pub(crate) mod arrived;
+pub(crate) mod bar;
 pub(crate) mod datafile;
 pub(crate) mod descriptors;
 pub(crate) mod endpoint;
@@ -23,5 +26,6 @@ pub(crate) mod logging;
 pub(crate) mod output;
 pub(crate) mod signals;
 pub(crate) mod spool_options;
+pub(crate) mod terminal;
 pub(crate) mod threads;
 pub(crate) mod values;

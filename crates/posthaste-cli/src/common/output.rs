@@ -7,15 +7,14 @@ use std::{
     fmt::Display,
     io::{self, IsTerminal, Write},
     sync::atomic::{AtomicBool, Ordering::Relaxed},
-    time::Duration,
 };
 
-use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 use serde::Serialize;
 
 use super::{
+    bar::{self, Bar},
     exit::{Exit, Failure},
-    threads,
+    terminal,
 };
 
 /// Troubles of a kind that are reported one by one; the others are counted.
@@ -51,18 +50,11 @@ impl Audience {
 #[derive(Debug)]
 pub(crate) struct Output {
     audience: Audience,
-    /// Steps aside while a line is written.
-    bar: ProgressBar,
 }
 
 impl Output {
     pub(crate) fn new(audience: Audience) -> Self {
-        Self { audience, bar: ProgressBar::hidden() }
-    }
-
-    pub(crate) fn with_bar(mut self, bar: ProgressBar) -> Self {
-        self.bar = bar;
-        self
+        Self { audience }
     }
 
     pub(crate) fn audience(&self) -> Audience {
@@ -87,13 +79,21 @@ impl Output {
     /// A line beside the result for people; machines do not need it.
     pub(crate) fn tell_aside(&self, line: impl Display) {
         if self.audience == Audience::People {
+            self.inform(line);
+        }
+    }
+
+    /// A line on stderr: what is going on, where that is no trouble.
+    pub(crate) fn inform(&self, line: impl Display) {
+        if !terminal::is_quiet() {
             self.note(line);
         }
     }
 
     /// A line on stdout.
+    #[expect(clippy::unused_self, reason = "only who was given an output speaks")]
     pub(crate) fn say(&self, line: impl Display) {
-        self.bar.suspend(|| {
+        bar::beside(|| {
             let mut stdout = io::stdout().lock();
             if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush())
                 && error.kind() != io::ErrorKind::BrokenPipe
@@ -103,9 +103,10 @@ impl Output {
         });
     }
 
-    /// A line on stderr: what went wrong, or what is going on.
+    /// A line on stderr: what went wrong, or what nobody should miss.
+    #[expect(clippy::unused_self, reason = "only who was given an output speaks")]
     pub(crate) fn note(&self, line: impl Display) {
-        self.bar.suspend(|| drop(writeln!(io::stderr().lock(), "{line}")));
+        bar::beside(|| drop(writeln!(io::stderr().lock(), "{line}")));
     }
 }
 
@@ -116,7 +117,7 @@ pub(crate) struct Lines {
     stdout: io::BufWriter<io::Stdout>,
     closed: bool,
     /// Where the lines themselves do not show it.
-    _working: ProgressBar,
+    _working: Bar,
 }
 
 impl Lines {
@@ -125,7 +126,7 @@ impl Lines {
         Self {
             stdout: io::BufWriter::with_capacity(64 * 1_024, io::stdout()),
             closed: false,
-            _working: if is_shown { ProgressBar::hidden() } else { working("writing") },
+            _working: if is_shown { Bar::hidden() } else { Bar::working("writing") },
         }
     }
 
@@ -160,41 +161,20 @@ fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("JSON with text keys, written to memory, cannot fail")
 }
 
-/// Whether stderr is a terminal whose user has not said no to colours and motion.
-pub(crate) fn stderr_is_lively() -> bool {
-    let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    io::stderr().is_terminal() && !no_color
-}
-
-/// Shows that something is going on, at a terminal, until it is dropped.
-pub(crate) fn working(on: &'static str) -> ProgressBar {
-    // The bar's own thread is started in a way that panics.
-    if !stderr_is_lively() || !threads::can_be_started() {
-        return ProgressBar::hidden();
-    }
-    let bar = ProgressBar::new_spinner().with_message(on).with_finish(ProgressFinish::AndClear);
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
-}
-
 /// Shows how much of something is done, at a terminal, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Percentage(ProgressBar);
+pub(crate) struct Percentage(Bar);
 
 impl Percentage {
     pub(crate) fn of(what: &'static str) -> Self {
-        if !stderr_is_lively() {
-            return Self(ProgressBar::hidden());
-        }
-        let style = ProgressStyle::with_template("{msg} {percent}%").expect("the template is well formed");
-        let bar = ProgressBar::new(1).with_style(style).with_message(what);
-        Self(bar.with_finish(ProgressFinish::AndClear))
+        let bar = Bar::show_until_interrupted(1, "{msg} {percent}%");
+        bar.set_message(what);
+        Self(bar)
     }
 
     /// So much is done, of so much.
     pub(crate) fn set(&self, done: u64, total: u64) {
-        self.0.set_length(total.max(1));
-        self.0.set_position(done);
+        self.0.set(done, total);
     }
 }
 
@@ -207,6 +187,24 @@ pub(crate) fn losses(lost: u64, unreadable: u64) -> Option<String> {
         (0, unreadable) => Some(format!("{unreadable} unreadable")),
         (lost, unreadable) => Some(format!("{lost} lost, {unreadable} unreadable")),
     }
+}
+
+/// Text of others on one line, as it is but for what could drive a terminal or hide in one.
+pub(crate) fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for char in text.trim().chars() {
+        match char {
+            '\n' | '\r' | '\t' => plain.push(' '),
+            char if char.is_control() || is_invisible(char) => plain.extend(char.escape_unicode()),
+            char => plain.push(char),
+        }
+    }
+    plain
+}
+
+/// Marks that turn the direction of text, or take no room.
+fn is_invisible(char: char) -> bool {
+    matches!(char, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// A number with a comma between thousands.
@@ -230,6 +228,19 @@ pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_of_others_stays_as_it_is_and_cannot_drive_a_terminal() {
+        for (text, said) in [
+            (r#"{"error": "no \"x\""}"#, r#"{"error": "no \"x\""}"#),
+            (" two\r\nlines\t", "two  lines"),
+            ("\u{1b}[2J", r"\u{1b}[2J"),
+            ("a\u{202e}b\u{200b}", r"a\u{202e}b\u{200b}"),
+            ("größer → 🚀", "größer → 🚀"),
+        ] {
+            assert_eq!(plain(text), said);
+        }
+    }
 
     #[test]
     fn numbers_are_grouped_by_thousands() {

@@ -2,6 +2,7 @@
 
 use std::{pin::pin, time::Duration};
 
+use posthaste::outcome::Trouble;
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
@@ -12,7 +13,7 @@ use super::{
     stage::Stage,
 };
 use crate::common::{
-    exit::{self, Failure},
+    exit::Failure,
     output::counted,
     signals::{Signals, Uncaught},
 };
@@ -24,6 +25,10 @@ pub(crate) struct Ended {
     pub(crate) reading: Option<End>,
     /// What cut reading or delivering off; `None` where nothing did.
     pub(crate) cut_off: Option<CutOff>,
+    /// Why something is left, where something is.
+    pub(crate) reasons: Vec<Trouble>,
+    /// It was to end at once: delivery may still be under way.
+    pub(crate) is_quit: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,24 +93,24 @@ async fn work(job: &Job<'_>, mut reading: oneshot::Receiver<End>, signals: &mut 
         }
         _ => Duration::ZERO,
     };
-    stop(job, patience, signals).await;
-    Ended { reading: read, cut_off }
+    let stopped = stop(job, patience, signals).await;
+    Ended { reading: read, cut_off, is_quit: stopped.is_none(), reasons: stopped.unwrap_or_default() }
 }
 
-/// Takes nothing more, and goes on delivering for a while.
-async fn stop(job: &Job<'_>, patience: Duration, signals: &mut Signals) {
+/// Takes nothing more, and goes on delivering for a while. Says why something is left; `None`: it is to end at once.
+async fn stop(job: &Job<'_>, patience: Duration, signals: &mut Signals) -> Option<Vec<Trouble>> {
     let closing = job.pipeline.close(patience);
     // Closing has freed a reader that waited for room.
     job.progress.stop();
     let left = job.pipeline.books().total.queued;
     if left > 0 && !patience.is_zero() {
-        job.output.note(format_args!(
+        job.output.inform(format_args!(
             "posthaste: stopping; {} to deliver within {patience:?}; Ctrl-C again quits at once",
             counted(left, "event", "events")
         ));
     }
     tokio::select! {
-        () = closing => {}
-        () = signals.next() => std::process::exit(exit::QUIT_AT_ONCE),
+        reasons = closing => Some(reasons),
+        () = signals.next() => None,
     }
 }

@@ -2,17 +2,33 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use indicatif::{ProgressBar, ProgressStyle};
 use posthaste::{OptionsError, ProjectConfig};
 
 use super::{intake::Progress, metrics};
 use crate::{
     common::{
         exit::Failure,
-        output::{self, Audience, Output},
+        output::{Audience, Output},
     },
     pipeline::{DeadLetterOffice, DeliveryArgs, Keep, Pipeline},
 };
+
+/// How much there is to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Length {
+    /// Nobody knows: a stream, or a log that is followed.
+    Unknown,
+    /// So many bytes, those that earlier runs have read included.
+    Bytes(u64),
+    /// Nothing is read: what there is to deliver is there.
+    Nothing,
+}
+
+impl From<Option<u64>> for Length {
+    fn from(bytes: Option<u64>) -> Self {
+        bytes.map_or(Self::Unknown, Self::Bytes)
+    }
+}
 
 /// What a run works with.
 pub(crate) struct Job<'a> {
@@ -22,7 +38,7 @@ pub(crate) struct Job<'a> {
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) output: Arc<Output>,
-    pub(crate) bar: ProgressBar,
+    pub(crate) length: Length,
     pub(crate) metrics: Option<metrics::Exporter>,
     pub(crate) rejects: Option<Arc<Keep>>,
     pub(crate) dead_letters: Option<Arc<Keep>>,
@@ -38,14 +54,12 @@ impl<'a> Job<'a> {
     /// Opens what a run needs besides its input; the pipeline is started last.
     pub(crate) fn new(
         args: &'a DeliveryArgs,
-        length: Option<u64>,
+        length: Length,
         pipeline: impl FnOnce(&Arc<DeadLetterOffice>) -> Result<Pipeline, OptionsError>,
     ) -> Result<Self, Failure> {
         let metrics = args.metrics.map(metrics::Exporter::listen).transpose()?;
         let dead_letters = args.dead_letters.as_deref().map(Keep::open).transpose()?.map(Arc::new);
-        let is_lively = output::stderr_is_lively() && !args.json;
-        let bar = if is_lively { bar(length) } else { ProgressBar::hidden() };
-        let output = Arc::new(Output::new(Audience::of(args.json)).with_bar(bar.clone()));
+        let output = Arc::new(Output::new(Audience::of(args.json)));
         let office = Arc::new(DeadLetterOffice::new(dead_letters.clone(), Arc::clone(&output)));
         Ok(Self {
             args,
@@ -53,7 +67,7 @@ impl<'a> Job<'a> {
             pipeline: Arc::new(pipeline(&office)?),
             progress: Arc::default(),
             output,
-            bar,
+            length,
             metrics,
             rejects: None,
             dead_letters,
@@ -63,13 +77,4 @@ impl<'a> Job<'a> {
             follows: false,
         })
     }
-}
-
-/// A bar over the bytes of the input, or a spinner where nobody knows how many there are.
-fn bar(length: Option<u64>) -> ProgressBar {
-    let (bar, template) = match length {
-        Some(length) => (ProgressBar::new(length), "{bar:30} {bytes}/{total_bytes} {msg}"),
-        None => (ProgressBar::new_spinner(), "{spinner} {bytes} {msg}"),
-    };
-    bar.with_style(ProgressStyle::with_template(template).expect("the template is well formed"))
 }

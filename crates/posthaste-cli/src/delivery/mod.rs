@@ -5,7 +5,9 @@
 //! job       what it works with
 //! intake    reads lines, on a thread of its own
 //! control   when it ends: at the end of the input, at a signal, at --max-time
-//! progress  how it is getting on
+//! progress  how it is getting on: a bar, or lines
+//!   standing  how far it is, how fast, for how long
+//!   waits     why nothing moves
 //! metrics   the same, for Prometheus
 //! report    its books
 //! stage     what it needs of the system
@@ -19,5 +21,11 @@ mod progress;
 mod report;
 mod run;
 mod stage;
+mod standing;
+mod waits;
 
-pub(crate) use self::{job::Job, run::run, stage::Stage};
+pub(crate) use self::{
+    job::{Job, Length},
+    run::run,
+    stage::Stage,
+};

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::atomic::Ordering::Relaxed, time::Duration};
 
-use posthaste::{Ledger, ProjectConfig};
+use posthaste::{Ledger, ProjectConfig, outcome::Trouble};
 use serde::Serialize;
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     job::Job,
 };
 use crate::{
-    common::output::{counted, grouped, losses},
+    common::output::{counted, grouped, losses, plain},
     pipeline::{self, Pipeline},
 };
 
@@ -41,7 +41,36 @@ pub(crate) struct Report {
     /// Halves of surrogate pairs that were sent as U+FFFD; of this run.
     repaired: u64,
     pub(crate) stopped: Option<Stopped>,
+    /// Why something is left, where something is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) reasons: Vec<Reason>,
     seconds: f64,
+}
+
+/// Why events are left, in the library's words, and in parts for machines.
+#[derive(Debug, Serialize)]
+pub(crate) struct Reason {
+    end_point: Option<String>,
+    what: String,
+    status: Option<u16>,
+    times: u64,
+    /// That are left because of it.
+    events: u64,
+    #[serde(skip)]
+    in_words: String,
+}
+
+impl From<&Trouble> for Reason {
+    fn from(trouble: &Trouble) -> Self {
+        let Trouble { end_point, what, status, times, events, .. } = trouble.clone();
+        Self { end_point, what, status, times, events, in_words: plain(&trouble.to_string()) }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.in_words)
+    }
 }
 
 /// `recovered + accepted = delivered + dead_lettered + left`. What is lost is among the dead-lettered.
@@ -124,12 +153,14 @@ impl Report {
         let books = job.pipeline.books();
         let (events, batches) = books.by_kind.unzip();
         let read = Read::new(job);
+        let total = Books::of_run(&books, job.office.events());
         Self {
             lines: read.lines,
             event_lines: read.event_lines,
             batch_lines: read.batch_lines,
             rejected: read.rejected,
-            total: Books::of_run(&books, job.office.events()),
+            reasons: ended.reasons.iter().filter(|_| total.left > 0).map(Reason::from).collect(),
+            total,
             events: events.map(Books::new),
             batches: batches.map(Books::new),
             attributes_left_out: LeftOut { unknown: dropped.unknown, invalid: dropped.invalid },

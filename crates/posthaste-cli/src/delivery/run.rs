@@ -1,6 +1,6 @@
 //! One run, from its first line to its books.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use posthaste::judge::Judge;
 use posthaste::{Clock, SystemClock};
@@ -8,7 +8,7 @@ use posthaste::{Clock, SystemClock};
 use super::{control, intake::Intake, job::Job, report::Report, stage::Stage};
 use crate::{
     common::{
-        exit::{Exit, Failure},
+        exit::{self, Exit, Failure},
         output::{self, counted},
     },
     input::{Input, Position},
@@ -23,6 +23,8 @@ pub(crate) fn run(
     start: Position,
     maker: Option<EventMaker>,
 ) -> Result<Exit, Failure> {
+    // Those that earlier runs have read.
+    job.progress.bytes.store(input.bytes(), Relaxed);
     let intake = Intake {
         input,
         line: start.lines,
@@ -39,13 +41,17 @@ pub(crate) fn run(
     let started = SystemClock.elapsed();
     let metrics = job.metrics.take();
     let ended = control::run(&job, stage, intake, metrics).inspect_err(|_| job.pipeline.forget())?;
-    job.bar.finish_and_clear();
     let report = Report::new(&job, &ended, SystemClock.elapsed().saturating_sub(started));
     if let (Some(leftover), true) = (&job.leftover, report.total.left > 0) {
         job.pipeline.keep_leftover(leftover);
     }
     job.pipeline.forget();
-    Ok(conclude(&job, &report))
+    let exit = conclude(&job, &report);
+    if ended.is_quit {
+        // Whatever else would be waited for: requests under way, a disk.
+        std::process::exit(exit::QUIT_AT_ONCE);
+    }
+    Ok(exit)
 }
 
 /// Says what has come of it all.
@@ -68,6 +74,9 @@ fn conclude(job: &Job<'_>, report: &Report) -> Exit {
         let left = output::counted(report.total.left, "event stays", "events stay");
         let dir = dir.display();
         job.output.note(format_args!("posthaste: {left} in {dir}; run the same command again"));
+    }
+    for reason in &report.reasons {
+        job.output.note(format_args!("posthaste: not delivered: {reason}"));
     }
     for trouble in &troubles {
         job.output.note(format_args!("posthaste: {trouble}"));

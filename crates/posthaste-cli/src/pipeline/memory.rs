@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use posthaste::{
     BatchEventProcessor, InMemoryQueue, LogEvent, OptionsError, ProjectConfig, Queue, QueueEventDispatcher,
     RawBatch, Refusal, Region, UserEvent, WhenFull,
+    outcome::{Health, Trouble},
 };
 
 use super::{
@@ -109,16 +110,25 @@ impl InMemory {
         batches.await;
     }
 
-    /// Takes nothing more from now on; the future delivers what there is, within this time.
-    pub(crate) fn close(&self, within: Duration) -> impl Future<Output = ()> + use<> {
+    /// Takes nothing more from now on; the future delivers what there is, within this time, and says why something is
+    /// left.
+    pub(crate) fn close(&self, within: Duration) -> impl Future<Output = Vec<Trouble>> + use<> {
         let events = self.events.as_ref().map(|way| way.processor.close(within));
         let batches = self.batches.close(within);
         async move {
-            if let Some(events) = events {
-                events.await;
-            }
-            batches.await;
+            let mut reasons = match events {
+                Some(events) => events.await.reasons,
+                None => Vec::new(),
+            };
+            reasons.extend(batches.await.reasons);
+            reasons
         }
+    }
+
+    /// Of events, and of batches.
+    pub(crate) fn health(&self) -> Vec<Health> {
+        let events = self.events.as_ref().map(|way| way.processor.health());
+        events.into_iter().chain([self.batches.health()]).collect()
     }
 
     /// Writes what is left in the queues, in the form that `send` reads.

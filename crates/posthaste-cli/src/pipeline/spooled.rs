@@ -17,7 +17,9 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use posthaste::{
     Clock, LogEvent, OptionsError, QueueEventDispatcher, RawBatch, Receipt, Refusal, Refused, Region,
-    SpoolQueue, SystemClock, UserEvent, queue::DeliveryQueue,
+    SpoolQueue, SystemClock, UserEvent,
+    outcome::{Health, Trouble},
+    queue::DeliveryQueue,
 };
 
 use super::{
@@ -62,6 +64,8 @@ pub(crate) struct Spooled {
     /// Nothing is taken any more: nobody waits for the disk.
     is_closing: AtomicBool,
     is_wait_told: AtomicBool,
+    /// Why there is no room, while the reader waits for it.
+    no_room: Mutex<Option<String>>,
     office: Arc<DeadLetterOffice>,
 }
 
@@ -132,6 +136,7 @@ impl Spooled {
             dead_before,
             is_closing: AtomicBool::new(false),
             is_wait_told: AtomicBool::new(false),
+            no_room: Mutex::default(),
             office: Arc::clone(office),
         })
     }
@@ -220,7 +225,13 @@ impl Spooled {
     }
 
     /// Waits for room for as long as it takes: closing the queue ends the wait.
-    fn hand_over(&self, mut requests: Vec<LogEvent>, meta: &Bytes) -> Result<Receipt, NotTaken> {
+    fn hand_over(&self, requests: Vec<LogEvent>, meta: &Bytes) -> Result<Receipt, NotTaken> {
+        let handed_over = self.hand_over_or_wait(requests, meta);
+        *self.no_room.lock() = None;
+        handed_over
+    }
+
+    fn hand_over_or_wait(&self, mut requests: Vec<LogEvent>, meta: &Bytes) -> Result<Receipt, NotTaken> {
         let since = SystemClock.elapsed();
         loop {
             match self.queue.add_all(requests, meta.clone()) {
@@ -240,8 +251,9 @@ impl Spooled {
         }
     }
 
-    /// Once is enough.
+    /// Once is enough for a log.
     fn tell_of_wait(&self, reason: &Refusal) {
+        *self.no_room.lock() = Some(format!("room in the spool ({reason})"));
         if !self.is_wait_told.swap(true, SeqCst) {
             self.office.note(format_args!("posthaste: reading waits for room in the spool ({reason})"));
         }
@@ -292,11 +304,23 @@ impl Spooled {
         }
     }
 
-    pub(crate) fn close(&self, within: Duration) -> impl Future<Output = ()> + use<> {
+    pub(crate) fn close(&self, within: Duration) -> impl Future<Output = Vec<Trouble>> + use<> {
         self.is_closing.store(true, SeqCst);
         let closing = self.dispatcher.close(within);
-        async move {
-            closing.await;
-        }
+        async move { closing.await.reasons }
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        self.dispatcher.health()
+    }
+
+    /// For what the reader waits.
+    pub(crate) fn room_wanted(&self) -> Option<String> {
+        self.no_room.lock().clone()
+    }
+
+    /// Of the whole input; where nobody reads, of what there is.
+    pub(crate) fn events_of_input(&self) -> u64 {
+        if self.keeps_place { self.stored().events } else { self.books().total.accepted }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use posthaste::UserEvent;
+use posthaste::{
+    UserEvent,
+    outcome::{Health, Trouble},
+};
 
 use super::{
     books::{Books, NotTaken},
@@ -66,6 +69,30 @@ impl Pipeline {
         }
     }
 
+    /// How each of its ways stands.
+    pub(crate) fn health(&self) -> Vec<Health> {
+        match self {
+            Self::Memory(memory) => memory.health(),
+            Self::Spool(spooled) => vec![spooled.health()],
+        }
+    }
+
+    /// Why the reader waits, where that takes longer than delivery does.
+    pub(crate) fn room_wanted(&self) -> Option<String> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Spool(spooled) => spooled.room_wanted(),
+        }
+    }
+
+    /// Events of all that has been read of the input, by earlier runs too.
+    pub(crate) fn events_of_input(&self) -> u64 {
+        match self {
+            Self::Memory(memory) => memory.books().total.accepted,
+            Self::Spool(spooled) => spooled.events_of_input(),
+        }
+    }
+
     /// Delivers everything that has been taken, within this time.
     pub(crate) async fn flush(&self, within: Duration) {
         match self {
@@ -74,8 +101,9 @@ impl Pipeline {
         }
     }
 
-    /// Takes nothing more from now on; the future delivers what there is, within this time.
-    pub(crate) fn close(&self, within: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()>>> {
+    /// Takes nothing more from now on; the future delivers what there is, within this time, and says why something is
+    /// left.
+    pub(crate) fn close(&self, within: Duration) -> std::pin::Pin<Box<dyn Future<Output = Vec<Trouble>>>> {
         match self {
             Self::Memory(memory) => Box::pin(memory.close(within)),
             Self::Spool(spooled) => Box::pin(spooled.close(within)),

@@ -88,6 +88,34 @@ fn wrong_usage_exits_with_2() {
 }
 
 #[test]
+fn a_log_level_that_does_not_exist_is_a_usage_error_that_says_what_does() {
+    for level in ["loud", "warn,loud", "posthaste=loud"] {
+        let ran: crate::support::Ran =
+            command(&["validate", datafile()]).env("POSTHASTE_LOG", level).output().unwrap().into();
+        assert_eq!((ran.ended(2).stdout.len(), ran.stderr.lines().count()), (0, 1), "{ran:?}");
+        let told =
+            format!("posthaste: POSTHASTE_LOG={level:?} cannot be read; give off, error, warn, info, debug");
+        assert!(ran.stderr.starts_with(&told), "{}", ran.stderr);
+    }
+    run(&["validate", "-q", "-v", datafile()]).ended(2);
+    run(&["validate", "--color", "sometimes", datafile()]).ended(2);
+}
+
+#[test]
+fn the_command_line_says_how_much_is_logged() {
+    let files = Files::new();
+    let input = files.write("input", crate::support::impression("ann"));
+    let endpoint = crate::support::dead_endpoint();
+    let send = ["send", "--datafile", datafile(), "--endpoint", &endpoint, "--max-time", "400ms", &input];
+    let logged = |more: &[&str]| run(&[&send[..], more].concat()).ended(1).stderr.clone();
+    assert!(!logged(&[]).contains("INFO") && logged(&["-vv"]).contains("DEBUG"), "{}", logged(&["-vv"]));
+    assert!(!logged(&["-q"]).contains("next time"), "advice");
+    assert!(logged(&["-q"]).contains("not delivered: 1 events: "), "{}", logged(&["-q"]));
+    let colored = logged(&["-vv", "--color", "always"]);
+    assert!(colored.contains('\u{1b}'), "{colored}");
+}
+
+#[test]
 fn a_failure_is_one_line_with_what_where_and_what_to_do() {
     for (args, part) in [
         (&["send", "no-such-file"][..], "failed to read \"no-such-file\""),

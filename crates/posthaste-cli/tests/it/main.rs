@@ -7,6 +7,7 @@
 )]
 
 mod support;
+mod terminal;
 
 mod cases;
 mod collect;
@@ -15,6 +16,7 @@ mod follow;
 mod help;
 mod limits;
 mod losses;
+mod progress;
 mod reject;
 mod resume;
 mod room;

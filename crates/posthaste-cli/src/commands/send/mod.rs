@@ -38,7 +38,7 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Failure> {
     let source = input::open(args.wanted(), config.as_deref())?;
     let keep = |path: &Option<_>| path.as_deref().map(Keep::open).transpose().map(|keep| keep.map(Arc::new));
     let (rejects, leftover) = (keep(&args.rejects)?, keep(&args.leftover)?);
-    let job = Job::new(&args.delivery, source.length, |office| match source.queue {
+    let job = Job::new(&args.delivery, source.length.into(), |office| match source.queue {
         None => {
             InMemory::start(&args.delivery, args.queue_size(), config.clone(), office).map(Pipeline::Memory)
         }
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Failure> {
         follows: args.follow,
         ..job
     };
-    source.note.iter().for_each(|note| job.output.note(format_args!("posthaste: {note}")));
+    source.note.iter().for_each(|note| job.output.inform(format_args!("posthaste: {note}")));
     let maker = config.map(|config| EventMaker::new(ProjectConfig::clone(&config)));
     delivery::run(stage, job, source.input, source.start, maker)
 }

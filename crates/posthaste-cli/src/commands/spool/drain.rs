@@ -11,7 +11,7 @@ use crate::{
         exit::{Exit, Failure},
         spool_options, threads,
     },
-    delivery::{self, Job, Stage},
+    delivery::{self, Job, Length, Stage},
     input::{Position, Source},
     pipeline::{DeliveryArgs, Limits, Pipeline, Spooled},
 };
@@ -59,7 +59,7 @@ fn deliver(
     queue: SpoolQueue<LogEvent>,
     start: Option<Position>,
 ) -> Result<Exit, Failure> {
-    let job = Job::new(&args.delivery, None, |office| {
+    let job = Job::new(&args.delivery, Length::Nothing, |office| {
         Spooled::start(&args.delivery, Limits::default(), queue, start.clone(), None, office)
             .map(|spooled| Pipeline::Spool(Box::new(spooled)))
     })?;

@@ -9,8 +9,9 @@ use serde::Serialize;
 
 use super::look::{self, close, look};
 use crate::common::{
+    bar::Bar,
     exit::{Exit, Failure},
-    output::{self, Audience, Output, counted, grouped},
+    output::{Audience, Output, counted, grouped},
     spool_options,
 };
 
@@ -48,7 +49,7 @@ struct Replayed {
 pub(super) fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     look(&args.dir)?;
     let spool = Spool::open(&args.dir, spool_options::any_options())?;
-    let working = output::working("putting back");
+    let working = Bar::working("putting back");
     let replayed = replay(&spool)?;
     drop(working);
     close(&spool)?;

@@ -31,7 +31,6 @@ use std::{
     time::Duration,
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
 use posthaste::{Clock, SystemClock};
 
 pub(crate) use self::child::{ChildArgs, run as run_child};
@@ -44,8 +43,9 @@ use self::{
     victim::{Breed, End, Victim},
 };
 use crate::common::{
+    bar::Bar,
     exit::{Exit, Failure},
-    output::{self, Audience, Output, grouped},
+    output::{Audience, Output, grouped},
     values::some_time,
 };
 
@@ -97,7 +97,7 @@ pub(crate) struct TortureArgs {
 pub(crate) fn run(args: &TortureArgs) -> Result<Exit, Failure> {
     take_folder(&args.dir)?;
     let bar = bar(args);
-    let output = Output::new(Audience::of(args.json)).with_bar(bar.clone());
+    let output = Output::new(Audience::of(args.json));
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
     output.tell_aside(format_args!(
         "seed {seed}: {} events, {} kills, in {}",
@@ -121,17 +121,16 @@ fn take_folder(dir: &Path) -> Result<(), Failure> {
     Ok(())
 }
 
-fn bar(args: &TortureArgs) -> ProgressBar {
-    if args.json || !output::stderr_is_lively() {
-        return ProgressBar::hidden();
+fn bar(args: &TortureArgs) -> Bar {
+    if args.json {
+        return Bar::hidden();
     }
-    let style = ProgressStyle::with_template("{bar:30} {human_pos}/{human_len} events, {msg}");
-    ProgressBar::new(args.events).with_style(style.expect("the template is well formed"))
+    Bar::show_until_interrupted(args.events, "{bar:30} {human_pos}/{human_len} events, {msg}")
 }
 
 struct Torture<'a> {
     args: &'a TortureArgs,
-    bar: ProgressBar,
+    bar: Bar,
     started: Duration,
     breed: Breed,
     books: Arc<Books>,
@@ -141,7 +140,7 @@ struct Torture<'a> {
 }
 
 impl<'a> Torture<'a> {
-    fn start(args: &'a TortureArgs, seed: u64, bar: ProgressBar) -> Result<Self, Failure> {
+    fn start(args: &'a TortureArgs, seed: u64, bar: Bar) -> Result<Self, Failure> {
         let books = Arc::<Books>::default();
         let upstream = Upstream::start(Arc::clone(&books), Dice::new(seed))?;
         let breed = Breed {
@@ -163,7 +162,7 @@ impl<'a> Torture<'a> {
         self.bar.set_message("looking at what is left");
         self.troubles.extend(aftermath::look(&self.args.dir, &self.books)?);
         self.upstream.stop();
-        self.bar.finish_and_clear();
+        drop(self.bar);
         let run = Run {
             seed: self.breed.seed,
             events: self.args.events,
@@ -223,7 +222,7 @@ impl<'a> Torture<'a> {
 
     fn claimed(&self) -> u64 {
         let claimed = self.books.claimed();
-        self.bar.set_position(claimed);
+        self.bar.set(claimed, self.args.events);
         claimed
     }
 
