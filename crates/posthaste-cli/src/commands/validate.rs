@@ -2,8 +2,7 @@
 
 use std::{
     fmt,
-    fs::File,
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufRead, Read},
     path::{Path, PathBuf},
 };
 
@@ -19,6 +18,7 @@ use crate::{
         exit::{Exit, Failure},
         output::{Audience, Output, counted, grouped},
     },
+    input::{self, is_broken},
     lines::{self, EventMaker, Fault, Line, LineReader, Size},
 };
 
@@ -39,13 +39,13 @@ const LISTED_MAX: usize = 100;
 
 The exit code is 0 if nothing is wrong, and 1 otherwise. A warning is nothing wrong.")]
 pub(crate) struct ValidateArgs {
-    /// What to check; `-` is standard input
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
+    /// What to check, compressed with gzip or Zstandard or not; `-` is standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
     /// The project to look keys and ids up in
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "POSTHASTE_DATAFILE", hide_env_values = true)]
     datafile: Option<PathBuf>,
-    /// Write the result as JSON
+    /// Write the result as JSON, an object for each file
     #[arg(long)]
     json: bool,
 }
@@ -53,13 +53,18 @@ pub(crate) struct ValidateArgs {
 /// What was found.
 #[derive(Debug, Default, Serialize)]
 struct Findings {
+    /// As its user calls it.
+    file: String,
+    /// Whether it is one of several.
+    #[serde(skip)]
+    is_one_of_several: bool,
     kind: &'static str,
     sound: bool,
     summary: String,
     problems: Vec<Problem>,
     /// How many there are, listed or not.
     problems_total: u64,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
     /// Halves of surrogate pairs that were read as U+FFFD.
     repaired: u64,
     #[serde(skip)]
@@ -73,29 +78,86 @@ struct Problem {
     problem: String,
 }
 
+/// Nothing wrong, but odd. In JSON a text: `line 3: …`.
+#[derive(Debug)]
+struct Warning {
+    line: Option<u64>,
+    warning: String,
+}
+
+impl From<String> for Warning {
+    fn from(warning: String) -> Self {
+        Self { line: None, warning }
+    }
+}
+
+impl Serialize for Warning {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { line, warning } = self;
+        match line {
+            Some(line) => serializer.collect_str(&format_args!("line {line}: {warning}")),
+            None => serializer.serialize_str(warning),
+        }
+    }
+}
+
 pub(crate) fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
     let config = args.datafile.as_deref().map(datafile::read).transpose()?;
-    let wrong = |source| Failure::Read { path: args.file.clone(), source };
-    let mut input = open(&args.file).map_err(wrong)?;
+    let output = Output::new(Audience::of(args.json));
+    let mut exit = Exit::Fine;
+    for path in &args.files {
+        if let Some(note) = input::is_standard(path).then(input::terminal_note).flatten() {
+            output.inform(format_args!("posthaste: {note}"));
+        }
+        let findings =
+            judge(path, config.clone()).map_err(|source| Failure::Read { path: path.clone(), source })?;
+        let findings =
+            Findings { file: input::name(path), is_one_of_several: args.files.len() > 1, ..findings };
+        if !findings.sound {
+            exit = Exit::Failed;
+        }
+        output.result(&findings);
+    }
+    Ok(exit)
+}
+
+fn judge(path: &Path, config: Option<ProjectConfig>) -> io::Result<Findings> {
+    let mut stream = input::unpacked(path)?.stream;
     let mut start = Vec::new();
-    (&mut input).take(WHOLE_BYTES_MAX).read_to_end(&mut start).map_err(wrong)?;
-    let is_whole = input.fill_buf().map_err(wrong)?.is_empty();
+    let read = (&mut stream).take(WHOLE_BYTES_MAX).read_to_end(&mut start).and_then(|_| stream.fill_buf());
+    let (is_whole, broken) = match read {
+        Ok(rest) => (rest.is_empty(), None),
+        Err(error) if is_broken(&error) => (false, Some(error)),
+        Err(error) => return Err(error),
+    };
     let mut findings = match kind(&start, is_whole) {
         Kind::Nothing => Findings::nothing(),
         Kind::Datafile => Findings::of_datafile(&start),
         Kind::Batch => Findings::of_batch(&start, config.as_ref()),
-        Kind::Events => Findings::of_events(start.chain(input), config.as_ref()).map_err(wrong)?,
+        Kind::Events => match broken {
+            Some(error) => Findings::of_events(start.chain(Broken(Some(error))), config.as_ref())?,
+            None => Findings::of_events(start.chain(stream), config.as_ref())?,
+        },
     };
     findings.sound = findings.problems_total == 0;
-    Output::new(Audience::of(args.json)).result(&findings);
-    Ok(if findings.sound { Exit::Fine } else { Exit::Failed })
+    Ok(findings)
 }
 
-fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
-    if path == Path::new("-") {
-        return Ok(Box::new(io::stdin().lock()));
+/// Where nothing follows but an error.
+struct Broken(Option<io::Error>);
+
+impl BufRead for Broken {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.0.take().map_or(Ok(&[]), Err)
     }
-    Ok(Box::new(BufReader::new(File::open(path)?)))
+
+    fn consume(&mut self, _: usize) {}
+}
+
+impl Read for Broken {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        self.fill_buf().map(<[u8]>::len)
+    }
 }
 
 /// What a file is.
@@ -180,7 +242,7 @@ impl Findings {
         match ProjectConfig::from_datafile(text) {
             Err(error) => findings.add(None, error),
             Ok(config) => {
-                findings.warnings = config.warnings().to_vec();
+                findings.warnings = config.warnings().iter().cloned().map(Warning::from).collect();
                 findings.summary = summary(&config);
             }
         }
@@ -204,7 +266,16 @@ impl Findings {
             lines: 0,
         };
         let mut lines = LineReader::new(input, lines::LINE_BYTES_MAX);
-        while let Some(size) = lines.advance()? {
+        loop {
+            let size = match lines.advance() {
+                Ok(Some(size)) => size,
+                Ok(None) => break,
+                Err(error) if is_broken(&error) => {
+                    findings.add(Some(lines.number() + 1), error);
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
             let number = lines.number();
             if size == Size::TooLong {
                 findings.add(Some(number), Fault::TooLong(lines.bytes_max()));
@@ -215,7 +286,7 @@ impl Findings {
         }
         findings.summary = counted(checker.lines, "line", "lines");
         findings.note_dropped_attributes(config);
-        findings.warnings.extend(checker.judge.visits().warning().map(|warning| warning.to_string()));
+        findings.warnings.extend(checker.judge.visits().warning().map(|warning| warning.to_string().into()));
         findings.note_repaired();
         findings.note_missing_datafile(has_datafile);
         Ok(findings)
@@ -241,33 +312,35 @@ impl Findings {
     fn warn(&mut self, line: Option<u64>, warning: impl fmt::Display) {
         self.warnings_of_lines += 1;
         if self.warnings_of_lines <= LISTED_MAX as u64 {
-            let place = line.map_or_else(String::new, |line| format!("line {line}: "));
-            self.warnings.push(format!("{place}{warning}"));
+            self.warnings.push(Warning { line, warning: warning.to_string() });
         }
     }
 
     fn note_repaired(&mut self) {
         if self.repaired > 0 {
             let halves = counted(self.repaired, "half", "halves");
-            self.warnings
-                .push(format!("{halves} of a surrogate pair stand alone, and would be sent as U+FFFD"));
+            self.warnings.push(
+                format!("{halves} of a surrogate pair stand alone, and would be sent as U+FFFD").into(),
+            );
         }
     }
 
     fn note_dropped_attributes(&mut self, config: Option<&ProjectConfig>) {
         let dropped = config.map(ProjectConfig::dropped_attributes).unwrap_or_default();
         if dropped.unknown + dropped.invalid > 0 {
-            self.warnings.push(format!(
+            let warning = format!(
                 "{} unknown to the datafile and {} of a kind that cannot be sent would be left out of events",
                 counted(dropped.unknown, "attribute", "attributes"),
                 grouped(dropped.invalid)
-            ));
+            );
+            self.warnings.push(warning.into());
         }
     }
 
     fn note_missing_datafile(&mut self, has_datafile: bool) {
         if !has_datafile {
-            self.warnings.push("without --datafile, experiments and events were not looked up".to_owned());
+            let warning = "without --datafile, experiments and events were not looked up";
+            self.warnings.push(warning.to_owned().into());
         }
     }
 }
@@ -332,24 +405,32 @@ fn summary(config: &ProjectConfig) -> String {
 
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = &self.file;
         for Problem { line, problem } in &self.problems {
             match line {
-                Some(line) => writeln!(f, "line {line}: {problem}")?,
-                None => writeln!(f, "{problem}")?,
+                Some(line) => writeln!(f, "{file}:{line}: {problem}")?,
+                None => writeln!(f, "{file}: {problem}")?,
             }
         }
         let unlisted = self.problems_total - self.problems.len() as u64;
         if unlisted > 0 {
             writeln!(f, "… and {} more", grouped(unlisted))?;
         }
-        for warning in &self.warnings {
-            writeln!(f, "warning: {warning}")?;
+        for Warning { line, warning } in &self.warnings {
+            match line {
+                Some(line) => writeln!(f, "{file}:{line}: warning: {warning}")?,
+                None if self.is_one_of_several => writeln!(f, "{file}: warning: {warning}")?,
+                None => writeln!(f, "warning: {warning}")?,
+            }
         }
         let verdict = match self.problems_total {
             0 => "sound".to_owned(),
             problems => counted(problems, "problem", "problems"),
         };
         let summary = if self.summary.is_empty() { String::new() } else { format!(" ({})", self.summary) };
+        if self.is_one_of_several {
+            write!(f, "{file}: ")?;
+        }
         write!(f, "{}{summary}: {verdict}", self.kind)
     }
 }

@@ -53,6 +53,7 @@ pub(crate) struct Progress {
     pub(crate) bytes: AtomicU64,
     pub(crate) event_lines: AtomicU64,
     pub(crate) batch_lines: AtomicU64,
+    pub(crate) blank_lines: AtomicU64,
     pub(crate) rejected: AtomicU64,
     /// Lines that something is odd about, and that are sent all the same.
     pub(crate) warned: AtomicU64,
@@ -60,6 +61,9 @@ pub(crate) struct Progress {
     pub(crate) too_early: AtomicU64,
     /// Halves of surrogate pairs that were sent as U+FFFD.
     pub(crate) repaired: AtomicU64,
+    /// The last line that was dealt with, of its file, and what its user calls that.
+    pub(crate) line: AtomicU64,
+    pub(crate) name: Mutex<String>,
     /// Held while a line is dealt with.
     stopped: Mutex<bool>,
     stopping: Condvar,
@@ -130,7 +134,11 @@ impl Intake {
                 Ok(())
             }),
             Step::Rest(size) => self.finish(|intake| intake.deal_with_rest(size)),
-            Step::Begin(note) => self.begin(&note),
+            Step::Begin(note) => {
+                self.output.note(format_args!("posthaste: {note}"));
+                self.begin()
+            }
+            Step::Next => self.begin(),
             Step::Wait => self.wait(),
             Step::Unfinished(line) => Err(self.leave_unfinished(line)),
             Step::End => Err(End::Input),
@@ -148,16 +156,18 @@ impl Intake {
         self.input.dealt_with();
         self.line = self.input.line().number();
         self.is_stored = false;
+        progress.line.store(self.line, Relaxed);
         progress.bytes.store(self.input.bytes(), Relaxed);
         Ok(self.pipeline.line_done(|| self.position())?)
     }
 
     /// Another file follows, or the same again.
-    fn begin(&mut self, note: &str) -> Result<(), End> {
-        self.output.note(format_args!("posthaste: {note}"));
+    fn begin(&mut self) -> Result<(), End> {
         let number = self.input.line().number();
         self.earlier_lines += self.line - number;
         self.line = number;
+        self.progress.line.store(number, Relaxed);
+        *self.progress.name.lock() = self.input.name();
         self.is_stored = false;
         self.store()
     }
@@ -178,7 +188,7 @@ impl Intake {
     fn leave_unfinished(&self, line: u64) -> End {
         self.output.note(format_args!(
             "{}:{line}: this line has no end yet, and is left for the next run; if it is complete, add a line end",
-            self.start.input
+            self.input.name()
         ));
         End::Unfinished(line)
     }
@@ -199,12 +209,16 @@ impl Intake {
     /// Behind the lines that have been dealt with.
     fn position(&self) -> Position {
         let (start, progress) = (&self.start, &self.progress);
+        let (input, earlier) = self.input.file().unwrap_or_else(|| (start.input.clone(), start.earlier));
         Position {
+            input,
+            earlier,
             place: self.input.place().unwrap_or_else(|| start.place.clone()),
             lines: self.line,
             earlier_lines: self.earlier_lines,
             event_lines: start.event_lines + progress.event_lines.load(Relaxed),
             batch_lines: start.batch_lines + progress.batch_lines.load(Relaxed),
+            blank_lines: start.blank_lines + progress.blank_lines.load(Relaxed),
             rejected: start.rejected + progress.rejected.load(Relaxed),
             done: false,
             ..start.clone()
@@ -216,6 +230,7 @@ impl Intake {
             return self.reject(size, &Fault::TooLong(self.input.line().bytes_max()));
         }
         if self.is_blank() {
+            self.progress.blank_lines.fetch_add(1, Relaxed);
             return Ok(());
         }
         match self.take() {
@@ -266,19 +281,18 @@ impl Intake {
         if warnings.is_empty() {
             return;
         }
-        let number = self.input.line().number();
+        let (name, number) = (self.input.name(), self.input.line().number());
         if self.progress.warned.fetch_add(1, Relaxed) < REPORTED_MAX {
             for warning in warnings {
-                self.output.note(format_args!("line {number}: warning: {warning}"));
+                self.output.note(format_args!("{name}:{number}: warning: {warning}"));
             }
         }
     }
 
     fn reject(&mut self, size: Size, fault: &Fault) -> Result<(), End> {
         let number = self.input.line().number();
-        let before = self.progress.rejected.fetch_add(1, Relaxed);
-        if before < REPORTED_MAX {
-            self.output.note(format_args!("line {number}: {fault}"));
+        if self.progress.rejected.load(Relaxed) < REPORTED_MAX {
+            self.output.note(format_args!("{}:{number}: {fault}", self.input.name()));
         }
         let rejects = self.rejects.clone();
         let put = |piece: &[u8]| rejects.as_ref().is_none_or(|rejects| rejects.put(piece));
@@ -286,7 +300,11 @@ impl Intake {
         if size == Size::TooLong {
             self.input.rest(|piece| is_kept &= put(piece)).map_err(End::Unreadable)?;
         }
-        if is_kept { Ok(()) } else { Err(End::NotKept) }
+        if !is_kept {
+            return Err(End::NotKept);
+        }
+        self.progress.rejected.fetch_add(1, Relaxed);
+        Ok(())
     }
 }
 

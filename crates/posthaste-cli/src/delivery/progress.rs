@@ -28,8 +28,10 @@ const BARS: (&str, &str) = ("{bar:20} {prefix}", "{bar:20} {prefix}\n{wide_msg}"
 
 /// Shows it until dropped.
 pub(crate) async fn watch(job: &Job<'_>) -> Infallible {
-    let is_for_people = job.output.audience() == Audience::People && !terminal::is_quiet();
-    let bar = if is_for_people { Bar::show(STEPS.into(), BARS.0) } else { Bar::hidden() };
+    if job.output.audience() == Audience::Machines || terminal::is_quiet() {
+        return std::future::pending().await;
+    }
+    let bar = Bar::show(STEPS.into(), BARS.0);
     let mut watcher = Watcher { job, bar, pace: Pace::default(), told: Told::default(), line: String::new() };
     let mut every = tokio::time::interval(LOOK_EVERY);
     let mut line_due = SystemClock.elapsed() + LINE_EVERY;
@@ -39,7 +41,7 @@ pub(crate) async fn watch(job: &Job<'_>) -> Infallible {
         watcher.pace.note(now, standing(job));
         if watcher.bar.is_shown() {
             watcher.draw();
-        } else if is_for_people {
+        } else {
             watcher.tell_waits(now);
             if now >= line_due {
                 watcher.tell();

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{
     control::{CutOff, Ended},
     intake::End,
-    job::Job,
+    job::{Job, Length},
 };
 use crate::{
     common::output::{counted, grouped, losses, plain},
@@ -22,7 +22,12 @@ pub(crate) struct Report {
     lines: u64,
     event_lines: u64,
     batch_lines: u64,
+    blank_lines: u64,
     pub(crate) rejected: u64,
+    /// What was rejected and is no line: what was added to a line after an earlier run had taken it for whole.
+    /// `lines + line_rests = event_lines + batch_lines + blank_lines + rejected`.
+    #[serde(skip_serializing_if = "is_zero")]
+    line_rests: u64,
     /// The last line, which has no end and was left for the next run.
     #[serde(skip_serializing_if = "Option::is_none")]
     unfinished_line: Option<u64>,
@@ -105,11 +110,21 @@ struct LeftOut {
 /// Where reading stopped before the end, and why.
 #[derive(Debug, Serialize)]
 pub(crate) struct Stopped {
-    /// The first line that was not dealt with.
+    /// The first line that was not dealt with, and whose it is.
     line: u64,
+    #[serde(skip)]
+    name: String,
     reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// The input has no end of its own: it ends where it is told to.
+    #[serde(skip)]
+    is_its_end: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What was read by this run.
@@ -119,6 +134,7 @@ struct Read {
     next_line: u64,
     event_lines: u64,
     batch_lines: u64,
+    blank_lines: u64,
     rejected: u64,
 }
 
@@ -128,9 +144,10 @@ impl Read {
         match &*job.pipeline {
             Pipeline::Memory(_) => Self {
                 lines: job.progress.lines.load(Relaxed),
-                next_line: job.progress.lines.load(Relaxed) + 1,
+                next_line: job.progress.line.load(Relaxed) + 1,
                 event_lines: job.progress.event_lines.load(Relaxed),
                 batch_lines: job.progress.batch_lines.load(Relaxed),
+                blank_lines: job.progress.blank_lines.load(Relaxed),
                 rejected: job.progress.rejected.load(Relaxed),
             },
             Pipeline::Spool(spooled) => {
@@ -140,6 +157,7 @@ impl Read {
                     next_line: stored.lines + 1,
                     event_lines: stored.event_lines - began.event_lines,
                     batch_lines: stored.batch_lines - began.batch_lines,
+                    blank_lines: stored.blank_lines - began.blank_lines,
                     rejected: stored.rejected - began.rejected,
                 }
             }
@@ -158,7 +176,10 @@ impl Report {
             lines: read.lines,
             event_lines: read.event_lines,
             batch_lines: read.batch_lines,
+            blank_lines: read.blank_lines,
             rejected: read.rejected,
+            line_rests: (read.event_lines + read.batch_lines + read.blank_lines + read.rejected)
+                .saturating_sub(read.lines),
             reasons: ended.reasons.iter().filter(|_| total.left > 0).map(Reason::from).collect(),
             total,
             events: events.map(Books::new),
@@ -172,15 +193,15 @@ impl Report {
                 _ => None,
             },
             // Who follows a log is stopped in no other way.
-            stopped: Stopped::new(ended, read.next_line)
+            stopped: Stopped::new(job, ended, read.next_line)
                 .filter(|stopped| !(job.follows && stopped.is_asked_for())),
             seconds: took.as_secs_f64(),
         }
     }
 
-    /// Whether every line was read, and everything in them delivered.
+    /// Whether every line was read, as far as the input has an end, and everything in them delivered.
     pub(crate) fn is_fine(&self) -> bool {
-        self.stopped.is_none()
+        self.stopped.as_ref().is_none_or(|stopped| stopped.is_its_end)
             && self.rejected == 0
             && self.total.dead_lettered == 0
             && self.total.left == 0
@@ -190,7 +211,7 @@ impl Report {
 }
 
 impl Stopped {
-    fn new(ended: &Ended, line: u64) -> Option<Self> {
+    fn new(job: &Job<'_>, ended: &Ended, line: u64) -> Option<Self> {
         let (reason, error) = match (&ended.reading, ended.cut_off) {
             (Some(End::Input | End::Unfinished(_)), _) => return None,
             (Some(End::NoDatafile), _) => ("no_datafile", None),
@@ -200,7 +221,8 @@ impl Stopped {
             (_, Some(CutOff::MaxTime)) => ("max_time", None),
             (Some(End::Stopped) | None, _) => ("signal", None),
         };
-        Some(Self { line, reason, error })
+        let is_its_end = reason == "signal" && job.length == Length::Unknown;
+        Some(Self { line, name: job.progress.name.lock().clone(), reason, error, is_its_end })
     }
 
     /// Nothing went wrong.
@@ -211,27 +233,24 @@ impl Stopped {
 
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { line, reason, error } = self;
+        let Self { line, name, reason, error, .. } = self;
+        let error = error.as_deref().unwrap_or_default();
         match *reason {
             "no_datafile" => write!(
                 f,
-                "line {line} is an event, and there is no datafile to look its keys up in; \
-                 give --datafile FILE. It and what follows were not sent"
+                "{name}:{line}: this is an event, and there is no datafile to look its keys up in; give --datafile FILE. \
+                 It and what follows were not sent"
             ),
             "unreadable" => {
-                let error = error.as_deref().unwrap_or_default();
                 write!(
                     f,
-                    "failed to read line {line} of the input: {error}; it and what follows were not sent"
+                    "{name}:{line}: failed to read on: {error}. This line and what follows were not sent"
                 )
             }
-            "not_stored" => {
-                let error = error.as_deref().unwrap_or_default();
-                write!(
-                    f,
-                    "failed to store line {line} in the spool: {error}; it and what follows were not sent"
-                )
-            }
+            "not_stored" => write!(
+                f,
+                "failed to store line {line} in the spool: {error}; it and what follows were not sent"
+            ),
             "not_kept" => write!(f, "stopped at line {line}, which could be neither sent nor kept"),
             "max_time" => {
                 write!(f, "stopped at line {line} by --max-time; it and what follows were not sent")
@@ -279,11 +298,13 @@ impl fmt::Display for Report {
         if self.lines > 0 || self.total.recovered.is_none() {
             writeln!(
                 f,
-                "read       {}: {}, {}, {} rejected",
+                "read       {}: {}, {}, {} rejected, {} blank{}",
                 counted(self.lines, "line", "lines"),
                 counted(self.event_lines, "event", "events"),
                 counted(self.batch_lines, "batch", "batches"),
-                grouped(self.rejected)
+                grouped(self.rejected),
+                grouped(self.blank_lines),
+                self.rests_in_words()
             )?;
         }
         writeln!(f, "ledger     {}", self.total)?;
@@ -314,6 +335,15 @@ impl fmt::Display for Report {
 }
 
 impl Report {
+    fn rests_in_words(&self) -> String {
+        match self.line_rests {
+            0 => String::new(),
+            rests => {
+                format!(" ({} rejected, of lines that were sent before)", counted(rests, "rest", "rests"))
+            }
+        }
+    }
+
     fn verdict(&self) -> String {
         let how_much = if self.is_fine() { "everything".to_owned() } else { grouped(self.total.delivered) };
         #[expect(clippy::cast_precision_loss, reason = "for people")]

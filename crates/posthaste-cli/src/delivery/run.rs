@@ -25,6 +25,8 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     // Those that earlier runs have read.
     job.progress.bytes.store(input.bytes(), Relaxed);
+    job.progress.line.store(start.lines, Relaxed);
+    *job.progress.name.lock() = input.name();
     let intake = Intake {
         input,
         line: start.lines,

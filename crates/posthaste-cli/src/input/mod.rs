@@ -6,7 +6,9 @@
 //! source    what there is to read, opened, and where reading begins
 //! position    how far an input was read, as a spool stores it
 //! step      what comes next of it
-//! stream    standard input, a pipe, a file without --spool: read until it ends
+//! packed    compressed inputs, told by how they begin
+//! stream    standard input, a pipe, a file without --spool, a compressed file: read until it ends
+//! several   several files, or a compressed one, with --spool: in which of them the last run ended
 //! tail      a file with --spool: whole lines only; with --follow also what is added, and the files that come after it
 //!   line_file   hands out whole lines, and notices that a file is no longer what was read
 //!   family      the file at the path and those that were rotated away
@@ -16,16 +18,19 @@
 mod family;
 mod line_file;
 mod open;
+mod packed;
 mod place;
 mod position;
 mod resume;
+mod several;
 mod source;
 mod step;
 mod stream;
 mod tail;
 
 pub(crate) use self::{
-    open::open,
+    open::{is_standard, name, open, terminal_note, unpacked},
+    packed::is_broken,
     position::Position,
     source::{Input, Source, Wanted},
     step::Step,

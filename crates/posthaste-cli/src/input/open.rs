@@ -1,45 +1,106 @@
-//! Opens what `send` reads: standard input, a file, or with `--spool` a file from where the last run ended.
+//! Opens what `send` reads: standard input, files, or with `--spool` files from where the last run ended.
 
 use std::{
-    fs::File,
-    io::{self, BufRead, BufReader},
-    path::Path,
+    collections::VecDeque,
+    fs::{File, Metadata},
+    io::{self, IsTerminal, Seek},
+    os::fd::AsFd,
+    path::{Path, PathBuf},
 };
 
 use posthaste::ProjectConfig;
 
 use super::{
+    packed::{self, Unpacked},
     position::Position,
     resume::resume,
-    source::{Input, Source, Wanted},
+    source::{Current, Input, Source, Wanted},
     stream::Stream,
 };
 use crate::{common::exit::Failure, lines::LineReader};
-
-/// Few system calls for a fast reader, little memory for all others.
-const READ_BYTES: usize = 256 * 1_024;
 
 /// Opens it, and finds where reading begins.
 pub(crate) fn open(wanted: Wanted<'_>, config: Option<&ProjectConfig>) -> Result<Source, Failure> {
     if let Some((dir, size)) = wanted.spool {
         return resume(wanted, dir, size, config);
     }
-    let (stream, length) = open_stream(wanted.path)?;
-    let input = Input::Stream(Stream::new(LineReader::new(stream, wanted.line_bytes_max)));
-    Ok(Source { input, length, start: Position::start("-", config), queue: None, note: None })
+    let standard = [PathBuf::from("-")];
+    let paths = if wanted.paths.is_empty() { &standard } else { wanted.paths };
+    if paths.iter().filter(|path| is_standard(path)).count() > 1 {
+        return Err(Failure::Usage("standard input (-) can be read once only".to_owned()));
+    }
+    // All of them are looked at before the first line is sent.
+    let lengths = paths.iter().map(|path| look(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut next: VecDeque<PathBuf> = paths.iter().cloned().collect();
+    let first = next.pop_front().unwrap_or_default();
+    let current = stream(&first, wanted.line_bytes_max).map_err(|source| wrong(&first, source))?;
+    let input = Input::new(current, name(&first)).followed_by(next, wanted.line_bytes_max);
+    let length = lengths.into_iter().sum();
+    let note = paths.iter().any(|path| is_standard(path)).then(terminal_note).flatten();
+    Ok(Source { input, length, start: Position::start("-", config), queue: None, note })
 }
 
-/// The input, and its length where it has one.
-fn open_stream(path: Option<&Path>) -> Result<(Box<dyn BufRead + Send>, Option<u64>), Failure> {
-    let Some(path) = path else {
-        return Ok((Box::new(BufReader::with_capacity(READ_BYTES, io::stdin())), None));
-    };
-    let wrong = |source| Failure::Read { path: path.to_owned(), source };
-    let file = File::open(path).map_err(wrong)?;
-    let metadata = file.metadata().map_err(wrong)?;
-    if metadata.is_dir() {
-        return Err(wrong(io::ErrorKind::IsADirectory.into()));
+/// For people who wonder why nothing happens.
+pub(crate) fn terminal_note() -> Option<String> {
+    io::stdin().is_terminal().then(|| "reading events from the terminal; end with Ctrl-D".to_owned())
+}
+
+pub(crate) fn is_standard(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// As its user calls it.
+pub(crate) fn name(path: &Path) -> String {
+    if is_standard(path) { "<stdin>".to_owned() } else { path.display().to_string() }
+}
+
+/// For people, who may look for it from another folder; a log that is followed is told by it as well.
+pub(super) fn real_name(path: &Path) -> String {
+    let in_folder = || Some(folder_of(path).canonicalize().ok()?.join(path.file_name()?));
+    in_folder().unwrap_or_else(|| path.to_owned()).display().to_string()
+}
+
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Opens one, whatever it is packed in.
+pub(crate) fn unpacked(path: &Path) -> io::Result<Unpacked> {
+    Ok(if is_standard(path) { packed::open(io::stdin()) } else { packed::open(File::open(path)?) })
+}
+
+pub(super) fn stream(path: &Path, line_bytes_max: usize) -> io::Result<Current> {
+    let Unpacked { stream, read_bytes } = unpacked(path)?;
+    Ok(Current::Stream(Box::new(Stream::new(LineReader::new(stream, line_bytes_max), read_bytes))))
+}
+
+/// How long one is, where it has an end, and whether it can be read at all.
+fn look(path: &Path) -> Result<Option<u64>, Failure> {
+    if is_standard(path) {
+        return Ok(rest_of_stdin());
     }
-    let length = metadata.is_file().then_some(metadata.len());
-    Ok((Box::new(BufReader::with_capacity(READ_BYTES, file)), length))
+    // Opening anything else may wait for somebody, as a pipe does, or take something out of it.
+    let look = || {
+        let metadata = std::fs::metadata(path)?;
+        if metadata.is_file() {
+            File::open(path)?;
+        }
+        Ok(metadata)
+    };
+    let metadata = look().map_err(|source| wrong(path, source))?;
+    if metadata.is_dir() {
+        return Err(wrong(path, io::ErrorKind::IsADirectory.into()));
+    }
+    Ok(metadata.is_file().then_some(metadata.len()))
+}
+
+/// Of a file that the shell has opened.
+fn rest_of_stdin() -> Option<u64> {
+    let mut file = File::from(io::stdin().as_fd().try_clone_to_owned().ok()?);
+    let metadata = file.metadata().ok().filter(Metadata::is_file)?;
+    Some(metadata.len().saturating_sub(file.stream_position().ok()?))
+}
+
+pub(super) fn wrong(path: &Path, source: io::Error) -> Failure {
+    Failure::Read { path: path.to_owned(), source }
 }

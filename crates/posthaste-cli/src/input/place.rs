@@ -11,7 +11,7 @@
 
 use std::{
     fs::{File, Metadata},
-    io,
+    io::{self, BufRead},
     os::unix::fs::{FileExt, MetadataExt},
 };
 
@@ -66,6 +66,26 @@ impl Seen {
         Ok(ends.is_some_and(|(head, last)| head == self.head && last == self.near()))
     }
 
+    /// Passes over what was read before this place, of a stream; `None`: it is another one.
+    pub(crate) fn pass_over(place: &Place, stream: &mut impl BufRead) -> io::Result<Option<Self>> {
+        let mut seen = Self::default();
+        while seen.bytes < place.bytes {
+            let piece = match stream.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                piece => piece?,
+            };
+            let missing = usize::try_from(place.bytes - seen.bytes).unwrap_or(usize::MAX);
+            let passed = piece.len().min(missing);
+            if passed == 0 {
+                return Ok(None);
+            }
+            seen.pass(piece.get(..passed).unwrap_or(piece));
+            stream.consume(passed);
+        }
+        let is_it = seen.place(place.file) == *place;
+        Ok(is_it.then_some(seen))
+    }
+
     /// Takes in what was read next.
     pub(crate) fn pass(&mut self, piece: &[u8]) {
         self.bytes += piece.len() as u64;
@@ -99,8 +119,18 @@ impl Seen {
 
 impl Print {
     fn of(bytes: &[u8]) -> Self {
+        Self(0xCBF2_9CE4_8422_2325).and(bytes)
+    }
+
+    fn and(self, bytes: &[u8]) -> Self {
         let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3);
-        Self(bytes.iter().fold(0xCBF2_9CE4_8422_2325, step))
+        Self(bytes.iter().fold(self.0, step))
+    }
+
+    /// Of files, one behind the other: this one as well, which is of so many bytes.
+    pub(crate) fn and_file(self, file: &File, bytes: u64) -> io::Result<Option<Self>> {
+        let Some((head, last)) = ends_before(bytes, file)? else { return Ok(None) };
+        Ok(Some(self.and(&bytes.to_le_bytes()).and(&head).and(&last)))
     }
 }
 
@@ -213,6 +243,40 @@ mod tests {
         for piece_bytes in [1, 3, 4_095, 4_096, 4_097, 16_384, 30_000] {
             assert_eq!(seen(&content, piece_bytes).place(None), seen(&content, 10).place(None));
         }
+    }
+
+    #[test]
+    fn a_stream_is_passed_over_up_to_the_place_if_it_is_the_one() {
+        let content = noise(20_000);
+        for bytes in [0, 1, 4_096, 9_000, 20_000] {
+            let place = seen(&content[..bytes], 100).place(None);
+            let mut stream = io::BufReader::with_capacity(777, &content[..]);
+            let found = Seen::pass_over(&place, &mut stream).unwrap().unwrap();
+            assert_eq!(
+                (found.place(None), found.near()),
+                (place.clone(), seen(&content[..bytes], 100).near())
+            );
+            let mut rest = Vec::new();
+            io::Read::read_to_end(&mut stream, &mut rest).unwrap();
+            assert_eq!(rest, content[bytes..]);
+            if bytes > 0 {
+                assert!(Seen::pass_over(&place, &mut &content[..bytes - 1]).unwrap().is_none());
+                assert!(Seen::pass_over(&place, &mut &noise(20_001)[..]).unwrap().is_none());
+            }
+        }
+    }
+
+    #[test]
+    fn files_in_another_order_have_another_print() {
+        let (one, other) = (file(b"one"), file(b"other"));
+        let both = |first: &File, bytes, second: &File, more| {
+            let first = Print::default().and_file(first, bytes).unwrap().unwrap();
+            first.and_file(second, more).unwrap().unwrap()
+        };
+        assert_eq!(both(&one, 3, &other, 5), both(&file(b"one"), 3, &file(b"other and more"), 5));
+        assert_ne!(both(&one, 3, &other, 5), both(&other, 5, &one, 3));
+        assert_ne!(both(&one, 3, &other, 5), both(&one, 2, &other, 5));
+        assert!(Print::default().and_file(&one, 4).unwrap().is_none(), "it is shorter by now");
     }
 
     #[test]

@@ -2,10 +2,12 @@
 //!
 //! One JSON object, in the same commit as the records made of what was read. Other programs' metadata is none.
 
+use std::{fs::File, io};
+
 use posthaste::ProjectConfig;
 use serde::{Deserialize, Serialize};
 
-use super::place::Place;
+use super::place::{Place, Print};
 use crate::common::output::grouped;
 
 /// What the metadata says it is.
@@ -27,10 +29,16 @@ pub(crate) struct Position {
     pub(crate) place: Place,
     /// Of the file that the place is in, before it.
     pub(crate) lines: u64,
-    /// Of files that came before that one, where a log is followed. The counts below are of all of them.
+    /// Of files that came before that one, where a log is followed or several files are read. The counts below are of
+    /// all of them.
     pub(crate) earlier_lines: u64,
+    /// How many of several files came before it, and what they are told by.
+    #[serde(default, skip_serializing_if = "Earlier::are_none")]
+    pub(crate) earlier: Earlier,
     pub(crate) event_lines: u64,
     pub(crate) batch_lines: u64,
+    #[serde(default)]
+    pub(crate) blank_lines: u64,
     pub(crate) rejected: u64,
     /// Events in the records made of those lines.
     pub(crate) events: u64,
@@ -40,6 +48,25 @@ pub(crate) struct Position {
     pub(crate) done: bool,
     /// Its rest was given up.
     pub(crate) given_up: bool,
+}
+
+/// Files that were read to their end, in their order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Earlier {
+    pub(crate) files: u64,
+    pub(crate) print: Print,
+}
+
+impl Earlier {
+    fn are_none(&self) -> bool {
+        self.files == 0
+    }
+
+    /// And this one, of which so many bytes were read; `None`: it is not as it was.
+    pub(crate) fn and(self, file: &File, bytes: u64) -> io::Result<Option<Self>> {
+        let print = self.print.and_file(file, bytes)?;
+        Ok(print.map(|print| Self { files: self.files + 1, print }))
+    }
 }
 
 /// The project that event lines were looked up in.
@@ -65,8 +92,10 @@ impl Position {
             place: Place::default(),
             lines: 0,
             earlier_lines: 0,
+            earlier: Earlier::default(),
             event_lines: 0,
             batch_lines: 0,
+            blank_lines: 0,
             rejected: 0,
             events: 0,
             project: config.map(|config| Project {

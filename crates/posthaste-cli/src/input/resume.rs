@@ -8,6 +8,7 @@
 //! | neither | refused, unless the spool is done with its input | of the same log: from the file's start, and said aloud |
 
 use std::{
+    fmt::Display,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -18,9 +19,12 @@ use posthaste::{LogEvent, ProjectConfig, Queue, SpoolQueue, SystemClock};
 use super::{
     family::{self, Holder, Member},
     line_file::{LineFile, Unended},
+    open::{folder_of, is_standard, name, real_name, wrong},
+    packed::Format,
     place::{Place, Seen},
     position::Position,
-    source::{Input, Source, Wanted},
+    several::{self, Another, Found},
+    source::{Current, Input, Source, Wanted},
     tail::{Tail, Way, nothing_yet},
 };
 use crate::{
@@ -39,17 +43,59 @@ pub(super) fn resume(
     size: u64,
     config: Option<&ProjectConfig>,
 ) -> Result<Source, Failure> {
-    let path = plain_file(wanted)?;
+    let path = plain_files(wanted)?;
+    let packed = formats(wanted.paths)?;
+    if let (Way::Follow, Some(Some((path, format)))) = (wanted.way, packed.first()) {
+        return Err(Failure::Usage(format!(
+            "{} is compressed ({}), and nothing can be added to it: leave --follow out",
+            path.display(),
+            format.name()
+        )));
+    }
     let queue = spool_options::open_queue(dir, size)?;
     let fresh = Position::start(&real_name(path), config);
-    let Some(stored) = stored(&queue, dir)? else { return Start { wanted, path }.fresh(queue, fresh, None) };
-    TakeUp { start: Start { wanted, path }, dir, waiting: queue.size(), stored }.run(queue, fresh)
+    let is_one_plain_file = packed == [None];
+    let start = Start { wanted, path };
+    match stored(&queue, dir)? {
+        None if is_one_plain_file => start.fresh(queue, fresh, None),
+        None => Found::first(wanted)?.into_source(wanted, queue, fresh, None),
+        Some(stored) => {
+            let is_log = is_one_plain_file && stored.earlier.files == 0;
+            let take_up = TakeUp { start, dir, waiting: queue.size(), stored };
+            if is_log { take_up.run(queue, fresh) } else { take_up.several(queue, fresh) }
+        }
+    }
 }
 
-/// The input's path: what is there is a file, or will be.
-fn plain_file(wanted: Wanted<'_>) -> Result<&Path, Failure> {
+/// Of compressed files what they are; a log that is not there yet will be none.
+fn formats(paths: &[PathBuf]) -> Result<Vec<Option<(&Path, Format)>>, Failure> {
+    let format = |path: &PathBuf| match Member::open(path) {
+        Ok(Some(member)) => Format::of_file(&member.file),
+        other => other.map(|_| None),
+    };
+    let found = paths
+        .iter()
+        .map(|path| Ok(format(path).map_err(|source| wrong(path, source))?.map(|is| (&**path, is))));
+    found.collect()
+}
+
+/// The first one's path: what is there are files, or will be.
+fn plain_files(wanted: Wanted<'_>) -> Result<&Path, Failure> {
     let cannot = "cannot be taken up where a run ended, which is what --spool is for; give a FILE";
-    let path = wanted.path.ok_or_else(|| Failure::Usage(format!("standard input {cannot}")))?;
+    let is_stdin = wanted.paths.is_empty() || wanted.paths.iter().any(|path| is_standard(path));
+    let first = wanted.paths.first().filter(|_| !is_stdin);
+    let first = first.ok_or_else(|| Failure::Usage(format!("standard input {cannot}")))?;
+    if wanted.way == Way::Follow && wanted.paths.len() > 1 {
+        return Err(Failure::Usage(
+            "--follow reads one FILE; its rotated ones are found by themselves".to_owned(),
+        ));
+    }
+    wanted.paths.iter().try_for_each(|path| plain_file(path, wanted.way).map(drop))?;
+    Ok(first)
+}
+
+fn plain_file(path: &Path, way: Way) -> Result<&Path, Failure> {
+    let cannot = "cannot be taken up where a run ended, which is what --spool is for; give a FILE";
     let wrong = |source| Failure::Read { path: path.to_owned(), source };
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => Err(wrong(io::ErrorKind::IsADirectory.into())),
@@ -58,19 +104,13 @@ fn plain_file(wanted: Wanted<'_>) -> Result<&Path, Failure> {
         }
         // A log may be between its rotation and its next line.
         Err(error)
-            if error.kind() == io::ErrorKind::NotFound
-                && wanted.way == Way::Follow
-                && folder_of(path).is_dir() =>
+            if error.kind() == io::ErrorKind::NotFound && way == Way::Follow && folder_of(path).is_dir() =>
         {
             Ok(path)
         }
         Err(error) => Err(wrong(error)),
         Ok(_) => Ok(path),
     }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// What the spool says of an input; `None`: it is empty.
@@ -123,16 +163,19 @@ impl Start<'_> {
         mut start: Position,
         note: Option<String>,
     ) -> Result<Source, Failure> {
-        let (file, seen, id, length) = match holder {
-            Some(Holder { member, seen }) => (member.file, seen, Some(member.id), Some(member.length)),
-            None => (nothing_yet().map_err(|error| self.wrong(error))?, Seen::default(), None, None),
+        let (file, seen, id, length, aside) = if let Some(Holder { member, seen }) = holder {
+            (member.file, seen, Some(member.id), Some(member.length), member.path)
+        } else {
+            let nothing = nothing_yet().map_err(|error| self.wrong(error))?;
+            (nothing, Seen::default(), None, None, self.path.to_owned())
         };
         start.place = seen.place(id);
         let lines = LineReader::after(start.lines, LineFile::behind(&seen, file), self.wanted.line_bytes_max);
         let way = self.wanted.way;
-        let tail = Tail::new(self.path, way, Arc::new(SystemClock), lines, seen, id);
+        let tail = Tail::new(self.path, way, Arc::new(SystemClock), lines, seen, id).in_member(aside);
         let length = length.filter(|_| way == Way::Once);
-        Ok(Source { input: Input::File(Box::new(tail)), length, start, queue: Some(queue), note })
+        let input = Input::new(Current::File(Box::new(tail)), name(self.path));
+        Ok(Source { input, length, start, queue: Some(queue), note })
     }
 
     fn follows(self) -> bool {
@@ -140,7 +183,7 @@ impl Start<'_> {
     }
 
     fn wrong(self, source: io::Error) -> Failure {
-        Failure::Read { path: self.path.to_owned(), source }
+        wrong(self.path, source)
     }
 }
 
@@ -174,6 +217,29 @@ impl TakeUp<'_> {
                 let why = format!("{} does not begin with what was read", start.path.display());
                 self.fresh_or(queue, fresh, &why)
             }
+        }
+    }
+
+    /// Of several files, or of a compressed one.
+    fn several(self, queue: SpoolQueue<LogEvent>, fresh: Position) -> Result<Source, Failure> {
+        let wanted = self.start.wanted;
+        let found = if self.stored.is_of_project_of(&fresh) {
+            several::take_up(wanted, &self.stored)?
+        } else {
+            Err(Another("the datafile is another project's".to_owned()))
+        };
+        match found {
+            Ok(found) => {
+                let path = found.path(wanted).display();
+                let note = Some(self.taking_up(&path));
+                let project = fresh.project.or(self.stored.project);
+                let position = Position { project, done: false, given_up: false, ..self.stored };
+                found.into_source(wanted, queue, position, note)
+            }
+            Err(_) if self.stored.done && self.waiting == 0 => {
+                Found::first(wanted)?.into_source(wanted, queue, fresh, None)
+            }
+            Err(Another(why)) => Err(self.refusal(&why, "Run the same command with those files again, or")),
         }
     }
 
@@ -259,17 +325,25 @@ impl TakeUp<'_> {
     }
 
     fn note(&self, holder: &Holder) -> String {
-        let waiting = match self.waiting {
+        let (path, lines) = (self.start.path.display(), grouped(self.stored.lines));
+        if holder.member.path != self.start.path {
+            let (aside, waiting) = (holder.member.path.display(), self.waiting_first());
+            return format!("{path} was rotated: taking up {aside} behind line {lines} first{waiting}");
+        }
+        self.taking_up(&path)
+    }
+
+    fn waiting_first(&self) -> String {
+        match self.waiting {
             0 => String::new(),
             waiting => {
                 format!("; {} to be delivered first", counted(waiting as u64, "record is", "records are"))
             }
-        };
-        let (path, lines) = (self.start.path.display(), grouped(self.stored.lines));
-        if holder.member.path != self.start.path {
-            let aside = holder.member.path.display();
-            return format!("{path} was rotated: taking up {aside} behind line {lines} first{waiting}");
         }
+    }
+
+    fn taking_up(&self, path: &dyn Display) -> String {
+        let (lines, waiting) = (grouped(self.stored.lines), self.waiting_first());
         if self.stored.done {
             format!("{path} was read to its end, line {lines}, before{waiting}")
         } else {
@@ -280,10 +354,4 @@ impl TakeUp<'_> {
 
 fn advice(dir: &Path) -> String {
     format!("send what is there first: posthaste spool drain {}", dir.display())
-}
-
-/// For people, who may look for it from another folder; a log that is followed is told by it as well.
-fn real_name(path: &Path) -> String {
-    let in_folder = || Some(folder_of(path).canonicalize().ok()?.join(path.file_name()?));
-    in_folder().unwrap_or_else(|| path.to_owned()).display().to_string()
 }

@@ -11,6 +11,8 @@ pub(crate) enum Step {
     Rest(Size),
     /// Lines of another file follow, or of the same from its start. For people: why.
     Begin(String),
+    /// Lines of the next one of several files follow.
+    Next,
     /// Nothing more for now: ask again in a while.
     Wait,
     /// Nothing more.

@@ -43,8 +43,10 @@ const QUIET: Duration = Duration::from_secs(1);
 /// What the end of the file means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// It is the end.
+    /// It is the end, and the last line may still be growing.
     Once,
+    /// It is the end: another file follows.
+    Complete,
     /// More may come, here or in a file that takes its place.
     Follow,
 }
@@ -52,6 +54,8 @@ pub(crate) enum Way {
 #[derive(Debug)]
 pub(crate) struct Tail {
     path: PathBuf,
+    /// The one that is being read: at the path, or moved aside.
+    member: PathBuf,
     way: Way,
     clock: Arc<dyn Clock>,
     lines: LineReader<LineFile>,
@@ -78,6 +82,7 @@ impl Tail {
     ) -> Self {
         Self {
             path: path.to_owned(),
+            member: path.to_owned(),
             way,
             clock,
             lines,
@@ -87,6 +92,16 @@ impl Tail {
             quiet: Quiet::default(),
             sighted: Vec::new(),
         }
+    }
+
+    /// The file is there by now.
+    pub(super) fn in_member(self, member: PathBuf) -> Self {
+        Self { member, ..self }
+    }
+
+    /// Where lines are read.
+    pub(super) fn member(&self) -> &Path {
+        &self.member
     }
 
     pub(super) fn step(&mut self) -> io::Result<Step> {
@@ -105,7 +120,7 @@ impl Tail {
                 continue;
             }
             let step = match self.way {
-                Way::Once => self.at_the_end()?,
+                Way::Once | Way::Complete => self.at_the_end()?,
                 Way::Follow => self.at_the_end_for_now()?,
             };
             if let Some(step) = step {
@@ -127,6 +142,8 @@ impl Tail {
         let metadata = self.lines.input().metadata()?;
         Ok(match self.unended(&metadata)? {
             Unended::Nothing => Some(Step::End),
+            // It will never be more.
+            _ if self.way == Way::Complete => self.take_unended(&metadata),
             Unended::Part => {
                 Some(Step::Unfinished(self.lines.number() + u64::from(!self.seen.is_mid_line())))
             }
@@ -238,7 +255,7 @@ impl Tail {
     fn begin(&mut self, Holder { member, seen }: Holder, lines: u64, note: String) -> Step {
         let file = LineFile::behind(&seen, member.file);
         self.lines = LineReader::after(lines, file, self.lines.bytes_max());
-        (self.seen, self.id) = (seen, Some(member.id));
+        (self.seen, self.id, self.member) = (seen, Some(member.id), member.path);
         self.quiet = Quiet::default();
         self.sighted.clear();
         Step::Begin(note)

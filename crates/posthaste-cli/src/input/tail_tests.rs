@@ -154,6 +154,7 @@ impl World {
                 Step::Rest(_) if text.trim().is_empty() => {}
                 Step::Rest(_) => self.rests.push(text),
                 Step::Begin(_) => {}
+                Step::Next => unreachable!("it reads one file"),
                 Step::Wait => {
                     *self.clock.0.lock() += Duration::from_millis(250);
                     waited += 1;
@@ -426,5 +427,15 @@ fn every_line_is_read_once_whatever_happens_to_the_log() {
         let (_, read) = model.world.read_all();
         assert_eq!(read, model.written, "SEED={seed}");
         assert!(model.world.rests.is_empty(), "SEED={seed}");
+    }
+}
+
+/// Where another file follows, nothing more is to be waited for.
+#[test]
+fn a_file_that_another_one_follows_is_read_to_its_last_byte() {
+    for (text, read) in [("1\n{\"a\"", ["1", "{\"a\""]), ("1\n{}", ["1", "{}"])] {
+        let mut world = World::new(Way::Complete, text.as_bytes());
+        assert_eq!(world.run(1, || false), Left::End);
+        assert_eq!(world.stored.2, read);
     }
 }

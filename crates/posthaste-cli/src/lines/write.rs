@@ -41,8 +41,26 @@ struct Dead<'a, E> {
     event: E,
     reason: &'a str,
     status: Option<u16>,
-    text: &'a str,
+    text: Said<'a>,
     time_ms: i64,
+}
+
+/// What the API said: JSON stays JSON, so that nobody has to unwrap it.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Said<'a> {
+    Json(Box<RawValue>),
+    Text(&'a str),
+}
+
+impl<'a> Said<'a> {
+    fn new(text: &'a str) -> Self {
+        let is_structured = text.trim_start().starts_with(['{', '[']);
+        // Between the parts of JSON a line end is a blank; within a text there is none.
+        let on_a_line = || text.trim().replace(['\n', '\r'], " ");
+        let json = is_structured.then(|| serde_json::from_str(&on_a_line()).ok()).flatten();
+        json.map_or(Self::Text(text), Self::Json)
+    }
 }
 
 /// The event as a line, its end included.
@@ -63,7 +81,7 @@ pub(crate) fn dead_batch_line(letter: &DeadLetter<LogEvent>) -> Vec<u8> {
 
 fn dead<T, E>(letter: &DeadLetter<T>, event: E) -> Dead<'_, E> {
     let DeadLetter { reason, status, text, time_ms, .. } = letter;
-    Dead { event, reason: reason.name(), status: *status, text, time_ms: *time_ms }
+    Dead { event, reason: reason.name(), status: *status, text: Said::new(text), time_ms: *time_ms }
 }
 
 fn line(value: &impl Serialize) -> Vec<u8> {
@@ -104,6 +122,26 @@ fn kind<'a>(kind: &'a EventKind, config: &'a ProjectConfig) -> Kind<'a> {
         }
         EventKind::Conversion(conversion) => {
             Kind::Conversion { event: conversion.key(), tags: conversion.tags() }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_in_json_stays_json_on_one_line() {
+        for (text, written) in [
+            (r#"{"error": "no \"x\""}"#, r#"{"error": "no \"x\""}"#),
+            ("{\n  \"a\": 1\n}\n", r#"{   "a": 1 }"#),
+            ("[1]", "[1]"),
+            ("{\"cut", r#""{\"cut""#),
+            ("17", r#""17""#),
+            ("refused", r#""refused""#),
+            ("", r#""""#),
+        ] {
+            assert_eq!(serde_json::to_string(&Said::new(text)).unwrap(), written);
         }
     }
 }

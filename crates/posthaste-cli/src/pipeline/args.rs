@@ -10,7 +10,7 @@ use crate::common::{descriptors, endpoint, exit::Failure, values};
 #[derive(Debug, clap::Args)]
 pub(crate) struct DeliveryArgs {
     /// Where to send to [default: the Event API of the project's or the batch's region]
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", env = "POSTHASTE_ENDPOINT", hide_env_values = true)]
     pub(crate) endpoint: Option<String>,
     /// Events that may share a request
     #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH_SIZE, value_parser = values::at_least_one)]
@@ -41,6 +41,9 @@ pub(crate) struct DeliveryArgs {
     #[arg(long, value_name = "TIME", value_parser = values::some_time)]
     pub(crate) max_time: Option<Duration>,
     /// How long delivery goes on after Ctrl-C or SIGTERM; a second one quits at once
+    ///
+    /// If everything that was read is delivered by then, and the input is one without an end, such as a pipe, the exit
+    /// code is 0. Quitting at once tells what is left, and keeps it as the end of a run does.
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = values::duration)]
     pub(crate) drain: Duration,
     /// Serve Prometheus metrics at /metrics of this address; a port alone means 127.0.0.1

@@ -9,7 +9,7 @@ use posthaste::{DeadLetter, LogEvent, ProjectConfig, UserEvent};
 
 use super::keep::Keep;
 use crate::{
-    common::output::{Output, REPORTED_MAX},
+    common::output::{Output, REPORTED_MAX, plain},
     lines,
 };
 
@@ -62,14 +62,14 @@ impl DeadLetterOffice {
         self.output.note(line);
     }
 
-    /// The API's answer is quoted, so that it cannot drive a terminal.
+    /// The API's answer is shown as it is, but for what could drive a terminal.
     fn tell<T>(&self, letter: &DeadLetter<T>, what: &str) {
         if self.letters.fetch_add(1, Relaxed) >= REPORTED_MAX {
             return;
         }
         let status = letter.status.map(|status| format!(", status {status}")).unwrap_or_default();
         let text: String = letter.text.trim().chars().take(TEXT_CHARS_MAX).collect();
-        let text = if text.is_empty() { text } else { format!(": {text:?}") };
+        let text = if text.is_empty() { text } else { format!(": {}", plain(&text)) };
         self.output.note(format_args!("dead letter: {what} was {}{status}{text}", letter.reason));
     }
 }

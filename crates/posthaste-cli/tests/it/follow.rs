@@ -162,7 +162,7 @@ fn a_line_that_went_on_after_it_was_sent_is_told_by_its_number() {
     let rejects = log.files.path("rejects");
     let ran = send(&log.spool, &log.server.url, &["--rejects", &rejects, &log.path]);
     assert_eq!(ran.ended(1).json()["rejected"], 1);
-    assert!(ran.stderr.contains("line 2: this line was sent before it had its end"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("log.jsonl:2: this line was sent before it had its end"), "{}", ran.stderr);
     assert_eq!(String::from_utf8(log.files.read("rejects")).unwrap(), line("joined"));
     assert_eq!(arrived(&log.server), once(&["ann", "bob", "cid"]));
     send(&log.spool, &log.server.url, &[&log.path]).ended(0);
@@ -215,7 +215,7 @@ fn a_rotation_is_followed_also_by_who_was_away() {
         "{}",
         ran.stderr
     );
-    assert!(ran.stderr.contains("line 2: not JSON"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("log.jsonl.1:2: not JSON"), "{}", ran.stderr);
 }
 
 #[test]

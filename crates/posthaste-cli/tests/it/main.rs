@@ -14,6 +14,7 @@ mod collect;
 mod demo;
 mod follow;
 mod help;
+mod inputs;
 mod limits;
 mod losses;
 mod progress;

@@ -86,7 +86,7 @@ fn each_reason_is_named_with_its_line() {
         let ran = run_with(&args, &input);
         let report = ran.ended(1).json();
         assert_eq!((&report["rejected"], &report["total"]["delivered"]), (&1.into(), &2.into()), "{ran:?}");
-        let expected = format!("line 2: {reason}");
+        let expected = format!("<stdin>:2: {reason}");
         assert!(ran.stderr.starts_with(&expected), "{expected}\n{}", ran.stderr);
         assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
     }
@@ -128,7 +128,7 @@ fn a_line_that_is_too_long_costs_only_itself() {
     let args = ["send", "--json", "--datafile", datafile(), "--endpoint", &server.url, "--rejects", &rejects];
     let ran = run_with(&args, &input);
     assert_eq!(ran.ended(1).json()["total"]["delivered"], 2);
-    assert!(ran.stderr.contains("line 2: too long: a line may have 4000000 bytes"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("<stdin>:2: too long: a line may have 4000000 bytes"), "{}", ran.stderr);
     assert!(files.read("rejects") == long);
     let short = [&args[..], &["--max-line-bytes", "10"]].concat();
     assert!(run_with(&short, b"{\"aaaaaaaaaa\"}").ended(1).stderr.contains("may have 10 bytes"));
@@ -141,7 +141,7 @@ fn an_event_larger_than_a_request_is_rejected() {
     let line = format!(r#"{{"type":"conversion","user_id":"ann",{tags}}}"#);
     let args = ["send", "--datafile", datafile(), "--endpoint", &server.url, "--max-batch-bytes", "10000"];
     let ran = run_with(&args, line.as_bytes());
-    assert!(ran.ended(1).stderr.starts_with("line 1: too large: "), "{}", ran.stderr);
+    assert!(ran.ended(1).stderr.starts_with("<stdin>:1: too large: "), "{}", ran.stderr);
 }
 
 #[test]

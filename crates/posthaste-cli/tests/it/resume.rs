@@ -225,7 +225,7 @@ fn a_finished_input_sends_nothing_again_and_what_was_added_to_it() {
     let ran = send(&spool, &collector.url, &[&input]);
     let report = ran.ended(1).json();
     assert_eq!((&report["event_lines"], &report["total"]["delivered"]), (&1.into(), &1.into()));
-    assert!(ran.stderr.contains("line 6: not JSON"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("events.jsonl:6: not JSON"), "{}", ran.stderr);
 
     let ledger = collector.get("/ledger");
     assert_eq!((&ledger["events"], &ledger["good"]), (&3.into(), &3.into()), "each once: {ledger}");
@@ -245,7 +245,7 @@ fn an_event_without_a_datafile_is_taken_up_once_there_is_one() {
     let body = &crate::support::recorded_bodies("python-sdk-5.7.0.requests.jsonl")[0];
     let input = files.write("lines.jsonl", format!("{body}\n{}", impression("ann")));
     let ran = run(&["send", "--spool", &spool, "--endpoint", &server.url, &input]);
-    assert!(ran.ended(1).stderr.contains("line 2 is an event"), "{}", ran.stderr);
+    assert!(ran.ended(1).stderr.contains("lines.jsonl:2: this is an event"), "{}", ran.stderr);
     assert_eq!(server.bodies(), [body.as_bytes()]);
     let report = send(&spool, &server.url, &[&input]).ended(0).json();
     assert_eq!((&report["event_lines"], &report["batch_lines"]), (&1.into(), &0.into()));

@@ -106,7 +106,11 @@ fn an_event_without_a_datafile_stops_the_run_with_what_to_do() {
     let input = format!("{body}\n{}{body}\n", impression("ann"));
     let ran = run_with(&["send", "--endpoint", &server.url], input.as_bytes());
     ran.ended(1);
-    assert!(ran.stderr.contains("line 2 is an event") && ran.stderr.contains("--datafile"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("<stdin>:2: this is an event") && ran.stderr.contains("--datafile"),
+        "{}",
+        ran.stderr
+    );
     assert_eq!(server.bodies(), [body.as_bytes()], "what came before is delivered");
 }
 
@@ -196,7 +200,7 @@ fn what_the_api_refuses_becomes_a_dead_letter_that_can_be_sent() {
     assert_eq!(letters.len() as u64, report["total"]["dead_lettered"].as_u64().unwrap());
     let letter = letters.iter().find(|letter| letter["event"]["user_id"] == "bob").unwrap();
     assert_eq!((&letter["reason"], &letter["status"]), (&"rejected".into(), &400.into()));
-    assert!(letter["text"].as_str().unwrap().contains("timestamp"), "{letter}");
+    assert!(letter["text"][0]["path"].as_str().unwrap().contains("timestamp"), "{letter}");
     assert_eq!(letter["event"], serde_json::from_str::<Value>(&in_seconds).unwrap(), "as it was read");
 
     // A body in which no event counts is refused before it is sent.
@@ -217,7 +221,7 @@ fn dead_letters_are_told_of_up_to_a_bound_with_what_the_api_said() {
     let input: String = (0..25).map(|user| impression(&format!("user-{user}"))).collect();
     let ran = run_with(&["send", "--datafile", datafile(), "--endpoint", &server.url], input.as_bytes());
     ran.ended(1);
-    let told = r#" was rejected, status 400: "refused""#;
+    let told = " was rejected, status 400: refused";
     assert_eq!(ran.stderr.lines().filter(|line| line.ends_with(told)).count(), 20, "{}", ran.stderr);
     assert!(ran.stderr.contains("… and 5 dead letters more"), "{}", ran.stderr);
     assert!(ran.stderr.contains("next time, --dead-letters FILE keeps dead letters"), "{}", ran.stderr);

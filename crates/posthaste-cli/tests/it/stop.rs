@@ -93,7 +93,7 @@ impl Open {
             if let Some(url) = line.trim_end().strip_prefix("metrics at ") {
                 run.metrics = Some(url.to_owned());
             } else {
-                assert!(line.starts_with(&format!("line {}: not JSON", events + 1)), "{line}");
+                assert!(line.starts_with(&format!("<stdin>:{}: not JSON", events + 1)), "{line}");
                 return run;
             }
         }
@@ -121,7 +121,7 @@ fn ctrl_c_and_sigterm_deliver_what_was_read() {
         assert_eq!(collector.get("/ledger")["events"], 0, "three do not fill a batch");
         signal(&run.child, which);
         let (code, report, stderr) = run.end();
-        assert_eq!(code, Some(1), "not everything was read: {stderr}");
+        assert_eq!(code, Some(1), "a line was rejected: {stderr}");
         assert_eq!(report["total"]["delivered"], 3);
         assert_eq!(report["stopped"], serde_json::json!({"line": 5, "reason": "signal"}));
         assert_eq!(collector.stop()["good"], 3);

@@ -29,8 +29,11 @@ pub(crate) fn datafile() -> &'static str {
 
 pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_posthaste"));
-    command.args(args).env_remove("POSTHASTE_LOG").env_remove("NO_COLOR").stdin(Stdio::null());
+    command.args(args).stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    for name in ["POSTHASTE_LOG", "POSTHASTE_DATAFILE", "POSTHASTE_ENDPOINT", "NO_COLOR"] {
+        command.env_remove(name);
+    }
     command
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::Read,
+    io::{Read, Write},
     num::NonZeroU16,
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
     process::{Child, Command},
@@ -27,6 +27,7 @@ pub(crate) const BAR: [char; 2] = ['█', '░'];
 /// A program at a terminal.
 pub(crate) struct Terminal {
     pub(crate) child: Child,
+    keyboard: File,
     parser: Arc<Mutex<vt100::Parser>>,
     reader: Option<thread::JoinHandle<()>>,
 }
@@ -55,14 +56,19 @@ impl Terminal {
         // Its ends of the terminal are the child's alone now: reading ends when the child does.
         drop(command);
         let parser = Arc::new(Mutex::new(vt100::Parser::new(ROWS, COLUMNS, 0)));
-        let (screen, mut output) = (Arc::clone(&parser), File::from(master));
+        let (screen, mut output) = (Arc::clone(&parser), File::from(master.try_clone().unwrap()));
         let reader = thread::spawn(move || {
             let mut bytes = [0; 4_096];
             while let Ok(count @ 1..) = output.read(&mut bytes) {
                 screen.lock().unwrap().process(&bytes[..count]);
             }
         });
-        Self { child, parser, reader: Some(reader) }
+        Self { child, keyboard: File::from(master), parser, reader: Some(reader) }
+    }
+
+    /// What its user types.
+    pub(crate) fn type_in(&mut self, text: &str) {
+        self.keyboard.write_all(text.as_bytes()).unwrap();
     }
 
     pub(crate) fn screen(&self) -> String {

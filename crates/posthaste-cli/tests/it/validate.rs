@@ -66,7 +66,7 @@ fn problems_are_listed_up_to_a_bound() {
     let text = impression("ann") + &"{}\n".repeat(150);
     let ran = run_with(&["validate", "-"], text.as_bytes());
     assert!(ran.ended(1).stdout.contains("… and 50 more"), "{}", ran.stdout);
-    assert!(ran.stdout.contains("line 101:") && !ran.stdout.contains("line 102:"));
+    assert!(ran.stdout.contains("<stdin>:101:") && !ran.stdout.contains("<stdin>:102:"));
 }
 
 #[test]

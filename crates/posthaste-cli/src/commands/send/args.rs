@@ -6,7 +6,7 @@ use posthaste::DEFAULT_EVENT_QUEUE_SIZE;
 
 use crate::{
     common::{spool_options, values},
-    input::{Wanted, Way},
+    input::{self, Wanted, Way},
     lines,
     pipeline::DeliveryArgs,
 };
@@ -34,11 +34,14 @@ A bad line is reported, --rejects keeps it, and the others go on. The exit code 
   posthaste send --spool DIR --follow --datafile datafile.json log.jsonl  like `tail -F`
   posthaste send --datafile datafile.json left.jsonl                send what was left")]
 pub(crate) struct SendArgs {
-    /// The input: lines of events and batches; `-` or no FILE is standard input
+    /// The input: files with lines of events and batches, one behind the other; `-` or no FILE is standard input
+    ///
+    /// Files compressed with gzip or Zstandard are unpacked, whatever they are called. What is broken or cut off ends
+    /// the run there, with the line and the byte.
     #[arg(value_name = "FILE")]
-    file: Option<PathBuf>,
+    files: Vec<PathBuf>,
     /// The project's datafile; every line that is an event needs it
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "POSTHASTE_DATAFILE", hide_env_values = true)]
     pub(crate) datafile: Option<PathBuf>,
 
     /// Keep events in this folder until they are delivered; the same command again goes on where a run ended
@@ -51,9 +54,15 @@ pub(crate) struct SendArgs {
     ///
     /// A last line without a line end may still be growing. It is left for the next run, and a message says so; that is
     /// no error. It is taken only if it is whole JSON and the file has not changed for a second.
+    ///
+    /// Several files are taken up in the one where the run ended: name the same ones in the same order; more may follow
+    /// them. Only the last of them may be growing. In a compressed file the place is one in what is unpacked, and such a
+    /// file is taken to be complete.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["leftover", "queue_size"])]
     pub(crate) spool: Option<PathBuf>,
     /// Go on reading what is added to FILE, as `tail -F` does, until Ctrl-C or SIGTERM; needs --spool
+    ///
+    /// It takes one FILE, which is not compressed.
     ///
     /// A line is taken once it has its end. A rotated file (renamed, and a new one made) is read to its end first. The
     /// new one begins once it has lines and the old one has not changed for a second; a last line without an end is
@@ -67,7 +76,7 @@ pub(crate) struct SendArgs {
     ///
     /// Lines are stored and sent at once when no more of them are there. The exit code is 0 if everything that was read
     /// was delivered. A followed input never ends: drain the spool before you give it another one.
-    #[arg(long, requires_all = ["spool", "file"])]
+    #[arg(long, requires_all = ["spool", "files"])]
     pub(crate) follow: bool,
     /// Bytes that the spool may take on disk; reading waits while it is full
     #[arg(long, value_name = "SIZE", default_value = spool_options::DEFAULT_SIZE, value_parser = spool_options::size, requires = "spool")]
@@ -98,15 +107,15 @@ pub(crate) struct SendArgs {
 }
 
 impl SendArgs {
-    /// The input's path; `None` for standard input.
-    pub(crate) fn input(&self) -> Option<&Path> {
-        self.file.as_deref().filter(|path| *path != Path::new("-"))
+    /// The paths of input files; standard input has none.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(PathBuf::as_path).filter(|path| !input::is_standard(path))
     }
 
     /// What to read, and how.
     pub(crate) fn wanted(&self) -> Wanted<'_> {
         Wanted {
-            path: self.input(),
+            paths: &self.files,
             spool: self.spool.as_deref().map(|dir| (dir, self.spool_size)),
             way: if self.follow { Way::Follow } else { Way::Once },
             line_bytes_max: self.max_line_bytes,

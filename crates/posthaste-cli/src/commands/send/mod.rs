@@ -78,8 +78,10 @@ fn named(config: ProjectConfig, args: &SendArgs) -> ProjectConfig {
 
 /// Refuses files that are the input or each other.
 fn check_files(args: &SendArgs) -> Result<(), Failure> {
+    let datafile = ("the datafile", args.datafile.as_deref());
+    let inputs = args.inputs().map(|path| ("the input", Some(path)));
     pipeline::check_distinct(
-        &[("the input", args.input()), ("the datafile", args.datafile.as_deref())],
+        &inputs.chain([datafile]).collect::<Vec<_>>(),
         &[
             ("--rejects", args.rejects.as_deref()),
             ("--dead-letters", args.delivery.dead_letters.as_deref()),

@@ -17,13 +17,16 @@ use crate::{
 
 /// Write the dead letters, oldest first: what will not be delivered, and why
 ///
-/// One JSON object on each line, as `posthaste send --dead-letters` writes them and `posthaste send` reads them.
+/// One JSON object on each line, as `posthaste send --dead-letters` writes them and `posthaste send` reads them. Its
+/// "text" is what the API said: JSON where that was JSON.
 /// Once the reason is gone, `posthaste spool replay` puts them back among what waits. Lost and unreadable letters are
 /// counted on stderr, and make the exit code 1.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  posthaste spool dead DIR | jq -r .text | sort | uniq -c           the reasons
-  posthaste spool dead DIR --purge --yes                            forget them all")]
+  posthaste spool dead DIR | jq -c .text | sort | uniq -c
+          the reasons
+  posthaste spool dead DIR --purge --yes
+          forget them all")]
 pub(super) struct DeadArgs {
     /// The spool's folder
     #[arg(value_name = "DIR")]
