@@ -34,7 +34,7 @@ const LISTED_MAX: usize = 100;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   posthaste validate datafile.json
-  posthaste validate --datafile datafile.json events.jsonl
+  posthaste validate --datafile datafile.json monday.jsonl tuesday.jsonl.gz
   curl -s https://cdn.optimizely.com/datafiles/KEY.json | posthaste validate -
 
 The exit code is 0 if nothing is wrong, and 1 otherwise. A warning is nothing wrong.")]
