@@ -7,6 +7,7 @@ use crate::{
         collect::{self, CollectArgs},
         completions::{self, CompletionsArgs},
         demo::{self, DemoArgs},
+        man::{self, ManArgs},
         send::{self, SendArgs},
         spool::{self, SpoolArgs},
         torture::{self, ChildArgs, TortureArgs},
@@ -27,21 +28,31 @@ use crate::{
 #[command(
     name = "posthaste",
     version,
-    max_term_width = 100,
+    max_term_width = 80,
     after_help = "Examples:
-  posthaste demo                                                    see it work, without an account
-  posthaste validate --datafile datafile.json events.jsonl          check events before sending them
-  posthaste send --datafile datafile.json events.jsonl              send them
-  posthaste send --spool DIR --datafile datafile.json events.jsonl  the same, and safe from kills and power cuts
-  posthaste spool status DIR                                        what waits there
-  posthaste collect --datafile datafile.json                        an Event API for this machine
-  posthaste torture --dir DIR                                       kill it, and count what is lost
+  # See it work, without an account
+  posthaste demo
+  # Check events before sending them
+  posthaste validate --datafile datafile.json events.jsonl
+  # Send them
+  posthaste send --datafile datafile.json events.jsonl
+  # The same, and safe from kills and power cuts
+  posthaste send --spool DIR --datafile datafile.json events.jsonl
+  # What waits there
+  posthaste spool status DIR
+  # An Event API for this machine
+  posthaste collect --datafile datafile.json
+  # Kill it, and count what is lost
+  posthaste torture --dir DIR
 
 Environment:
-  POSTHASTE_LOG  how much to log on stderr: error, warn (default), info, debug, trace
-  NO_COLOR       no colours, no progress bar
+  POSTHASTE_DATAFILE  the datafile, where --datafile is not given
+  POSTHASTE_ENDPOINT  where to send to, where --endpoint is not given
+  POSTHASTE_LOG       what to log on stderr: off, error, warn (default), info,
+                      debug or trace; or MODULE=LEVEL, several with commas
+  NO_COLOR            no colours, no progress bar
 
-Exit codes: 0 all is well, 1 something failed, 2 wrong usage, 130 stopped at once."
+Exit codes: 0 all is well, 1 something failed, 2 wrong usage, 130 quit at once."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -62,6 +73,7 @@ pub(crate) enum Command {
     #[command(hide = true)]
     TortureChild(ChildArgs),
     Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 impl Cli {
@@ -93,7 +105,7 @@ impl Command {
     fn check_room(&self) -> Result<(), Failure> {
         let (descriptors, threads) = match self {
             Self::Completions(_) => (0, 0),
-            Self::Validate(_) => (descriptors::OF_A_FILE, 0),
+            Self::Validate(_) | Self::Man(_) => (descriptors::OF_A_FILE, 0),
             // Some of its commands take more, and say so.
             Self::Spool(_) => (descriptors::OF_A_LOOK, 0),
             Self::Collect(_) => (descriptors::OF_A_LOOK, threads::OF_A_SERVICE),
@@ -117,6 +129,7 @@ impl Command {
             Self::Torture(args) => torture::run(args),
             Self::TortureChild(args) => torture::run_child(args),
             Self::Completions(args) => Ok(completions::run(args, Cli::command())),
+            Self::Man(args) => man::run(args, Cli::command()),
         }
     }
 }
@@ -128,5 +141,42 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    /// Every command with its name.
+    fn commands(command: &clap::Command, found: &mut Vec<clap::Command>) {
+        found.push(command.clone());
+        command.get_subcommands().for_each(|command| commands(command, found));
+    }
+
+    /// What a shell would run of an example, each with its words.
+    fn runs(examples: &str) -> Vec<Vec<String>> {
+        let joined = examples.replace("\\\n", " ");
+        let lines =
+            joined.lines().filter_map(|line| line.strip_prefix("  ")).filter(|line| !line.starts_with('#'));
+        let parts = lines.flat_map(|line| line.split([';', '|', '&'])).map(|part| {
+            let run = part.split(['<', '>']).next().unwrap_or_default();
+            run.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        });
+        parts.filter(|words| words.first().is_some_and(|word| word == "posthaste")).collect()
+    }
+
+    #[test]
+    fn every_example_is_a_command_line() {
+        let mut all = Vec::new();
+        commands(&Cli::command(), &mut all);
+        let mut count = 0;
+        for command in all.iter().filter(|command| !command.is_hide_set()) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let examples = help.split_once("Examples:\n").map(|(_, rest)| rest).unwrap_or_default();
+            let examples = runs(examples.split("\n\n").next().unwrap_or_default());
+            assert!(!examples.is_empty(), "{} has no example", command.get_name());
+            for words in examples {
+                count += 1;
+                let parsed = Cli::command().try_get_matches_from(&words);
+                assert!(parsed.is_ok(), "{words:?}: {}", parsed.unwrap_err());
+            }
+        }
+        assert!(count > 30, "{count}");
     }
 }

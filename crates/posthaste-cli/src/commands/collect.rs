@@ -22,7 +22,9 @@ use crate::common::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   posthaste collect --datafile datafile.json
-  posthaste collect --listen 0 --json                               any free port; the first line says which
+  # Any free port; the first line says which
+  posthaste collect --listen 0 --json
+  # What has arrived
   curl http://127.0.0.1:8080/ledger")]
 pub(crate) struct CollectArgs {
     /// Where to listen: HOST:PORT, or a port, which means 127.0.0.1; port 0 is any free one

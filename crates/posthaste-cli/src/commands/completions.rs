@@ -8,7 +8,8 @@ use crate::common::{
 /// Write a shell's completions to standard output
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  posthaste completions bash > ~/.local/share/bash-completion/completions/posthaste
+  posthaste completions bash > \\
+      ~/.local/share/bash-completion/completions/posthaste
   posthaste completions zsh > \"${fpath[1]}/_posthaste\"")]
 pub(crate) struct CompletionsArgs {
     /// Which shell

@@ -34,7 +34,7 @@ const LISTED_MAX: usize = 100;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   posthaste validate datafile.json
-  posthaste validate --datafile datafile.json events.jsonl
+  posthaste validate --datafile datafile.json monday.jsonl tuesday.jsonl.gz
   curl -s https://cdn.optimizely.com/datafiles/KEY.json | posthaste validate -
 
 The exit code is 0 if nothing is wrong, and 1 otherwise. A warning is nothing wrong.")]
@@ -64,7 +64,7 @@ struct Findings {
     problems: Vec<Problem>,
     /// How many there are, listed or not.
     problems_total: u64,
-    warnings: Vec<String>,
+    warnings: Vec<Warning>,
     /// Halves of surrogate pairs that were read as U+FFFD.
     repaired: u64,
     #[serde(skip)]
@@ -76,6 +76,29 @@ struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u64>,
     problem: String,
+}
+
+/// Nothing wrong, but odd. In JSON a text: `line 3: …`.
+#[derive(Debug)]
+struct Warning {
+    line: Option<u64>,
+    warning: String,
+}
+
+impl From<String> for Warning {
+    fn from(warning: String) -> Self {
+        Self { line: None, warning }
+    }
+}
+
+impl Serialize for Warning {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { line, warning } = self;
+        match line {
+            Some(line) => serializer.collect_str(&format_args!("line {line}: {warning}")),
+            None => serializer.serialize_str(warning),
+        }
+    }
 }
 
 pub(crate) fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
@@ -219,7 +242,7 @@ impl Findings {
         match ProjectConfig::from_datafile(text) {
             Err(error) => findings.add(None, error),
             Ok(config) => {
-                findings.warnings = config.warnings().to_vec();
+                findings.warnings = config.warnings().iter().cloned().map(Warning::from).collect();
                 findings.summary = summary(&config);
             }
         }
@@ -263,7 +286,7 @@ impl Findings {
         }
         findings.summary = counted(checker.lines, "line", "lines");
         findings.note_dropped_attributes(config);
-        findings.warnings.extend(checker.judge.visits().warning().map(|warning| warning.to_string()));
+        findings.warnings.extend(checker.judge.visits().warning().map(|warning| warning.to_string().into()));
         findings.note_repaired();
         findings.note_missing_datafile(has_datafile);
         Ok(findings)
@@ -289,33 +312,35 @@ impl Findings {
     fn warn(&mut self, line: Option<u64>, warning: impl fmt::Display) {
         self.warnings_of_lines += 1;
         if self.warnings_of_lines <= LISTED_MAX as u64 {
-            let place = line.map_or_else(String::new, |line| format!("line {line}: "));
-            self.warnings.push(format!("{place}{warning}"));
+            self.warnings.push(Warning { line, warning: warning.to_string() });
         }
     }
 
     fn note_repaired(&mut self) {
         if self.repaired > 0 {
             let halves = counted(self.repaired, "half", "halves");
-            self.warnings
-                .push(format!("{halves} of a surrogate pair stand alone, and would be sent as U+FFFD"));
+            self.warnings.push(
+                format!("{halves} of a surrogate pair stand alone, and would be sent as U+FFFD").into(),
+            );
         }
     }
 
     fn note_dropped_attributes(&mut self, config: Option<&ProjectConfig>) {
         let dropped = config.map(ProjectConfig::dropped_attributes).unwrap_or_default();
         if dropped.unknown + dropped.invalid > 0 {
-            self.warnings.push(format!(
+            let warning = format!(
                 "{} unknown to the datafile and {} of a kind that cannot be sent would be left out of events",
                 counted(dropped.unknown, "attribute", "attributes"),
                 grouped(dropped.invalid)
-            ));
+            );
+            self.warnings.push(warning.into());
         }
     }
 
     fn note_missing_datafile(&mut self, has_datafile: bool) {
         if !has_datafile {
-            self.warnings.push("without --datafile, experiments and events were not looked up".to_owned());
+            let warning = "without --datafile, experiments and events were not looked up";
+            self.warnings.push(warning.to_owned().into());
         }
     }
 }
@@ -391,8 +416,12 @@ impl fmt::Display for Findings {
         if unlisted > 0 {
             writeln!(f, "… and {} more", grouped(unlisted))?;
         }
-        for warning in &self.warnings {
-            writeln!(f, "{file}: warning: {warning}")?;
+        for Warning { line, warning } in &self.warnings {
+            match line {
+                Some(line) => writeln!(f, "{file}:{line}: warning: {warning}")?,
+                None if self.is_one_of_several => writeln!(f, "{file}: warning: {warning}")?,
+                None => writeln!(f, "warning: {warning}")?,
+            }
         }
         let verdict = match self.problems_total {
             0 => "sound".to_owned(),

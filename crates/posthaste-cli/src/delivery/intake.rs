@@ -281,10 +281,10 @@ impl Intake {
         if warnings.is_empty() {
             return;
         }
-        let number = self.input.line().number();
+        let (name, number) = (self.input.name(), self.input.line().number());
         if self.progress.warned.fetch_add(1, Relaxed) < REPORTED_MAX {
             for warning in warnings {
-                self.output.note(format_args!("{}:{number}: warning: {warning}", self.input.name()));
+                self.output.note(format_args!("{name}:{number}: warning: {warning}"));
             }
         }
     }

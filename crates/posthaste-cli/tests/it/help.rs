@@ -14,6 +14,7 @@ fn every_command_teaches_with_examples() {
         ("validate", "posthaste validate datafile.json"),
         ("torture", "posthaste torture --dir /tmp/torture"),
         ("completions", "posthaste completions bash"),
+        ("man", "posthaste man --dir"),
     ] {
         assert!(ran.stdout.contains(name), "{}", ran.stdout);
         let help = run(&[name, "--help"]);

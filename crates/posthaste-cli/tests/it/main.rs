@@ -22,6 +22,7 @@ mod reject;
 mod resume;
 mod room;
 mod send;
+mod snapshots;
 mod spool;
 mod stop;
 mod torture;

@@ -15,8 +15,8 @@ const ABOUT: &str = r#"Send events and batches, and account for every one.
 
 The input has one JSON object on each line. An event is named by the keys of the datafile:
 
-  {"type": "impression", "user_id": "ann", "experiment": "checkout", "variation": "green"}
-  {"type": "conversion", "user_id": "ann", "event": "purchase", "tags": {"revenue": 4200}}
+  {"type":"impression","user_id":"ann","experiment":"checkout","variation":"b"}
+  {"type":"conversion","user_id":"ann","event":"buy","tags":{"revenue":4200}}
 
 An event may also have "attributes": {…}, a "timestamp" (milliseconds or an RFC 3339 time; default: now) and a "uuid" (default: a new one). A line with both counts once, however often it is sent. A line with "visitors" is a whole Event API batch: it is sent as it is, byte for byte, and needs no datafile. A line of a --dead-letters file is sent again.
 
@@ -26,13 +26,22 @@ A bad line is reported, --rejects keeps it, and the others go on. The exit code 
 #[derive(Debug, clap::Args)]
 #[command(long_about = ABOUT, after_help = "Examples:
   posthaste send --datafile datafile.json events.jsonl
+  # Several files, compressed or not
+  posthaste send --datafile datafile.json monday.jsonl.gz tuesday.jsonl.zst
+  # Standard input
   posthaste send --datafile datafile.json --batch-size 500 < events.jsonl
-  posthaste send --datafile datafile.json --rejects bad.jsonl --dead-letters dead.jsonl events.jsonl
+  # Keep what cannot be sent, and what the API refuses
+  posthaste send --datafile datafile.json --rejects bad.jsonl \\
+      --dead-letters dead.jsonl events.jsonl
+  # Batches need no datafile
   posthaste send --endpoint http://127.0.0.1:8080/v1/events batches.jsonl
-  posthaste send --datafile datafile.json --max-time 5m --leftover left.jsonl events.jsonl
-  posthaste send --spool DIR --datafile datafile.json events.jsonl  again after a kill: it takes up where it ended
-  posthaste send --spool DIR --follow --datafile datafile.json log.jsonl  like `tail -F`
-  posthaste send --datafile datafile.json left.jsonl                send what was left")]
+  # Stop after five minutes, and keep what is left, which can be sent
+  posthaste send --datafile datafile.json --max-time 5m --leftover left.jsonl \\
+      events.jsonl
+  # Again after a kill: it takes up where it ended
+  posthaste send --spool DIR --datafile datafile.json events.jsonl
+  # Like `tail -F`
+  posthaste send --spool DIR --follow --datafile datafile.json log.jsonl")]
 pub(crate) struct SendArgs {
     /// The input: files with lines of events and batches, one behind the other; `-` or no FILE is standard input
     ///

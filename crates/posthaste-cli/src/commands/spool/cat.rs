@@ -25,7 +25,8 @@ use crate::{
 #[command(after_help = "Examples:
   posthaste spool cat DIR > batches.jsonl
   posthaste spool cat DIR --datafile datafile.json > events.jsonl
-  posthaste spool cat DIR | posthaste send --endpoint http://127.0.0.1:8080/v1/events")]
+  posthaste spool cat DIR | \\
+      posthaste send --endpoint http://127.0.0.1:8080/v1/events")]
 pub(super) struct CatArgs {
     /// The spool's folder
     #[arg(value_name = "DIR")]

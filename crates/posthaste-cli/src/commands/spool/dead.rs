@@ -23,10 +23,10 @@ use crate::{
 /// counted on stderr, and make the exit code 1.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
+  # The reasons
   posthaste spool dead DIR | jq -c .text | sort | uniq -c
-          the reasons
-  posthaste spool dead DIR --purge --yes
-          forget them all")]
+  # Forget them all
+  posthaste spool dead DIR --purge --yes")]
 pub(super) struct DeadArgs {
     /// The spool's folder
     #[arg(value_name = "DIR")]

@@ -23,12 +23,18 @@ use crate::common::{
 /// dead --purge need it for themselves.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  posthaste spool status DIR                                        how much waits, and what of
-  posthaste spool drain DIR                                         deliver it
-  posthaste spool cat DIR > events.jsonl                            write it as lines that `send` reads
-  posthaste spool verify DIR || posthaste spool repair DIR          check every checksum, settle what is lost
-  posthaste spool dead DIR                                          what the API refused, and why
-  posthaste spool replay DIR                                        put that back among what waits")]
+  # How much waits, and what of
+  posthaste spool status DIR
+  # Deliver it
+  posthaste spool drain DIR
+  # Write it as lines that `send` reads
+  posthaste spool cat DIR > events.jsonl
+  # Check every checksum, settle what is lost
+  posthaste spool verify DIR || posthaste spool repair DIR
+  # What the API refused, and why
+  posthaste spool dead DIR
+  # Put that back among what waits
+  posthaste spool replay DIR")]
 pub(crate) struct SpoolArgs {
     #[command(subcommand)]
     command: SpoolCommand,

@@ -64,14 +64,15 @@ const LAST_CALL: Duration = Duration::from_secs(2);
 /// event is counted by what its producer was told, what arrived, and what is on disk. Nothing leaves the machine.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  posthaste torture --dir /tmp/torture                              a few seconds, 20 kills
+  # A few seconds, 20 kills
+  posthaste torture --dir /tmp/torture
   posthaste torture --dir /mnt/new/t --events 200000 --kills 1000 --time 15m
   posthaste torture --dir /tmp/torture --seed 7 --json | jq .lost
 
-A seed decides the events, the upstream's moods and the moments of the kills; the machine decides
+A seed decides the events, the upstream's moods and the moments of the kills; the machine decides \
 what a kill hits. The spool stays in DIR: `posthaste spool` looks into it.
 
-The exit code is 0 only if nothing was lost, invented or altered, a fresh event arrived after all
+The exit code is 0 only if nothing was lost, invented or altered, a fresh event arrived after all \
 faults, nothing waits, and no reader reported damage.")]
 pub(crate) struct TortureArgs {
     /// The spool's folder: on the disk in question, new or empty
