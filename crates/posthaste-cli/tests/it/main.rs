@@ -14,6 +14,7 @@ mod follow;
 mod help;
 mod limits;
 mod losses;
+mod packages;
 mod reject;
 mod resume;
 mod room;
