@@ -148,6 +148,12 @@
 //! damaged segment is kept aside by the owner that met the damage. Unix only, and not for network filesystems
 //! without locks.
 
+#[cfg(not(unix))]
+compile_error!(
+    "posthaste-spool needs Linux, macOS or another Unix: it locks its folder, and reaches its files through it. \
+     Elsewhere, use posthaste without the feature `spool`"
+);
+
 mod acks;
 mod batch;
 mod dead;
@@ -183,3 +189,8 @@ pub use tools::{
     Check, Inspection, Problem, ProblemKind, Records, Repair, Status, inspect, inspect_with, repair,
     repair_with,
 };
+
+/// The README's example, run.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -22,8 +22,10 @@
 //! # Features
 //!
 //! - `http` (default): [`HttpEventDispatcher`].
-//! - `spool`: [`SpoolQueue`], a queue on disk.
+//! - `spool`: [`SpoolQueue`], a queue on disk. It needs Linux, macOS or another Unix.
 //! - `test-util`: [`testing`], doubles for tests of programs that use posthaste.
+//!
+//! Without `spool` it compiles for Windows too. The oldest compiler that takes it is Rust 1.91.
 
 // In the order in which an event meets them.
 pub mod project;
@@ -80,5 +82,5 @@ pub use queue::{ChanQueue, InMemoryQueue, Queue, Receipt, Refused};
 
 /// The README's example, compiled.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
+#[doc = include_str!("../README.md")]
 struct Readme;

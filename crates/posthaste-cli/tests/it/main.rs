@@ -17,6 +17,7 @@ mod help;
 mod inputs;
 mod limits;
 mod losses;
+mod packages;
 mod progress;
 mod reject;
 mod resume;

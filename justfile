@@ -1,0 +1,35 @@
+# Each recipe is one command, and works without just as well.
+
+# what there is
+default:
+    @just --list
+
+# a collector, a thousand visitors, and the ledgers of both sides
+demo:
+    cargo run --release -- demo
+
+# every test, and its count
+test:
+    scripts/test
+
+# what must hold of every commit
+ci:
+    bash .ci/run
+
+# figures for BENCHMARKS.md
+bench:
+    cargo build --release --workspace --locked
+    target/release/posthaste-bench --posthaste target/release/posthaste
+    target/release/posthaste-bench-spool
+
+# the library's documentation, with all features
+docs:
+    cargo doc --workspace --all-features --no-deps --locked --open
+
+# the public API against a git revision
+semver rev:
+    scripts/semver {{ rev }}
+
+# static programs for Linux, with checksums, in dist/
+release *targets:
+    scripts/release {{ targets }}
