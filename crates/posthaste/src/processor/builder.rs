@@ -16,7 +16,7 @@ use crate::{
 #[doc(alias = "DefaultEventQueueSize")]
 pub const DEFAULT_EVENT_QUEUE_SIZE: usize = 2_000;
 
-/// What a [`BatchEventProcessor`] is made of. [`build`](Self::build) checks everything.
+/// What a [`BatchEventProcessor`] is made of. [`build`](Self::build) checks every option.
 ///
 /// ```
 /// use std::time::Duration;
@@ -140,7 +140,7 @@ impl BatchEventProcessorBuilder {
 
     delivery_setters!(UserEvent);
 
-    /// Checks everything, and starts the delivery thread.
+    /// Checks every option, and starts the delivery thread.
     ///
     /// ```
     /// use posthaste::{BatchEventProcessor, OptionsError};
@@ -155,7 +155,7 @@ impl BatchEventProcessorBuilder {
         Ok(BatchEventProcessor::new(Delivery::start(makings)?, &sdk_key))
     }
 
-    /// Checks everything, and leaves it to the caller to run delivery: it goes on while the returned [`Driver`] is
+    /// Checks every option, and leaves it to the caller to run delivery: it goes on while the returned [`Driver`] is
     /// polled, on a tokio runtime with time enabled. For programs that want no further thread, and for tests in paused
     /// time. Do not block such a runtime's only thread on the processor: await its reports.
     ///

@@ -217,7 +217,7 @@ impl QueueEventDispatcherBuilder {
 
     delivery_setters!(LogEvent);
 
-    /// Checks everything, and starts the delivery thread.
+    /// Checks every option, and starts the delivery thread.
     ///
     /// ```
     /// use posthaste::{OptionsError, QueueEventDispatcher, testing::RecordingDispatcher};
@@ -229,7 +229,7 @@ impl QueueEventDispatcherBuilder {
         Ok(QueueEventDispatcher { delivery: Delivery::start(self.makings()?)? })
     }
 
-    /// Checks everything, and leaves it to the caller to run delivery, as
+    /// Checks every option, and leaves it to the caller to run delivery, as
     /// [`BatchEventProcessorBuilder::build_with_driver`](crate::BatchEventProcessorBuilder::build_with_driver) does.
     pub fn build_with_driver(self) -> Result<(QueueEventDispatcher, Driver), OptionsError> {
         let (delivery, driver) = Delivery::with_driver(self.makings()?)?;
