@@ -189,7 +189,7 @@ fn halves_of_surrogate_pairs_are_replaced_and_counted() {
 
 #[test]
 fn bytes_that_are_no_text_have_a_place() {
-    for (json, place) in [(&b"{\n \"a\": \"b\xFF\"}"[..], "line 2, column 8"), (b"\xFF", "line 1, column 1")]
+    for (json, place) in [(&b"{\n \"a\": \"b\xFF\"}"[..], "line 2, column 9"), (b"\xFF", "line 1, column 1")]
     {
         let error = ProjectConfig::from_datafile(json).unwrap_err().to_string();
         assert_eq!(error, format!("not JSON: not UTF-8 ({place}); is the file complete?"));
