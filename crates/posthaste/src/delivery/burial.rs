@@ -155,3 +155,88 @@ impl<T: Item> Burials<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    };
+
+    use super::{super::leases::Leases, *};
+    use crate::{
+        batch::{Batch, LogEvent},
+        outcome::DeadReason,
+        queue::{DeadLetterStore, Receipt},
+    };
+
+    /// A store that takes letters, or does not.
+    #[derive(Debug)]
+    struct Store(AtomicBool);
+
+    impl DeadLetterStore<LogEvent> for Store {
+        fn count(&self) -> usize {
+            0
+        }
+
+        fn push(
+            &self,
+            letter: DeadLetter<LogEvent>,
+            of: Option<u64>,
+        ) -> Result<(u64, Receipt), NotKept<LogEvent>> {
+            assert_eq!(of, Some(7));
+            let takes = self.0.load(SeqCst);
+            if takes { Ok((1, Receipt::stored())) } else { Err(NotKept::new(letter, "full")) }
+        }
+
+        fn list(&self) -> Vec<(u64, DeadLetter<LogEvent>)> {
+            Vec::new()
+        }
+
+        fn remove(&self, _ids: &[u64]) {}
+    }
+
+    fn burial() -> Burial<LogEvent> {
+        let item = LogEvent::new("http://127.0.0.1/", &Batch::default());
+        let letter = DeadLetter::new(item, DeadReason::Rejected, 0);
+        Burial { id: None, lease: Leases::new(false).begin(7), letter, is_whole: true }
+    }
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_letter_that_its_store_does_not_take_is_offered_again_a_second_later() {
+        let store = Arc::new(Store(AtomicBool::new(false)));
+        let letters = Letters::new(Some(Arc::clone(&store) as _), 9, "burials", None);
+        let mut burials = Burials::default();
+        assert!(!burials.is_stuck());
+        assert!(burials.begin(&letters, burial(), SECOND).is_none());
+        assert!(burials.is_stuck() && burials.trouble().unwrap().what.ends_with("cannot be kept: full"));
+        assert_eq!((burials.take_again(SECOND).len(), burials.due()), (0, Some(SECOND * 2)));
+        let again = burials.take_again(SECOND * 2);
+        assert_eq!((again.len(), burials.is_stuck(), burials.due()), (1, false, None));
+        store.0.store(true, SeqCst);
+        for burial in again {
+            assert_eq!(burials.begin(&letters, burial, SECOND * 2).and_then(|kept| kept.id), Some(1));
+        }
+    }
+
+    #[test]
+    fn a_letter_that_is_stored_later_ends_its_lease_then_or_is_offered_again() {
+        let mut burials = Burials::default();
+        assert!(burials.kept(burial(), Err(Refusal::Storage("broken".to_owned())), SECOND).is_none());
+        assert!(burials.is_stuck() && burials.trouble().is_some());
+        assert!(burials.kept(burial(), Ok(()), SECOND).is_some() && burials.trouble().is_none());
+    }
+
+    #[test]
+    fn letters_whose_events_are_on_their_way_back_are_followed() {
+        let letters = Letters::<LogEvent>::new(None, 9, "burials", None);
+        letters.put_back(5, Receipt::pending(std::future::ready(Ok(()))));
+        let mut burials = Burials::default();
+        burials.follow_replays(&letters);
+        let news = burials.next().now_or_never();
+        assert!(matches!(news, Some(News::Replayed(5, Ok(())))));
+        assert!(letters.take_receipts().is_empty(), "they are taken once");
+    }
+}

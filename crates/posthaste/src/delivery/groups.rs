@@ -70,3 +70,39 @@ impl<T: Item> Groups<T> {
         self.size - self.open.iter().map(Vec::len).max().unwrap_or(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::leases::Leases, *};
+    use crate::batch::{Batch, LogEvent, Snapshot, SnapshotEvent, Visitor};
+
+    fn part(id: u64) -> Part<LogEvent> {
+        let snapshot = Snapshot { events: vec![SnapshotEvent::default()], ..Snapshot::default() };
+        let visitor = Visitor { snapshots: vec![snapshot], ..Visitor::default() };
+        let batch = Batch { visitors: vec![visitor], ..Batch::default() };
+        Part { lease: Leases::new(false).begin(id), item: LogEvent::new("http://127.0.0.1/", &batch) }
+    }
+
+    #[test]
+    fn a_group_says_what_it_misses_until_it_is_full() {
+        let mut groups = Groups::new(3);
+        assert_eq!((groups.missing(), groups.is_empty()), (3, true));
+        assert!(groups.add(part(1)).is_none());
+        assert!(groups.add(part(2)).is_none());
+        assert_eq!((groups.missing(), groups.parts().count()), (1, 2));
+        let full = groups.add(part(3)).unwrap();
+        assert_eq!(full.iter().map(|part| part.lease.id()).collect::<Vec<_>>(), [1, 2, 3]);
+        assert_eq!((groups.missing(), groups.is_empty()), (3, true));
+    }
+
+    #[test]
+    fn a_group_of_which_nothing_is_kept_is_gone() {
+        let mut groups = Groups::new(3);
+        assert!(groups.add(part(1)).is_none());
+        assert!(groups.add(part(2)).is_none());
+        groups.retain(|part| part.lease.id() == 2);
+        assert_eq!(groups.parts().count(), 1);
+        groups.retain(|_| false);
+        assert!(groups.is_empty());
+    }
+}

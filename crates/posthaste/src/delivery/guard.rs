@@ -156,3 +156,16 @@ pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{batch::LogEvent, queue::InMemoryQueue};
+
+    #[test]
+    fn what_a_queue_says_of_itself_is_passed_on() {
+        let guarded = Guarded::<LogEvent>::new(Arc::new(InMemoryQueue::new(3)));
+        assert_eq!((guarded.capacity(), guarded.leases_max()), (3, Some(usize::MAX)));
+        assert_eq!((guarded.lease_time(), guarded.broken()), (None, None));
+    }
+}

@@ -239,3 +239,15 @@ impl<T: Item> Delivery<T> {
         std::mem::forget(std::mem::take(self.thread.get_mut()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forked_child_says_who_delivers_and_what_to_do() {
+        let report = CloseReport::<()>::new(Ledger::default(), forked(), None, Vec::new());
+        let text = report.to_string();
+        assert!(text.contains("forked child") && text.contains("build a processor here"), "{text}");
+    }
+}

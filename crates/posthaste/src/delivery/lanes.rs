@@ -337,3 +337,6 @@ impl<T: Item> Lane<T> {
         troubles
     }
 }
+
+#[cfg(test)]
+mod tests;

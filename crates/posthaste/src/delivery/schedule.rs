@@ -152,4 +152,13 @@ mod tests {
         schedule.add_later(job(1), s(1), s(3));
         assert_eq!((schedule.first_due(), schedule.jobs().count()), (Some(s(3)), 1));
     }
+
+    #[test]
+    fn requests_that_are_due_at_one_time_all_come() {
+        let mut schedule = Schedule::default();
+        for number in 1..=3 {
+            schedule.add_later(job(number), s(5), s(0));
+        }
+        assert_eq!([(); 4].map(|()| id(schedule.next(s(5)))), [Some(1), Some(2), Some(3), None]);
+    }
 }

@@ -256,3 +256,68 @@ impl Renewal {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn broken<T>() -> Result<T, QueueError> {
+        Err(QueueError::new("out of order"))
+    }
+
+    #[test]
+    fn a_queue_that_fails_is_asked_again_a_second_later() {
+        let mut supply = Supply::<u8>::default();
+        assert!(supply.may_ask(s(0)));
+        assert!(supply.ask(Eventually::Now(broken()), s(5), 0).is_empty());
+        assert!(!supply.may_ask(s(5)) && supply.may_ask(s(6)));
+        assert_eq!((supply.due(s(5)), supply.due(s(6))), (Some(s(6)), None));
+        assert!(supply.trouble().unwrap().what.contains("out of order"));
+        let leases = supply.ask(Eventually::Now(Ok(vec![Leased::new(7, 1)])), s(6), 0);
+        assert_eq!((leases.len(), supply.trouble()), (1, None));
+    }
+
+    #[test]
+    fn nothing_more_is_asked_for_while_an_answer_is_on_its_way() {
+        let mut supply = Supply::<u8>::default();
+        assert!(supply.next().now_or_never().is_none());
+        let later = Eventually::Later(Box::pin(async { Ok(vec![Leased::new(7, 1)]) }));
+        assert!(supply.ask(later, s(1), 0).is_empty());
+        assert!(!supply.may_ask(s(100)));
+        assert_eq!(supply.next().now_or_never().unwrap().unwrap().len(), 1);
+        assert!(supply.may_ask(s(1)));
+    }
+
+    #[test]
+    fn leases_whose_end_was_not_taken_are_ended_again_a_second_later() {
+        let mut endings = Endings::default();
+        endings.begin(vec![1, 2], Eventually::Now(broken()), s(5), 0);
+        endings.begin(vec![3], Eventually::Later(Box::pin(async { broken() })), s(5), 0);
+        let (ids, answer) = endings.next().now_or_never().unwrap();
+        endings.ended(ids, answer, s(5), 0);
+        assert!(!endings.are_confirmed() && endings.trouble().is_some());
+        assert_eq!((endings.take_again(s(5)), endings.due()), (vec![], Some(s(6))));
+        assert_eq!((endings.take_again(s(6)), endings.due()), (vec![1, 2, 3], None));
+        endings.ended(vec![1, 2, 3], Ok(()), s(6), 0);
+        assert!(endings.are_confirmed() && endings.trouble().is_none());
+    }
+
+    #[test]
+    fn leases_are_renewed_three_times_in_their_time_and_lost_ones_named() {
+        let mut renewal = Renewal::new(Some(s(30)), s(0));
+        assert_eq!((renewal.due(), renewal.is_due(s(9)), renewal.is_due(s(10))), (Some(s(10)), false, true));
+        assert_eq!(renewal.begin(Eventually::Now(Ok(vec![7])), s(10)), [7]);
+        assert_eq!(renewal.due(), Some(s(20)));
+        let later = Eventually::Later(Box::pin(async { Ok(vec![8]) }));
+        assert!(renewal.begin(later, s(20)).is_empty());
+        assert_eq!(renewal.due(), None, "one renewal at a time");
+        assert_eq!(renewal.next().now_or_never(), Some(vec![8]));
+        assert_eq!(renewal.due(), Some(s(30)));
+        assert!(renewal.begin(Eventually::Now(broken()), s(30)).is_empty(), "nobody knows that any is lost");
+        assert_eq!(Renewal::new(None, s(0)).due(), None, "leases without end");
+    }
+}

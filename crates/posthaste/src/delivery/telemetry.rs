@@ -155,3 +155,25 @@ fn grown(old: &mut u64, new: u64) -> u64 {
     *old = new.max(*old);
     grown
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_due_at_first_and_then_at_each_interval() {
+        let at = Some(Duration::from_millis(1_000));
+        let is_due_at = |now_ms| is_due(at, Duration::from_millis(now_ms), PUBLISH_INTERVAL);
+        assert!(is_due(None, Duration::ZERO, PUBLISH_INTERVAL));
+        assert!(!is_due_at(1_000) && !is_due_at(1_249));
+        assert!(is_due_at(1_250) && is_due_at(60_000));
+        assert!(!is_due_at(0), "a clock that goes back makes nothing due");
+    }
+
+    #[test]
+    fn a_counter_grows_and_never_shrinks() {
+        let mut old = 5;
+        assert_eq!((grown(&mut old, 8), old), (3, 8));
+        assert_eq!((grown(&mut old, 2), old), (0, 8));
+    }
+}

@@ -230,4 +230,52 @@ mod tests {
         let many = (0..100).map(|n| at("a", if n % 2 == 0 { "x" } else { "y" }, 1));
         assert_eq!(merged(many).iter().map(|trouble| trouble.events).collect::<Vec<_>>(), [50, 50]);
     }
+
+    #[test]
+    fn at_most_eight_reasons_are_given() {
+        let all = merged((0..20).map(|n| Trouble::new(format!("reason {n}"), 1_000)));
+        assert_eq!(all.len(), 8);
+    }
+
+    #[test]
+    fn troubles_that_join_keep_the_first_and_last_moment_and_add_up() {
+        let mut trouble = Trouble::at("a", "status 503", 2_000).with_events(2);
+        trouble.again(Some(503), "status 503".into(), 3_000);
+        trouble.again(Some(503), "status 503".into(), 4_000);
+        assert_eq!((trouble.times, trouble.since_ms, trouble.last_ms), (3, 2_000, 4_000));
+        let mut other = Trouble::at("a", "status 503", 1_000).with_status(Some(503)).with_events(5);
+        other.again(Some(503), "status 503".into(), 3_500);
+        assert!(trouble.is_like(&other));
+        assert_eq!(Trouble::new("", 0).with_status(Some(404)).status, Some(404));
+        trouble.join(&other);
+        let sum = (trouble.events, trouble.times, trouble.since_ms, trouble.last_ms);
+        assert_eq!(sum, (7, 5, 1_000, 4_000));
+    }
+
+    #[test]
+    fn a_trouble_is_one_line_with_its_date_where_there_is_one() {
+        // The date is the example of RFC 9110, section 5.6.7.
+        let trouble = |events, since_ms| Trouble::at("http://a", "no answer", since_ms).with_events(events);
+        let dated = "http://a: no answer (1 times since Sun, 06 Nov 1994 08:49:37 GMT)";
+        assert_eq!(trouble(0, 784_111_777_000).to_string(), dated);
+        assert_eq!(trouble(4, 784_111_777_000).to_string(), format!("4 events: {dated}"));
+        assert_eq!(trouble(0, -1).to_string(), "http://a: no answer (1 times)");
+        assert_eq!(trouble(0, i64::MAX).to_string(), "http://a: no answer (1 times)");
+    }
+
+    #[test]
+    fn health_tells_of_what_fails_and_not_of_what_works() {
+        let upstream = |end_point: &str, state| {
+            UpstreamHealth::new(end_point, state, Some(Trouble::at(end_point, "status 503", -1)))
+        };
+        let mut health =
+            Health { upstreams: vec![upstream("http://a", UpstreamState::Working)], ..Health::default() };
+        assert!(health.is_working());
+        assert_eq!((health.to_string().as_str(), health.troubles().count()), ("working", 0));
+        health.upstreams.push(upstream("http://b", UpstreamState::Failing));
+        assert!(!health.is_working());
+        assert_eq!(health.to_string(), "http://b: status 503 (1 times)");
+        health.queue = Some(Trouble::new("the disk is full", -1));
+        assert_eq!(health.to_string(), "the disk is full (1 times); http://b: status 503 (1 times)");
+    }
 }

@@ -52,3 +52,22 @@ impl std::ops::Add for Ledger {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ledgers_add_up_number_by_number() {
+        let sum = Ledger::new(15, 12, 1, 2, 5) + Ledger::new(100, 70, 10, 20, 40);
+        assert_eq!(sum, Ledger::new(115, 82, 11, 22, 45));
+    }
+
+    #[test]
+    fn a_ledger_that_misses_an_event_or_has_one_twice_does_not_balance() {
+        assert!(Ledger::new(15, 12, 1, 2, 5).balances());
+        assert!(!Ledger::new(16, 12, 1, 2, 5).balances());
+        assert!(!Ledger::new(14, 12, 1, 2, 5).balances());
+        assert!(!Ledger::new(1, u64::MAX, 1, 1, 0).balances());
+    }
+}

@@ -149,4 +149,29 @@ mod tests {
              (1 times since Sun, 06 Nov 1994 08:49:37 GMT)"
         );
     }
+
+    #[test]
+    fn what_is_left_is_not_complete() {
+        let (done, open) = (Ledger::new(3, 2, 1, 0, 0), Ledger::new(3, 1, 1, 1, 0));
+        assert!(FlushReport::new(0, done, Vec::new()).is_complete());
+        assert!(!FlushReport::new(1, open, Vec::new()).is_complete());
+        let close = |ledger, dispatcher| CloseReport::<u8>::new(ledger, Vec::new(), dispatcher, Vec::new());
+        assert!(close(done, None).is_complete());
+        assert!(!close(open, None).is_complete());
+        assert!(close(done, Some(FlushReport::default())).is_complete());
+        assert!(!close(done, Some(FlushReport::new(1, open, Vec::new()))).is_complete());
+        // The dispatcher could not say what it has left.
+        let silent = FlushReport::new(0, Ledger::default(), vec![Trouble::new("no answer", 0)]);
+        assert!(!close(done, Some(silent)).is_complete());
+    }
+
+    #[test]
+    fn reasons_are_for_what_is_left_and_for_a_pipeline_that_never_was() {
+        let reasons = |ledger| {
+            CloseReport::<u8>::new(ledger, vec![Trouble::new("a reason", 0)], None, Vec::new()).reasons.len()
+        };
+        assert_eq!(reasons(Ledger::new(3, 2, 1, 0, 0)), 0);
+        assert_eq!(reasons(Ledger::new(3, 2, 0, 1, 0)), 1);
+        assert_eq!(reasons(Ledger::default()), 1);
+    }
 }

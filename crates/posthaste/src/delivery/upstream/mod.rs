@@ -192,3 +192,36 @@ impl Upstream {
         UpstreamHealth::new(&self.end_point, state, self.trouble.clone())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dispatch::Response;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn answer(upstream: &mut Upstream, status: u16, at: u64, held_at: Option<u64>) -> Option<Change> {
+        let verdict = if status == 404 { Verdict::Hold } else { Verdict::Delivered };
+        let moment = Moment { sent: s(at), now: s(at), now_ms: 0, held_at: held_at.map(s) };
+        upstream.sent(s(at));
+        upstream.answered(verdict, &Ok(Response::status(status)), moment)
+    }
+
+    /// The address works for others, so it is this request that is wrong.
+    #[test]
+    fn a_request_that_is_refused_again_after_others_got_through_holds_nobody() {
+        let new = || Upstream::new("http://a".into(), &Rules::default(), fastrand::Rng::with_seed(1));
+        let mut upstream = new();
+        assert_eq!(answer(&mut upstream, 404, 1, None), Some(Change::Opened(Why::Held)));
+        assert_eq!(answer(&mut upstream, 204, 20, None), Some(Change::Closed(Why::Held)));
+        assert_eq!(answer(&mut upstream, 404, 22, Some(1)), None);
+        assert_eq!((upstream.turn(s(22)), upstream.why()), (Turn::Any, None));
+        // Nobody has got through since it was refused last.
+        assert_eq!(answer(&mut upstream, 404, 30, Some(22)), Some(Change::Opened(Why::Held)));
+        let mut quiet = new();
+        assert_eq!(answer(&mut quiet, 404, 1, Some(0)), Some(Change::Opened(Why::Held)));
+        assert_eq!((quiet.health().state, quiet.in_flight()), (UpstreamState::Held, 0));
+    }
+}

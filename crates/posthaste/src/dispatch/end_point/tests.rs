@@ -35,7 +35,7 @@ fn every_whole_url_is_taken_and_its_address_known() {
                     let url = format!("{scheme}://{host}{port}{path}");
                     let end_point = EndPoint::check(&url).unwrap_or_else(|error| panic!("{error}"));
                     assert_eq!(end_point.address(), format!("{host}:{}", number.unwrap_or(default)), "{url}");
-                    assert_eq!(end_point.as_str(), url);
+                    assert_eq!((end_point.as_str(), end_point.to_string()), (&*url, url.clone()));
                 }
             }
         }

@@ -173,3 +173,24 @@ impl Service<Uri> for Reached {
         ready(self.0.take().ok_or_else(|| io::ErrorKind::NotConnected.into()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hyper_util::client::proxy::matcher::Matcher;
+
+    use super::*;
+
+    /// SOCKS 4 knows IPv4 alone.
+    #[tokio::test]
+    async fn a_proxy_is_asked_only_for_addresses_that_it_knows() {
+        let to = Uri::from_static("http://[::1]:9/");
+        for (proxy, asked) in
+            [("socks4://p:1", None), ("socks5://p:1", Some("[::1]:9")), ("socks5h://p:1", Some("[::1]:9"))]
+        {
+            let proxy = Matcher::builder().all(proxy).build().intercept(&to).unwrap();
+            let places = places(&proxy, &to).await.unwrap();
+            let places: Vec<_> = places.iter().filter_map(|place| place.authority()).collect();
+            assert_eq!(places.iter().map(|place| place.as_str()).collect::<Vec<_>>(), Vec::from_iter(asked));
+        }
+    }
+}

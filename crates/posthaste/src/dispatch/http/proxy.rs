@@ -228,6 +228,9 @@ mod tests {
                 assert!(text.starts_with(name) && !text.contains("secret"), "{url}: {text}");
             }
         }
+        let problem = |url| proxies(&[("HTTP_PROXY", url)]).unwrap_err().to_string();
+        assert!(problem("http://:3128").contains("it names no host; give a URL such as http://proxy:3128"));
+        assert!(problem("h:0").ends_with(&EndPointProblem::Port.to_string()), "{}", problem("h:0"));
         assert_eq!(
             proxies(&[("ALL_PROXY", "quic://me:pw@h:1/")]).unwrap_err().to_string(),
             "ALL_PROXY is \"quic://***@h:1/\", which is no proxy to go through: its scheme is none of http, https, \

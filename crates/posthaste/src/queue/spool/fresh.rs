@@ -95,3 +95,51 @@ impl<T> Fresh<T> {
         self.items.partition_point(|item| item.sequence < sequence)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fresh(bytes: [usize; 4]) -> Fresh<char> {
+        let mut fresh = Fresh::default();
+        (1..)
+            .zip(['a', 'b', 'c', 'd'])
+            .zip(bytes)
+            .for_each(|((at, item), bytes)| fresh.push(at, item, bytes));
+        fresh
+    }
+
+    fn items(fresh: &Fresh<char>) -> String {
+        fresh.from(0).map(|(_, item)| item).collect()
+    }
+
+    #[test]
+    fn what_is_on_disk_goes_once_it_is_leased_or_too_much() {
+        let mut small = fresh([1; 4]);
+        small.forget(4, 3);
+        assert_eq!((items(&small).as_str(), small.first()), ("cd", Some(3)));
+        let mut large = fresh([BYTES_MAX; 4]);
+        assert!(large.is_large() && !small.is_large());
+        large.forget(3, 0);
+        assert_eq!(items(&large), "cd", "what is not on disk is kept, however much it is");
+        large.forget(5, 0);
+        assert_eq!((items(&large).as_str(), large.is_large()), ("d", false));
+    }
+
+    #[test]
+    fn those_that_are_asked_for_are_taken_out_and_no_others() {
+        let mut fresh = fresh([5, 6, 7, 8]);
+        // The first and the last are no longer there.
+        assert_eq!(fresh.take(&[0, 2, 4, 9]), ['b', 'd']);
+        assert_eq!((items(&fresh).as_str(), fresh.bytes), ("ac", 12));
+    }
+
+    #[test]
+    fn hidden_items_show_once_they_are_revealed() {
+        let mut fresh = fresh([1; 4]);
+        fresh.push_hidden(5, vec!['e', 'f', 'g']);
+        assert_eq!(items(&fresh), "abcd");
+        fresh.reveal(5..7);
+        assert_eq!(items(&fresh), "abcdef");
+    }
+}

@@ -179,3 +179,56 @@ impl Numbers {
         Counts::new(self.taken, held).with_lost(lost, self.unreadable)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use posthaste_spool::{MemoryFilesystem, Spool, SpoolOptions};
+
+    use super::*;
+    use crate::batch::{Batch, LogEvent};
+
+    /// As a spool counts that has `records` in it and `hidden` besides, and has lost some.
+    fn stats(records: u64, hidden: u64, lost: u64) -> Stats {
+        let disk = Arc::new(MemoryFilesystem::new());
+        let mut stats = Spool::open_with(disk, "/spool", SpoolOptions::default()).unwrap().stats();
+        (stats.records, stats.hidden_records, stats.counters.lost_records) = (records, hidden, lost);
+        stats
+    }
+
+    fn counts(counts: Counts) -> (u64, u64, u64, u64) {
+        (counts.taken, counts.held, counts.lost, counts.unreadable)
+    }
+
+    #[test]
+    fn records_that_are_not_in_the_queue_yet_do_not_count() {
+        let mut intake = Intake::<LogEvent>::new(3);
+        intake.push_hidden(3, vec![LogEvent::new("http://127.0.0.1/", &Batch::default()); 2]);
+        assert_eq!(counts(intake.counts(&stats(3, 2, 0))), (3, 3, 0, 0));
+        // Stored: the spool counts them no longer as hidden; the intake has not heard of it.
+        assert_eq!(counts(intake.counts(&stats(5, 0, 0))), (3, 3, 0, 0));
+        intake.known(Some(3..5), 2, 4);
+        assert_eq!(counts(intake.counts(&stats(5, 0, 0))), (7, 7, 0, 0), "two records of two events each");
+        intake.set_aside(|| 1);
+        assert_eq!(counts(intake.counts(&stats(4, 0, 0))), (7, 6, 0, 1));
+        // Everything else is lost, two events more than records.
+        assert_eq!(counts(intake.counts(&stats(0, 0, 4))), (7, 0, 6, 1));
+    }
+
+    #[test]
+    fn what_makes_room_is_passed_over_until_nothing_does() {
+        let mut intake = Intake::<LogEvent>::new(20);
+        intake.displace(5..10);
+        let mut next = 5;
+        intake.skip_displaced(&mut next);
+        assert_eq!((next, intake.bound(2), intake.bound(5)), (10, 5, u64::MAX));
+        assert_eq!((intake.displaceable_from(2), intake.displaceable_from(12)), (10, 12));
+        intake.handed(&(5..10), 7);
+        assert_eq!(intake.next_displaced(), Some((5..10, 7)));
+        intake.keep_displaced();
+        let mut next = 5;
+        intake.skip_displaced(&mut next);
+        assert_eq!((next, intake.next_displaced()), (5, None));
+    }
+}
