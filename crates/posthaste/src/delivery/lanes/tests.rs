@@ -40,7 +40,9 @@ fn a_group_that_is_too_large_for_a_request_becomes_several() {
 fn a_lane_makes_no_more_requests_than_it_may_send() {
     let (options, mut lanes) = (narrow(), Lanes::new(Some(1)));
     let lane = lanes.to(A, &options);
-    parts(&mut Leases::new(false), A, 5).into_iter().for_each(|part| lane.push(part));
+    for part in parts(&mut Leases::new(false), A, 5) {
+        lane.push(part);
+    }
     lane.load(Duration::ZERO, &options, 0, true);
     assert_eq!((lane.schedule.ready(), lane.backlog.len()), (2, 3));
 }
