@@ -86,9 +86,8 @@ fn lone_halves(text: &str) -> Vec<usize> {
             // Also `\\`, whose second half begins no escape.
             _ => 2,
         };
-        while !text.is_char_boundary(at) {
-            at += 1;
-        }
+        // What is escaped may be longer than a byte, or the text may end here.
+        at = text.ceil_char_boundary(at);
     }
     halves
 }

@@ -210,6 +210,6 @@ impl<P: Pipeline> Schedule<P> {
         assert!(kept.iter().all(|uuid| self.accepted.contains_key(*uuid)), "an event was invented");
         let ledger = self.pipeline.ledger();
         assert_eq!(ledger.accepted, self.accepted.len() as u64);
-        assert!(ledger.balances());
+        assert!(ledger.balances(), "{ledger:?}; queued {queued:?}, dead {dead:?}");
     }
 }
