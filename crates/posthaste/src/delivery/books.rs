@@ -10,6 +10,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 
 use crate::{
     metrics,
@@ -31,6 +32,8 @@ pub(super) struct Books {
     buried: [AtomicU64; DeadReason::ALL.len()],
     /// Events that have ended while their item stays in the queue for the sake of its other events.
     early: AtomicU64,
+    /// The same by the queue's id of the item.
+    early_of: Mutex<FxHashMap<u64, u64>>,
     /// Dead letters that went back into the queue.
     revived: AtomicU64,
     refused: AtomicU64,
@@ -46,6 +49,7 @@ impl Books {
             delivered: AtomicU64::default(),
             buried: array::from_fn(|_| AtomicU64::default()),
             early: AtomicU64::default(),
+            early_of: Mutex::default(),
             revived: AtomicU64::default(),
             refused: AtomicU64::default(),
             found: found.into(),
@@ -141,14 +145,17 @@ impl Act<'_> {
         }
     }
 
-    /// These have ended. Their item stays in the queue for the sake of its other events.
-    pub(super) fn end_early(&self, events: usize) {
+    /// These events of the item of this id have ended. It stays in the queue for the sake of its other events.
+    pub(super) fn end_early(&self, id: u64, events: usize) {
         self.0.early.fetch_add(events as u64, SeqCst);
+        *self.0.early_of.lock().entry(id).or_default() += events as u64;
     }
 
-    /// The item of these, which had ended early, leaves the queue, or its lease was lost.
-    pub(super) fn end_whole(&self, events: usize) {
-        self.0.early.fetch_sub(events as u64, SeqCst);
+    /// The item of this id leaves the queue, or its lease was lost. Returns how many of its events had ended early.
+    pub(super) fn end_whole(&self, id: u64) -> u64 {
+        let early = self.0.early_of.lock().remove(&id).unwrap_or_default();
+        self.0.early.fetch_sub(early, SeqCst);
+        early
     }
 
     /// Their lease was lost: whoever has it now delivers them again, and counts them.
@@ -188,6 +195,34 @@ mod tests {
             "one that is delivered is still there"
         );
         assert!(books.statement(|| Counts::new(3, 1).with_lost(1, 0)).ledger.balances());
+    }
+
+    #[test]
+    fn what_ended_early_is_counted_once_when_its_item_goes() {
+        let books = Books::new("test", 0);
+        // Two items of three events each, of which one and two have ended.
+        books.act(|act| {
+            act.deliver(1);
+            act.end_early(7, 1);
+            act.bury(2, DeadReason::Rejected);
+            act.end_early(8, 2);
+        });
+        let ledger = books.statement(|| Counts::new(6, 6)).ledger;
+        assert_eq!(
+            (ledger.delivered, ledger.dead_lettered, ledger.queued, ledger.balances()),
+            (1, 2, 3, true)
+        );
+        // The second is given up: only its third event is not stored.
+        books.act(|act| {
+            let ended = act.end_whole(8);
+            assert_eq!((ended, act.end_whole(9)), (2, 0));
+            act.bury(1, DeadReason::NotStored);
+        });
+        let ledger = books.statement(|| Counts::new(6, 3)).ledger;
+        assert_eq!(
+            (ledger.delivered, ledger.dead_lettered, ledger.queued, ledger.balances()),
+            (1, 3, 2, true)
+        );
     }
 
     #[test]

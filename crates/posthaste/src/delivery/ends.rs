@@ -100,9 +100,11 @@ impl<T: Item> Ends<T> {
             for (lease, events, fate) in parts {
                 match leases.end_part(lease, events, fate) {
                     PartEnd::Lost => continue,
-                    PartEnd::OthersLeft => act.end_early(events),
-                    PartEnd::Last { before } => {
-                        act.end_whole(before);
+                    PartEnd::OthersLeft => act.end_early(lease.id(), events),
+                    PartEnd::Last { was_split } => {
+                        if was_split {
+                            act.end_whole(lease.id());
+                        }
                         ids.push(lease.id());
                         waiters.lease_ended(lease.sequence());
                     }
@@ -215,11 +217,15 @@ impl<T: Item> Ends<T> {
     /// The queue has taken these back: nobody here sends them again.
     fn lose(&mut self, ids: &[u64], lanes: &mut Lanes<T>) {
         let Self { leases, shared, waiters, .. } = self;
-        for (sequence, ended) in ids.iter().filter_map(|id| leases.lose(*id)).collect::<Vec<_>>() {
+        for id in ids {
+            let Some((sequence, ended)) = leases.lose(*id) else { continue };
             waiters.lease_lost(sequence, leases.next());
-            shared
-                .books()
-                .act(|act| ended.into_iter().for_each(|(fate, events)| take_back(act, events, fate)));
+            shared.books().act(|act| {
+                act.end_whole(*id);
+                for (fate, events) in ended {
+                    take_back(act, events, fate);
+                }
+            });
         }
         if ids.is_empty() {
             return;
@@ -317,7 +323,6 @@ fn note(act: &Act<'_>, events: usize, fate: Fate) {
 
 /// They will come to an end again.
 fn take_back(act: &Act<'_>, events: usize, fate: Fate) {
-    act.end_whole(events);
     match fate {
         Fate::Delivered => act.take_back_delivered(events),
         Fate::Buried(reason) => act.take_back_buried(events, reason),

@@ -110,7 +110,7 @@ impl<T> Guarded<T> {
         self.call("finish", |queue| queue.finish(within)).unwrap_or_else(|| Box::pin(std::future::ready(())))
     }
 
-    pub(super) fn give_up(&self) -> Vec<T> {
+    pub(super) fn give_up(&self) -> Vec<Leased<T>> {
         self.call("give_up", |queue| queue.give_up()).unwrap_or_default()
     }
 

@@ -57,8 +57,8 @@ struct Split {
 /// What the end of a part means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PartEnd {
-    /// The lease has ended with it; other parts with this many events had ended before.
-    Last { before: usize },
+    /// The lease has ended with it; other parts may have ended before.
+    Last { was_split: bool },
     /// Other parts of its item are left.
     OthersLeft,
     /// The queue has taken the item back: whoever leases it next counts it.
@@ -106,10 +106,9 @@ impl Leases {
     /// A part with this many events has come to its end.
     pub(super) fn end_part(&mut self, lease: Lease, events: usize, fate: Fate) -> PartEnd {
         let is_lost = self.is_lost(lease);
-        let mut before = 0;
+        let was_split = self.is_split(lease);
         if let Some(split) = self.splits.get_mut(&lease.sequence) {
             split.left -= 1;
-            before = split.ended.iter().map(|(_, events)| events).sum();
             split.ended.push((fate, events));
             if split.left > 0 {
                 return if is_lost { PartEnd::Lost } else { PartEnd::OthersLeft };
@@ -124,7 +123,7 @@ impl Leases {
         if let Some(by_id) = &mut self.by_id {
             by_id.remove(&lease.id);
         }
-        PartEnd::Last { before }
+        PartEnd::Last { was_split }
     }
 
     /// The queue's ids of the leases that last, to be renewed.
@@ -167,9 +166,9 @@ mod tests {
         leases.split(two);
         assert_eq!((leases.open(), leases.is_split(one), leases.is_split(two)), (2, false, true));
         assert_eq!(leases.end_part(two, 2, Fate::Delivered), PartEnd::OthersLeft);
-        assert_eq!(leases.end_part(one, 1, Fate::Delivered), PartEnd::Last { before: 0 });
+        assert_eq!(leases.end_part(one, 1, Fate::Delivered), PartEnd::Last { was_split: false });
         assert_eq!(leases.end_part(two, 1, REJECTED), PartEnd::OthersLeft);
-        assert_eq!(leases.end_part(two, 3, Fate::Delivered), PartEnd::Last { before: 3 });
+        assert_eq!(leases.end_part(two, 3, Fate::Delivered), PartEnd::Last { was_split: true });
         assert_eq!((leases.open(), leases.next()), (0, 2));
     }
 
@@ -189,6 +188,6 @@ mod tests {
         // Leased again, under the same id.
         let again = leases.begin(7);
         assert!(!leases.is_lost(again));
-        assert_eq!(leases.end_part(again, 1, Fate::Delivered), PartEnd::Last { before: 0 });
+        assert_eq!(leases.end_part(again, 1, Fate::Delivered), PartEnd::Last { was_split: false });
     }
 }

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     clock::Clock,
     outcome::{DeadLetter, DeadReason, Health, Ledger, Trouble, UpstreamHealth},
-    queue::{DeliveryQueue, QueueWatcher},
+    queue::{DeliveryQueue, Leased, QueueWatcher},
 };
 
 #[derive(Debug)]
@@ -128,11 +128,15 @@ impl<T: Item> Shared<T> {
                            opens the queue next will deliver it then";
         let given_up = self.books.try_act(|act| {
             let given_up = self.queue.give_up();
-            act.bury(given_up.iter().map(T::events).sum(), DeadReason::NotStored);
+            for Leased { id, item } in &given_up {
+                // What some of its events have come to is counted already.
+                let ended = usize::try_from(act.end_whole(*id)).unwrap_or(usize::MAX);
+                act.bury(item.events().saturating_sub(ended), DeadReason::NotStored);
+            }
             given_up
         });
         let given_up = given_up.unwrap_or_default();
-        let letter = |item| self.letter(item, DeadReason::NotStored, None, WHY.to_owned());
+        let letter = |Leased { item, .. }| self.letter(item, DeadReason::NotStored, None, WHY.to_owned());
         given_up.into_iter().map(letter).inspect(|letter| self.letters.keep(letter.clone())).collect()
     }
 }

@@ -66,7 +66,8 @@ pub struct CloseReport<T = UserEvent> {
     /// What the dispatcher's own queue had to say, where it has one.
     pub dispatcher: Option<FlushReport>,
     /// The dead letters of events that the disk never confirmed ([`NotStored`](crate::DeadReason::NotStored)): empty
-    /// unless the queue is on disk. Nobody else has them in memory.
+    /// unless the queue is on disk. Nobody else has them in memory. A request of which some events had come to their end
+    /// before is here as a whole; the ledger counts the others only.
     pub not_stored: Vec<DeadLetter<T>>,
 }
 

@@ -113,9 +113,9 @@ pub trait DeliveryQueue<T>: Queue<T> {
     }
 
     /// Stops waiting for whatever makes items safe. Returns the items that were taken, have not come to an end, and are
-    /// not known to be safe. They leave the queue, and become dead letters
-    /// ([`NotStored`](crate::DeadReason::NotStored)).
-    fn give_up(&self) -> Vec<T> {
+    /// not known to be safe, each under the id that it was leased by, or would have been. They leave the queue, and become
+    /// dead letters ([`NotStored`](crate::DeadReason::NotStored)).
+    fn give_up(&self) -> Vec<Leased<T>> {
         Vec::new()
     }
 
@@ -183,7 +183,7 @@ impl<T, Q: DeliveryQueue<T> + ?Sized> DeliveryQueue<T> for Arc<Q> {
         (**self).finish(within)
     }
 
-    fn give_up(&self) -> Vec<T> {
+    fn give_up(&self) -> Vec<Leased<T>> {
         (**self).give_up()
     }
 

@@ -5,6 +5,8 @@
 
 use std::{collections::VecDeque, ops::Range};
 
+use crate::queue::Leased;
+
 /// Bytes of records whose items are kept although they are on disk.
 const BYTES_MAX: usize = 16 << 20;
 
@@ -77,13 +79,13 @@ impl<T> Fresh<T> {
     }
 
     /// Takes the items of these numbers out, in order.
-    pub(super) fn take(&mut self, sequences: &[u64]) -> Vec<T> {
+    pub(super) fn take(&mut self, sequences: &[u64]) -> Vec<Leased<T>> {
         let (mut taken, mut wanted) = (Vec::new(), sequences.iter().peekable());
         for item in std::mem::take(&mut self.items) {
             while wanted.next_if(|sequence| **sequence < item.sequence).is_some() {}
             if wanted.next_if(|sequence| **sequence == item.sequence).is_some() {
                 self.bytes -= item.bytes;
-                taken.push(item.item);
+                taken.push(Leased::new(item.sequence, item.item));
             } else {
                 self.items.push_back(item);
             }
@@ -130,7 +132,7 @@ mod tests {
     fn those_that_are_asked_for_are_taken_out_and_no_others() {
         let mut fresh = fresh([5, 6, 7, 8]);
         // The first and the last are no longer there.
-        assert_eq!(fresh.take(&[0, 2, 4, 9]), ['b', 'd']);
+        assert_eq!(fresh.take(&[0, 2, 4, 9]), [Leased::new(2, 'b'), Leased::new(4, 'd')]);
         assert_eq!((items(&fresh).as_str(), fresh.bytes), ("ac", 12));
     }
 

@@ -9,7 +9,7 @@ use posthaste_spool::Stats;
 use rustc_hash::FxHashMap;
 
 use super::fresh::Fresh;
-use crate::queue::{Counts, QueueItem};
+use crate::queue::{Counts, Leased, QueueItem};
 
 pub(super) struct Intake<T> {
     closed: bool,
@@ -83,9 +83,9 @@ impl<T: QueueItem> Intake<T> {
     }
 
     /// Takes out what the disk never confirmed.
-    pub(super) fn give_up(&mut self, sequences: &[u64]) -> Vec<T> {
+    pub(super) fn give_up(&mut self, sequences: &[u64]) -> Vec<Leased<T>> {
         let given_up = self.fresh.take(sequences);
-        self.numbers.given_up += given_up.iter().map(|item| item.events() as u64).sum::<u64>();
+        self.numbers.given_up += given_up.iter().map(|given_up| given_up.item.events() as u64).sum::<u64>();
         given_up
     }
 

@@ -532,7 +532,7 @@ impl<T: SpoolItem> DeliveryQueue<T> for SpoolQueue<T> {
         })
     }
 
-    fn give_up(&self) -> Vec<T> {
+    fn give_up(&self) -> Vec<Leased<T>> {
         let given_up = self.0.spool.give_up();
         self.0.intake.lock().give_up(&given_up)
     }

@@ -262,7 +262,7 @@ impl DeliveryQueue<UserEvent> for Odd {
         }
     }
 
-    fn give_up(&self) -> Vec<UserEvent> {
+    fn give_up(&self) -> Vec<Leased<UserEvent>> {
         self.enter("give_up");
         self.queue.give_up()
     }
