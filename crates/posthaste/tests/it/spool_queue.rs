@@ -6,7 +6,7 @@ use posthaste::{
     BatchEventProcessor, Queue, SpoolQueue, UserEvent,
     dispatch::Response,
     queue::{DeliveryQueue, Leased, SpoolItem},
-    testing::{RecordingDispatcher, ScriptedDispatcher},
+    testing::{ManualClock, RecordingDispatcher, ScriptedDispatcher},
 };
 use posthaste_spool::{FaultyFilesystem, MemoryFilesystem, Operation, Spool, SpoolOptions};
 use serde_json::{Map, json};
@@ -89,6 +89,9 @@ fn what_makes_room_is_handed_out_piece_by_piece_and_never_leased() {
         }
         assert!(displaced.len() > 5 && leased.len() > displaced.len(), "{} displaced", displaced.len());
         assert!(ids(&leased).is_disjoint(&ids(&displaced)), "{is_reopened}: leased, and displaced too");
+        // The room that was promised comes, and what was added is stored.
+        let gone: Vec<u64> = ids(&displaced).into_iter().collect();
+        queue.settle(&gone).wait().unwrap();
         let both: Vec<UserEvent> = leased.into_iter().chain(displaced).map(|lease| lease.item).collect();
         assert_eq!(uuids_of(&both), uuids_of(&all), "{is_reopened}");
     }
@@ -139,7 +142,9 @@ fn what_could_not_be_read_is_read_bit_by_bit_once_it_can_be() {
 #[test]
 fn what_is_stored_together_is_in_the_queue_together_and_delivered_at_once() {
     let queue = open(&disk());
+    // Nothing but news of the queue wakes delivery: its clock stands still.
     let builder = BatchEventProcessor::builder().event_dispatcher(RecordingDispatcher::new()).batch_size(1);
+    let builder = builder.clock(ManualClock::at_ms(1_700_000_000_000));
     let processor = Arc::new(builder.queue(queue.clone()).flush_interval(HOUR).build().unwrap());
     for round in 1..=3 {
         queue.add_all(impressions(&larkspur(), 3), "so far").unwrap().wait().unwrap();
@@ -180,4 +185,25 @@ fn a_letter_that_was_put_back_is_not_there_for_the_next_process() {
         }
     });
     assert_eq!(processor.close(HOUR).wait().delivered, 1);
+}
+
+#[test]
+fn what_an_earlier_process_lost_was_taken_and_is_counted_once() {
+    let disk = disk();
+    let queue = open(&disk);
+    for (n, event) in impressions(&larkspur(), 9).into_iter().enumerate() {
+        if n == 4 {
+            disk.lose_next_write("seg-");
+        }
+        queue.add(event).unwrap().wait().unwrap();
+    }
+    drop(queue);
+    for _ in 0..2 {
+        let queue = open(&disk);
+        let mut read = queue.lease(usize::MAX).wait().unwrap();
+        read.extend(queue.lease(usize::MAX).wait().unwrap());
+        let (counts, lost) = (queue.counts(), 9 - read.len() as u64);
+        assert!((1..9).contains(&lost), "{counts:?}");
+        assert_eq!((counts.taken, counts.held, counts.lost), (9, 9 - lost, lost));
+    }
 }
