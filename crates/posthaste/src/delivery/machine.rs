@@ -259,13 +259,13 @@ impl<T: Item> Machine<T> {
     }
 
     /// How many items more may be leased. The bound is higher while an end point holds back what it has, so that the
-    /// others get theirs; never higher than the queue's own.
+    /// others get theirs.
     fn room(&self) -> usize {
-        let (window, own) = (self.options().window_max(), self.shared.queue().leases_max());
+        let window = self.options().window_max();
         let max = if self.may_look_ahead() && self.lanes.some_are_blocked(self.now()) {
-            own.unwrap_or(window.saturating_mul(BLOCKED_WINDOWS))
+            self.shared.queue().leases_max().unwrap_or(window.saturating_mul(BLOCKED_WINDOWS))
         } else {
-            own.map_or(window, |own| own.min(window))
+            window
         };
         max.saturating_sub(self.ends.open())
     }

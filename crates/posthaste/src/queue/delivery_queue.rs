@@ -55,8 +55,9 @@ pub trait DeliveryQueue<T>: Queue<T> {
     /// Refuses further items, at once. From here on, the queue only shrinks.
     fn close(&self);
 
-    /// How many leased items may be in memory at once; `None`: delivery chooses, and takes more while an end point holds
-    /// back what it has, so that the others get theirs. A queue that holds its items in memory anyway says `usize::MAX`.
+    /// How many leased items may be in memory at once while an end point holds back what it has; `None`: delivery
+    /// chooses. Each time that a dead end point is asked again, a batch more may be leased, up to what delivery leases
+    /// while all end points work. A queue that holds its items in memory anyway says `usize::MAX`.
     fn leases_max(&self) -> Option<usize> {
         None
     }
