@@ -10,7 +10,7 @@ use std::{
 
 use posthaste::{
     ProjectConfig,
-    judge::{Judge, Judgement, judge_batch},
+    judge::{Judge, Judgement, judge_batch, judge_timestamp},
 };
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ use crate::{
         output::{Audience, Output, counted, grouped},
     },
     input::{self, is_broken},
-    lines::{self, EventMaker, Fault, Line, LineReader, Size},
+    lines::{self, EventLine, EventMaker, Fault, Line, LineReader, Size},
 };
 
 /// Datafiles and batches are read whole, up to here; what is longer can only be a file of events.
@@ -127,9 +127,13 @@ pub(crate) fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
 fn judge(path: &Path, config: Option<&ProjectConfig>) -> io::Result<Findings> {
     let mut stream = input::unpacked(path)?.stream;
     let mut start = Vec::new();
-    let read = (&mut stream).take(WHOLE_BYTES_MAX).read_to_end(&mut start).and_then(|_| stream.fill_buf());
+    // The end is not asked for twice: at a terminal, that would be a second Ctrl-D.
+    let read = (&mut stream)
+        .take(WHOLE_BYTES_MAX)
+        .read_to_end(&mut start)
+        .and_then(|bytes| Ok((bytes as u64) < WHOLE_BYTES_MAX || stream.fill_buf()?.is_empty()));
     let (is_whole, broken) = match read {
-        Ok(rest) => (rest.is_empty(), None),
+        Ok(is_whole) => (is_whole, None),
         Err(error) if is_broken(&error) => (false, Some(error)),
         Err(error) => return Err(error),
     };
@@ -139,6 +143,7 @@ fn judge(path: &Path, config: Option<&ProjectConfig>) -> io::Result<Findings> {
         Kind::Batch => Findings::of_batch(&start, config),
         Kind::Events => match broken {
             Some(error) => Findings::of_events(start.chain(Broken(Some(error))), config)?,
+            None if is_whole => Findings::of_events(&start[..], config)?,
             None => Findings::of_events(start.chain(stream), config)?,
         },
     };
@@ -308,20 +313,25 @@ impl Checker {
             for warning in self.judge.event(&maker.make(&event)?) {
                 findings.warn(Some(number), warning);
             }
-        }
-        if let Some(time) = event.timestamp_ms.filter(|time| !is_in_milliseconds(*time)) {
-            findings.add(
-                Some(number),
-                format_args!("timestamp {time} is not in milliseconds since 1970: those have 13 digits"),
-            );
+        } else {
+            self.check_alone(&event)?;
         }
         Ok(())
     }
-}
 
-/// From 2001 to 2286.
-fn is_in_milliseconds(time: i64) -> bool {
-    (1_000_000_000_000..10_000_000_000_000).contains(&time)
+    /// What can be said without a datafile.
+    fn check_alone(&mut self, event: &EventLine<'_>) -> Result<(), Fault> {
+        let Some(time) = event.timestamp_ms else { return Ok(()) };
+        if let Some(problem) = judge_timestamp(time) {
+            return Err(Fault::Time(problem));
+        }
+        let visits = self.judge.visits_mut();
+        match event.kind {
+            lines::Kind::Impression { .. } => visits.decision(&event.user_id, time),
+            lines::Kind::Conversion { .. } => visits.conversion(&event.user_id, time),
+        }
+        Ok(())
+    }
 }
 
 fn summary(config: &ProjectConfig) -> String {

@@ -1,6 +1,11 @@
 //! How a run is getting on, for people: a bar at a terminal, a line now and then elsewhere. Both say why nothing moves.
 
-use std::{convert::Infallible, sync::atomic::Ordering::Relaxed, time::Duration};
+use std::{
+    convert::Infallible,
+    io::{self, IsTerminal},
+    sync::atomic::Ordering::Relaxed,
+    time::Duration,
+};
 
 use posthaste::{Clock, SystemClock};
 
@@ -31,7 +36,9 @@ pub(crate) async fn watch(job: &Job<'_>) -> Infallible {
     if job.output.audience() == Audience::Machines || terminal::is_quiet() {
         return std::future::pending().await;
     }
-    let bar = Bar::show(STEPS.into(), BARS.0);
+    // A bar would be drawn into what somebody types.
+    let is_typed = matches!(job.length, Length::Unknown) && io::stdin().is_terminal();
+    let bar = if is_typed { Bar::hidden() } else { Bar::show(STEPS.into(), BARS.0) };
     let mut watcher = Watcher { job, bar, pace: Pace::default(), told: Told::default(), line: String::new() };
     let mut every = tokio::time::interval(LOOK_EVERY);
     let mut line_due = SystemClock.elapsed() + LINE_EVERY;

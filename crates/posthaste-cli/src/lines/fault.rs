@@ -54,6 +54,8 @@ pub(crate) enum Fault {
     Conversion(#[from] ConversionError),
     #[error("timestamp {0:?} is no RFC 3339 time, such as 2026-11-25T09:30:00Z")]
     BadTime(String),
+    #[error("{0}")]
+    Time(Problem),
     #[error("uuid is empty: leave it out to get a new one")]
     EmptyUuid,
     #[error("{}{}", .0.first().map_or_else(String::new, ToString::to_string), more(.0.len()))]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use posthaste::{
     Experiment, ImpressionError, ProjectConfig, UserContext, UserEvent, Variation,
-    create_impression_user_event,
+    create_impression_user_event, judge::judge_timestamp,
 };
 use serde_json::{Map, Value};
 
@@ -31,6 +31,9 @@ impl EventMaker {
 
     /// The event of this line. What the line does not say is made up: the time is now, the uuid random.
     pub(crate) fn make(&mut self, line: &EventLine<'_>) -> Result<UserEvent, Fault> {
+        if let Some(problem) = line.timestamp_ms.and_then(judge_timestamp) {
+            return Err(Fault::Time(problem));
+        }
         self.read_attributes(line.attributes)?;
         self.user = std::mem::take(&mut self.user).with_id(&*line.user_id);
         let mut event = match &line.kind {

@@ -14,7 +14,7 @@ mod write;
 
 pub(crate) use fault::Fault;
 pub(crate) use make::EventMaker;
-pub(crate) use parse::{Line, parse, text};
+pub(crate) use parse::{EventLine, Kind, Line, parse, text};
 pub(crate) use reader::{LineReader, Size};
 pub(crate) use write::{dead_batch_line, dead_event_line, event_line};
 

@@ -199,19 +199,20 @@ impl<'a> Fields<'a> {
 
     fn experiment(&self) -> Result<ExperimentName<'a>, Fault> {
         let name = name("experiment", self.experiment, "experiment_id", self.experiment_id)?;
-        let flag = self.flag.map(|flag| text_of("flag", flag)).transpose()?;
+        let flag = self.flag.filter(|flag| !is_null(flag)).map(|flag| text_of("flag", flag)).transpose()?;
         Ok(ExperimentName { name, flag })
     }
 
-    /// Null in one of its two places is null.
+    /// Null stands for no variation, unless the other of its two places says which.
     fn variation(&self) -> Result<Option<Name<'a>>, Fault> {
-        const EITHER: &str = "variation (null stands for none)";
-        match (self.variation, self.variation_id) {
-            (None, None) => Err(Fault::Missing(EITHER)),
-            (Some(one), None) | (None, Some(one)) if is_null(one) => Ok(None),
-            (Some(key), Some(id)) if is_null(key) && is_null(id) => Ok(None),
-            (key, id) => name("variation", key, "variation_id", id).map(Some),
+        let places = [self.variation, self.variation_id];
+        if places.iter().flatten().next().is_none() {
+            return Err(Fault::Missing("variation (null stands for none)"));
         }
+        if places.iter().flatten().all(|place| is_null(place)) {
+            return Ok(None);
+        }
+        name("variation", self.variation, "variation_id", self.variation_id).map(Some)
     }
 
     fn refuse_unknown(&self) -> Result<(), Fault> {
@@ -292,14 +293,15 @@ impl<'de> Visitor<'de> for Object {
 #[derive(Deserialize)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
+/// `null` is as good as nothing.
 fn name<'a>(
     key_name: &'static str,
     key: Option<&'a RawValue>,
     id_name: &'static str,
     id: Option<&'a RawValue>,
 ) -> Result<Name<'a>, Fault> {
-    let key = key.map(|key| text_of(key_name, key)).transpose()?;
-    let id = id.map(|id| text_of(id_name, id)).transpose()?;
+    let key = key.filter(|key| !is_null(key)).map(|key| text_of(key_name, key)).transpose()?;
+    let id = id.filter(|id| !is_null(id)).map(|id| text_of(id_name, id)).transpose()?;
     match (key, id) {
         (Some(key), Some(id)) => Ok(Name::Both { key, id }),
         (Some(key), None) => Ok(Name::Key(key)),

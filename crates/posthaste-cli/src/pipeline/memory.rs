@@ -4,8 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use posthaste::{
-    BatchEventProcessor, InMemoryQueue, LogEvent, OptionsError, ProjectConfig, Queue, QueueEventDispatcher,
-    RawBatch, Refusal, Region, UserEvent, WhenFull,
+    BatchEventProcessor, InMemoryQueue, OptionsError, ProjectConfig, QueueEventDispatcher, RawBatch, Refusal,
+    Region, UserEvent, WhenFull,
     outcome::{Health, Trouble},
 };
 
@@ -28,7 +28,6 @@ pub(crate) struct InMemory {
     /// `None` without a datafile.
     events: Option<EventWay>,
     batches: QueueEventDispatcher,
-    batch_queue: Arc<InMemoryQueue<LogEvent>>,
     endpoint: Option<Arc<str>>,
     /// The region of batches that do not say theirs.
     region: Region,
@@ -49,10 +48,9 @@ impl InMemory {
         office: &Arc<DeadLetterOffice>,
     ) -> Result<Self, OptionsError> {
         let bytes_max = QUEUE_BYTES_MAX.max(args.max_batch_bytes.saturating_mul(4));
-        let batch_queue = Arc::new(InMemoryQueue::new(queue_size).bytes_max(bytes_max));
         let letters = Arc::clone(office);
         let batches = QueueEventDispatcher::builder(http(args)?)
-            .queue(Arc::clone(&batch_queue))
+            .queue(InMemoryQueue::new(queue_size).bytes_max(bytes_max))
             .in_flight(args.in_flight())
             .when_full(WAIT_FOR_ROOM)
             .dead_letters_max(0)
@@ -62,7 +60,7 @@ impl InMemory {
         let events = config
             .map(|config| EventWay::start(args, (queue_size, bytes_max), config, office))
             .transpose()?;
-        Ok(Self { events, batches, batch_queue, endpoint: args.endpoint.as_deref().map(Arc::from), region })
+        Ok(Self { events, batches, endpoint: args.endpoint.as_deref().map(Arc::from), region })
     }
 
     /// Hands an event over, waiting for room.
@@ -141,14 +139,6 @@ impl InMemory {
         for request in self.batches.get(usize::MAX) {
             keep.put(&[request.body(), &b"\n"[..]].concat());
         }
-    }
-
-    /// Empties the queues, once what is in them has been reported: dropping them has nothing to warn of then.
-    pub(crate) fn forget(&self) {
-        if let Some(way) = &self.events {
-            drop(way.processor.remove(usize::MAX));
-        }
-        drop(self.batch_queue.remove(usize::MAX));
     }
 }
 

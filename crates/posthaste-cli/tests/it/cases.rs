@@ -158,13 +158,15 @@ fn half_of_a_surrogate_pair_arrives_as_the_replacement_character() {
 }
 
 /// What a line says of its rule, and what comes of it: the experiment's id, or words of the refusal.
-const RULES: [(&str, Result<&str, &[&str]>); 12] = [
+const RULES: [(&str, Result<&str, &[&str]>); 14] = [
     (r#""experiment":"rule_ab","variation":"on""#, Err(&["\"11\", \"12\"", "experiment_id", "flag"])),
     (r#""experiment":"rule_ab","experiment_id":"12","variation":"on""#, Ok("12")),
     (r#""experiment_id":"11","variation":"on""#, Ok("11")),
     (r#""experiment":"rule_ab","flag":"flag_one","variation":"on""#, Ok("11")),
     (r#""experiment":"rule_ab","flag":"flag_two","variation":"on""#, Ok("12")),
     (r#""experiment_id":"12","flag":"flag_two","variation_id":"1202""#, Ok("12")),
+    (r#""experiment":null,"experiment_id":"12","flag":null,"variation":"on","variation_id":null"#, Ok("12")),
+    (r#""experiment":"rule_ab","experiment_id":"12","variation":null,"variation_id":null"#, Ok("12")),
     (
         r#""experiment":"rule_ab","flag":"flag_six","variation":"on""#,
         Err(&["rule_ab", "no rule of flag", "flag_six"]),
@@ -289,12 +291,34 @@ fn a_conversion_before_every_decision_is_a_warning_everywhere() {
     for (text, early) in [(odd.clone(), 1), (earlier, 0)] {
         let ran = run_with(&["validate", "--datafile", &datafile, "-"], text.as_bytes());
         assert_eq!(ran.ended(0).stdout.contains("earlier than the first decision"), early == 1, "{ran:?}");
+        let ran = run_with(&["validate", "-"], text.as_bytes());
+        assert_eq!(ran.ended(0).stdout.contains("earlier than the first decision"), early == 1, "{ran:?}");
         let collector = Collector::start(&[]);
         let args = ["send", "--json", "--datafile", &datafile, "--endpoint", &collector.url, "-"];
         let ran = run_with(&args, text.as_bytes());
         assert_eq!(ran.ended(0).json()["too_early"], early);
         assert_eq!(ran.stderr.contains("earlier than the first decision"), early == 1, "{ran:?}");
         assert_eq!(collector.get("/ledger")["too_early"], early);
+    }
+}
+
+/// A time that is not in milliseconds is refused in event lines as in bodies.
+#[test]
+fn a_time_that_is_not_in_milliseconds_is_refused_everywhere() {
+    let datafile = case("dup-rule-key.datafile.json");
+    let body = String::from_utf8(read("event-no-key.json")).unwrap();
+    for time in ["1795559589", "1", "1795559589561000", "1795559589561000000", "-1795559589561", "0"] {
+        let line = format!(r#"{{"type":"conversion","user_id":"u","event":"purchase","timestamp":{time}}}"#);
+        for input in [line, body.replace("1795559589561", time)] {
+            let expected = format!("timestamp: not milliseconds since 1970: {time} ");
+            let ran = run_with(&["validate", "--datafile", &datafile, "-"], input.as_bytes());
+            assert!(ran.ended(1).stdout.contains(&expected), "{ran:?}");
+            let server = Server::start(true, |_| 204);
+            let args = ["send", "--datafile", &datafile, "--endpoint", &server.url, "-"];
+            let ran = run_with(&args, input.as_bytes());
+            assert!(ran.ended(1).stderr.contains(&expected), "{ran:?}");
+            assert_eq!(server.hits(), 0);
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::problem::PartFindings;
 use super::{
-    checks::{list, object, optional_list, optional_text},
+    checks::{list, object, optional_bool, optional_list, optional_text},
     node::{Node, quote},
     project::{check_conversion, check_decision},
 };
@@ -27,10 +27,22 @@ pub(super) fn check_decisions(snapshot: &Node<'_>, config: Option<&ProjectConfig
         for key in ["campaign_id", "experiment_id", "variation_id"] {
             optional_text(&decision.get(key), found);
         }
+        check_metadata(&decision.get("metadata"), found);
         if let Some(config) = config {
             check_decision(&decision, config, found);
         }
     }
+}
+
+fn check_metadata(metadata: &Node<'_>, found: &mut PartFindings) {
+    if metadata.is_absent() || !object(metadata, "send flag_key, rule_key and so on, or leave it out", found)
+    {
+        return;
+    }
+    for key in ["flag_key", "rule_key", "rule_type", "variation_key", "cmab_uuid"] {
+        optional_text(&metadata.get(key), found);
+    }
+    optional_bool(&metadata.get("enabled"), found);
 }
 
 /// Notes what is wrong with an event, its snapshot's decisions at hand.
@@ -79,13 +91,18 @@ fn check_timestamp(node: &Node<'_>, found: &mut PartFindings) {
         );
         return;
     };
-    if MILLISECONDS.contains(&timestamp) {
-        return;
+    if let Some((problem, fix)) = wrong_time(timestamp) {
+        found.add_with(|| node.problem(problem, fix));
     }
-    found.add_with(|| {
-        let (looks, fix) = unit_of(timestamp);
-        node.problem(format!("not milliseconds since 1970: {timestamp} {looks}"), fix)
-    });
+}
+
+/// What is wrong with a time that should be in milliseconds since 1970, and what to do.
+pub(super) fn wrong_time(timestamp: i64) -> Option<(String, &'static str)> {
+    if MILLISECONDS.contains(&timestamp) {
+        return None;
+    }
+    let (looks, fix) = unit_of(timestamp);
+    Some((format!("not milliseconds since 1970: {timestamp} {looks}"), fix))
 }
 
 /// What a wrong timestamp was probably meant as, by its digits.

@@ -17,6 +17,7 @@
 //! | an impression has `type` or `key` `campaign_activated`; the other may be absent | Event API guide; `OpenAPI` 1.3.0, `Event.type` |
 //! | a conversion goes by `entity_id`; `key` is optional | `OpenAPI` 1.3.0 |
 //! | attributes have any type; `custom` ones have `entity_id` and `key` | `OpenAPI` 1.3.0, `Attribute.type` |
+//! | a time is in milliseconds since 1970: 13 digits | Event API guide |
 //! | an empty `account_id` or `project_id` belongs to nobody | events without one are dropped |
 //! | a body without events is refused | there is nothing in it to count |
 //! | a byte order mark is skipped; half of a surrogate pair becomes U+FFFD, counted | RFC 8259 8.1, 8.2 |
@@ -140,6 +141,20 @@ fn too_many() -> Problem {
     Problem::of_body(format!("holds more than {EVENTS_PER_BODY_MAX} events"), "send several bodies")
 }
 
+/// What is wrong with an event's time, which is milliseconds since 1970 (from 2001 to 2286): `None`, nothing.
+///
+/// ```
+/// use posthaste::judge::judge_timestamp;
+///
+/// assert_eq!(judge_timestamp(1_795_559_589_561), None);
+/// let problem = judge_timestamp(1_795_559_589).unwrap();
+/// let text = "timestamp: not milliseconds since 1970: 1795559589 looks like seconds; multiply by 1000";
+/// assert_eq!(problem.to_string(), text);
+/// ```
+pub fn judge_timestamp(timestamp_ms: i64) -> Option<Problem> {
+    event::wrong_time(timestamp_ms).map(|(problem, fix)| Problem::new("timestamp", problem, fix))
+}
+
 /// Judges one body or event after the other, and what only shows across them.
 ///
 /// ```
@@ -196,6 +211,11 @@ impl Judge {
     /// The order of each visitor's events.
     pub fn visits(&self) -> &Visits {
         &self.visits
+    }
+
+    /// The same, for events that are judged elsewhere.
+    pub fn visits_mut(&mut self) -> &mut Visits {
+        &mut self.visits
     }
 }
 

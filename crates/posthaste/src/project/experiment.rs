@@ -102,7 +102,7 @@ impl Experiment {
         &self.variations
     }
 
-    /// The variation of this key, if the experiment has one.
+    /// The variation of this key, if the experiment has one; of several the last, as in the SDKs.
     ///
     /// ```
     /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
@@ -113,10 +113,10 @@ impl Experiment {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn variation_by_key(&self, key: &str) -> Option<&Variation> {
-        self.variations.iter().find(|variation| variation.key == key)
+        self.variations.iter().rfind(|variation| variation.key == key)
     }
 
-    /// The variation of this id, if the experiment has one.
+    /// The variation of this id, if the experiment has one; of several the last.
     ///
     /// ```
     /// use posthaste::ProjectConfig;
@@ -128,7 +128,7 @@ impl Experiment {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn variation_by_id(&self, id: &str) -> Option<&Variation> {
-        self.variations.iter().find(|variation| variation.id == id)
+        self.variations.iter().rfind(|variation| variation.id == id)
     }
 
     /// What an impression of `variation` reports; `None` stands for "no variation".

@@ -1,7 +1,12 @@
 //! What `posthaste validate` was given, as the file itself shows.
 
+use std::borrow::Cow;
+
 use posthaste::judge::Text;
-use serde::{Deserialize, de::IgnoredAny};
+use serde::{
+    Deserialize, Deserializer,
+    de::{IgnoredAny, MapAccess, Visitor},
+};
 
 /// What a file is.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,27 +34,52 @@ pub(super) fn kind(start: &[u8], is_whole: bool) -> Kind {
     }
 }
 
-/// What a JSON object of one kind has and the others have not.
-#[derive(Deserialize)]
+/// What a JSON object of one kind has and the others have not: whether the key is there, once or twice, whatever it has.
+#[derive(Debug, Default)]
 struct Marks {
-    visitors: Option<IgnoredAny>,
-    version: Option<IgnoredAny>,
-    experiments: Option<IgnoredAny>,
-    #[serde(rename = "type")]
-    event_type: Option<IgnoredAny>,
-    event: Option<IgnoredAny>,
+    is_batch: bool,
+    is_datafile: bool,
+    is_event: bool,
+}
+
+impl<'de> Deserialize<'de> for Marks {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Keys)
+    }
+}
+
+struct Keys;
+
+impl<'de> Visitor<'de> for Keys {
+    type Value = Marks;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Marks, A::Error> {
+        let mut marks = Marks::default();
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            match &*key {
+                "visitors" | "account_id" => marks.is_batch = true,
+                "version" | "experiments" | "accountId" => marks.is_datafile = true,
+                "type" | "event" | "user_id" => marks.is_event = true,
+                _ => {}
+            }
+            map.next_value::<IgnoredAny>()?;
+        }
+        Ok(marks)
+    }
 }
 
 impl Marks {
     fn kind(&self) -> Kind {
-        if self.visitors.is_some() {
+        if self.is_batch {
             Kind::Batch
-        } else if self.version.is_some() || self.experiments.is_some() {
+        } else if self.is_datafile || !self.is_event {
             Kind::Datafile
-        } else if self.event_type.is_some() || self.event.is_some() {
-            Kind::Events
         } else {
-            Kind::Datafile
+            Kind::Events
         }
     }
 }
@@ -59,11 +89,18 @@ fn kind_of_value(text: &[u8]) -> Kind {
     if serde_json::from_slice::<IgnoredAny>(text).is_ok() { Kind::Datafile } else { kind_of_broken(text) }
 }
 
-/// Not one JSON value: lines of them, or a broken one, which is told by the names in it.
+/// Not one JSON value: lines of them, some of which may be broken, or a broken one, which is told by the names in it.
 fn kind_of_broken(text: &[u8]) -> Kind {
-    let first = text.split(|&byte| byte == b'\n').next().unwrap_or(text);
+    /// Lines that are looked at.
+    const LOOKED_AT: usize = 100;
     let has = |name: &[u8]| text.windows(name.len()).any(|part| part == name);
-    if text.len() > first.len() && serde_json::from_slice::<IgnoredAny>(first).is_ok() {
+    let mut lines = text.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let first = lines.next().unwrap_or(text);
+    let is_value = |line: &[u8]| serde_json::from_slice::<IgnoredAny>(line).is_ok();
+    let is_line = |line: &[u8]| {
+        serde_json::from_slice::<Marks>(line).is_ok_and(|marks| marks.is_batch || marks.is_event)
+    };
+    if (text.len() > first.len() && is_value(first)) || lines.take(LOOKED_AT).any(is_line) {
         Kind::Events
     } else if has(b"\"visitors\"") {
         Kind::Batch
@@ -71,5 +108,36 @@ fn kind_of_broken(text: &[u8]) -> Kind {
         Kind::Datafile
     } else {
         Kind::Events
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_shows_what_it_is() {
+        let line = r#"{"type":"conversion","user_id":"u","event":"e"}"#;
+        let batch = r#"{"account_id":"1","visitors":[]}"#;
+        for (text, expected) in [
+            (String::new(), Kind::Nothing),
+            ("{}".to_owned(), Kind::Datafile),
+            (r#"{"version":"4","version":"4"}"#.to_owned(), Kind::Datafile),
+            (line.to_owned(), Kind::Events),
+            (format!("{line}\n{line}"), Kind::Events),
+            (batch.to_owned(), Kind::Batch),
+            (r#"{"account_id":"1"}"#.to_owned(), Kind::Batch),
+            (r#"{"visitors":null}"#.to_owned(), Kind::Batch),
+            (r#"{"visitors":[],"visitors":[]}"#.to_owned(), Kind::Batch),
+            (format!("{batch}\n{batch}"), Kind::Events),
+            (format!("# a comment\n{batch}\n{batch}"), Kind::Events),
+            (format!("NaN\n{line}"), Kind::Events),
+            (r#"{"account_id":"1","visitors":[NaN]}"#.to_owned(), Kind::Batch),
+            ("{\n\"account_id\":\"1\",\n\"visitors\":[NaN,\n{}\n]}".to_owned(), Kind::Batch),
+            (r#"{"accountId":"1","experiments":["#.to_owned(), Kind::Datafile),
+        ] {
+            assert_eq!(kind(text.as_bytes(), true), expected, "{text}");
+            assert_eq!(kind(format!("\u{feff}{text}").as_bytes(), true), expected, "{text}");
+        }
     }
 }
