@@ -5,15 +5,17 @@
 
 use std::{io::Read, os::unix::net::UnixStream, thread, time::Duration};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use parking_lot::Mutex;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     low_level::{emulate_default_handler, pipe},
 };
 
-use super::{terminal, threads};
+use super::{narrow::Narrow, terminal, threads};
 
+/// How often it is drawn at most.
+const REDRAWN_HZ: u8 = 20;
 /// The one that is drawn.
 static SHOWN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
@@ -31,7 +33,8 @@ impl Bar {
         if !terminal::stderr_is_lively() {
             return Self::hidden();
         }
-        let bar = ProgressBar::new(length).with_style(style(template));
+        let target = ProgressDrawTarget::term_like_with_hz(Box::new(Narrow::stderr()), REDRAWN_HZ);
+        let bar = ProgressBar::with_draw_target(Some(length), target).with_style(style(template));
         *SHOWN.lock() = Some(bar.clone());
         Self(Some(bar))
     }

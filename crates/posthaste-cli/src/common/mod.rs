@@ -9,7 +9,7 @@
 //! exit            how a command can end
 //! terminal        how much is said, and in what colours
 //! output          results for people and for machines, and what is said beside them
-//! bar             the bar at a terminal
+//! bar, narrow     the bar at a terminal
 //! signals         being asked to stop
 //! threads         whether there can be more of them
 //! logging         what the library has to say
@@ -23,6 +23,7 @@ pub(crate) mod descriptors;
 pub(crate) mod endpoint;
 pub(crate) mod exit;
 pub(crate) mod logging;
+mod narrow;
 pub(crate) mod output;
 pub(crate) mod signals;
 pub(crate) mod spool_options;

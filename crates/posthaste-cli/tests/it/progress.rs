@@ -172,8 +172,11 @@ fn an_interrupted_run_leaves_no_bar_behind() {
         let (files, gate) = (Files::new(), Gate::start(1));
         let input = input(&files, 30);
         let args = [&SLOW[..], &["--drain", "200ms", &input]].concat();
-        let terminal = Terminal::start(&send(&gate.server.url, &args));
+        let mut terminal = Terminal::start(&send(&gate.server.url, &args));
         terminal.see("10 delivered of 30 read");
+        // A terminal echoes it behind whatever stands there.
+        terminal.type_in("\u{3}");
+        terminal.see("^C");
         signal(&terminal.child, which);
         let (code, screen) = terminal.end();
         assert_eq!((code, has_bar(&screen)), (Some(1), false), "{screen}");
