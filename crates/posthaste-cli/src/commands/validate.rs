@@ -112,8 +112,19 @@ pub(crate) fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
         if let Some(note) = input::is_standard(path).then(input::terminal_note).flatten() {
             output.inform(format_args!("posthaste: {note}"));
         }
-        let findings =
-            judge(path, config.as_ref()).map_err(|source| Failure::Read { path: path.clone(), source })?;
+        let findings = match judge(path, config.as_ref()) {
+            Ok(findings) => findings,
+            Err(source) => {
+                // The others are judged all the same.
+                let failure = Failure::Read { path: path.clone(), source };
+                if args.files.len() == 1 {
+                    return Err(failure);
+                }
+                output.tell_aside(format_args!("posthaste: {failure}"));
+                exit = Exit::Failed;
+                continue;
+            }
+        };
         let findings =
             Findings { file: input::name(path), is_one_of_several: args.files.len() > 1, ..findings };
         if !findings.sound {

@@ -1,6 +1,10 @@
 //! Datafiles: reading one, and the one that is built in.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+};
 
 use posthaste::ProjectConfig;
 
@@ -9,9 +13,22 @@ use super::exit::Failure;
 /// A project to play with.
 pub(crate) const LARKSPUR: &str = include_str!("larkspur.json");
 
+/// Bytes that a datafile may have: many times the largest that are known.
+const BYTES_MAX: u64 = 64 * 1_024 * 1_024;
+
 /// Reads a datafile from disk.
 pub(crate) fn read(path: &Path) -> Result<ProjectConfig, Failure> {
     let named = || PathBuf::from(path);
-    let text = std::fs::read(path).map_err(|source| Failure::Read { path: named(), source })?;
+    let text = read_bounded(path).map_err(|source| Failure::Read { path: named(), source })?;
     ProjectConfig::from_datafile(text).map_err(|source| Failure::Datafile { path: named(), source })
+}
+
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > BYTES_MAX {
+        let why = format!("it has more than {BYTES_MAX} bytes, and is no datafile");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
+    }
+    Ok(text)
 }

@@ -175,3 +175,24 @@ fn nothing_but_text_goes_into_a_pipe() {
         }
     }
 }
+
+/// `man` fills lines and hyphenates words, unless it is told not to.
+#[test]
+fn examples_of_man_pages_stay_as_they_are() {
+    let files = Files::new();
+    let dir = files.path("man");
+    run(&["man", "--dir", &dir]).ended(0);
+    let pages: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|page| page.unwrap().path()).collect();
+    assert!(pages.len() > 10, "{pages:?}");
+    let mut with_examples = 0;
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        assert!(!text.contains("SH EXTRA"), "{page:?}");
+        if let Some((_, examples)) = text.split_once(".SH EXAMPLES\n") {
+            assert!(examples.starts_with(".nf\n") && examples.contains("\n.fi\n"), "{page:?}");
+            with_examples += 1;
+        }
+    }
+    assert!(with_examples > 5, "{with_examples}");
+    assert!(run(&["man"]).ended(0).stdout.contains(".SH EXAMPLES\n.nf\n"));
+}

@@ -373,9 +373,11 @@ fn every_line_that_was_read_is_in_the_books() {
 #[test]
 fn dead_letters_are_shown_as_the_api_wrote_them() {
     let files = Files::new();
-    let collector = Collector::start(&["--strict", "--datafile", datafile()]);
+    // Its datafile does not know the experiment yet.
+    let older = fs::read_to_string(datafile()).unwrap().replace("40011", "49911");
+    let collector = Collector::start(&["--strict", "--datafile", &files.write("older.json", older)]);
     let (dead, spool) = (files.path("dead.jsonl"), files.path("spool"));
-    let input = files.write("in.jsonl", impression("ann").replace("1795500003394", "17"));
+    let input = files.write("in.jsonl", impression("ann"));
     for more in [&["--dead-letters", &dead][..], &["--spool", &spool]] {
         let ran = send(&collector.url, &[more, &[&input]].concat());
         let told = ran.ended(1).stderr.lines().find(|line| line.starts_with("dead letter: ")).unwrap();
@@ -386,10 +388,33 @@ fn dead_letters_are_shown_as_the_api_wrote_them() {
         assert_eq!((letters.lines().count(), letters.contains('\\')), (1, false), "{letters}");
         let letter: serde_json::Value = serde_json::from_str(&letters).unwrap();
         assert!(letter["text"].is_array(), "{letter}");
-        // `send` reads it: what it finds wrong is the event's time, not the letter.
+        // `send` reads it: what is wrong is the event, for the API, and not the letter.
         let args = ["send", "--json", "--datafile", datafile(), "--endpoint", &collector.url];
         let again = run_with(&args, letters.as_bytes());
-        assert!(again.ended(1).stderr.contains("not milliseconds since 1970"), "{}", again.stderr);
-        assert!(!again.stderr.contains("text"), "{}", again.stderr);
+        assert!(again.ended(1).stderr.contains("is no experiment of the datafile"), "{}", again.stderr);
+        assert_eq!(
+            (&again.json()["rejected"], &again.json()["total"]["dead_lettered"]),
+            (&0.into(), &1.into())
+        );
     }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_keeps_no_other_from_being_judged() {
+    let files = Files::new();
+    let good = files.write("good.jsonl", line("ann"));
+    let bad = files.write("bad.jsonl", "{");
+    let ran = run(&["validate", &good, &files.path("missing"), &bad]);
+    assert!(ran.ended(1).stderr.contains("missing"), "{ran:?}");
+    assert!(ran.stdout.contains("good.jsonl: events (1 line): sound"), "{ran:?}");
+    assert!(ran.stdout.contains("bad.jsonl:1: "), "{ran:?}");
+}
+
+#[test]
+fn a_datafile_is_read_up_to_a_bound() {
+    let files = Files::new();
+    let large = files.write("large.json", "");
+    std::fs::File::options().write(true).open(&large).unwrap().set_len((64 << 20) + 1).unwrap();
+    let ran = run(&["validate", "--datafile", &large, datafile()]);
+    assert!(ran.ended(1).stderr.contains("more than 67108864 bytes"), "{ran:?}");
 }
