@@ -28,8 +28,8 @@ pub(crate) fn connections(wanted: usize) -> usize {
     (free.saturating_sub(OF_A_RUN) / 2).clamp(1, wanted.max(1))
 }
 
-/// How many are free, as far as that matters. The root folder can be opened everywhere; an image of the program alone has no
-/// `/dev/null`.
+/// How many are free, as far as that matters. The root folder can be opened everywhere; an image of the program alone
+/// has no `/dev/null`.
 fn free_up_to(enough: usize) -> usize {
     let opened: Vec<File> = (0..enough.min(ENOUGH)).map_while(|_| File::open("/").ok()).collect();
     if opened.len() < ENOUGH { opened.len() } else { enough }

@@ -1,5 +1,5 @@
-//! What people get from a registry: each package says what it is, holds what it needs to compile alone, and nothing else; and
-//! no dependency needs a newer compiler than it says. `scripts/package` compiles them.
+//! What people get from a registry: each package says what it is, holds what it needs to compile alone, and nothing
+//! else; and no dependency needs a newer compiler than it says. `scripts/package` compiles them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
