@@ -1,11 +1,19 @@
 //! What the library has to say beyond results: on stderr, as much as -v, -q or `POSTHASTE_LOG` ask for.
+//!
+//! By level and module alone: filters by span would bring a regular-expression engine, which takes longer to compile than
+//! this whole folder.
 
 use std::{
     env::VarError,
     io::{self, Write},
 };
 
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use tracing_subscriber::{
+    Layer as _,
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 use super::{bar, exit::Failure, terminal, terminal::Voice};
 
@@ -16,27 +24,31 @@ pub(crate) fn init(voice: Voice) -> Result<(), Failure> {
         Err(VarError::NotPresent) => None,
         Err(VarError::NotUnicode(text)) => return Err(wrong(&text.to_string_lossy())),
     };
-    let filter = voice.log_level().map(EnvFilter::new).or(asked).unwrap_or_else(|| EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let of = |level| Targets::new().with_default(level);
+    let filter = voice.log_level().map(of).or(asked).unwrap_or_else(|| of(LevelFilter::WARN));
+    let layer = tracing_subscriber::fmt::layer()
         .with_writer(|| Stderr)
         .with_ansi(terminal::stderr_has_colors())
-        .init();
+        .with_filter(filter);
+    tracing_subscriber::registry().with(layer).init();
     Ok(())
 }
 
 /// `None`: nothing is asked for.
-fn filter(text: &str) -> Result<Option<EnvFilter>, Failure> {
+fn filter(text: &str) -> Result<Option<Targets>, Failure> {
     if text.trim().is_empty() {
         return Ok(None);
     }
     // A bare word would be taken for the name of a module, and nothing would ever be logged.
     let is_level = |word: &str| !word.is_empty() && word.parse::<LevelFilter>().is_ok();
-    let is_known = |part: &str| part.contains('=') || is_level(part.trim());
+    let is_known = |part: &str| match part.split_once('=') {
+        Some((module, level)) => !module.trim().is_empty() && is_level(level.trim()),
+        None => is_level(part.trim()),
+    };
     if !text.split(',').all(is_known) {
         return Err(wrong(text));
     }
-    EnvFilter::builder().parse(text).map(Some).map_err(|_| wrong(text))
+    text.parse().map(Some).map_err(|_| wrong(text))
 }
 
 fn wrong(text: &str) -> Failure {
@@ -65,14 +77,15 @@ mod tests {
 
     #[test]
     fn a_filter_is_a_level_or_names_modules() {
-        for text in ["warn", "OFF", "posthaste=trace", "info,posthaste::delivery=debug", "warn,[flush]=debug"]
+        for text in
+            ["warn", "OFF", "posthaste=trace", "info,posthaste::delivery=debug", "warn, posthaste=debug"]
         {
             assert!(filter(text).unwrap().is_some(), "{text}");
         }
         for text in ["", " "] {
             assert!(filter(text).unwrap().is_none(), "{text:?}");
         }
-        for text in ["loud", "warn,loud", "posthaste", "posthaste=loud", "=", "warn;info", ","] {
+        for text in ["loud", "warn,loud", "posthaste", "posthaste=loud", "=", "warn;info", ",", "a=b=c"] {
             assert!(filter(text).is_err(), "{text}");
         }
     }

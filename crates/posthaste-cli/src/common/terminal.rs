@@ -9,6 +9,7 @@ use std::{
 };
 
 use clap::{ArgAction, ColorChoice};
+use tracing_subscriber::filter::LevelFilter;
 
 /// The options that every command has.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
@@ -44,13 +45,13 @@ impl Voice {
     }
 
     /// What to log, where the command line says it.
-    pub(crate) fn log_level(self) -> Option<&'static str> {
+    pub(crate) fn log_level(self) -> Option<LevelFilter> {
         match self {
-            Self { quiet: true, .. } => Some("error"),
+            Self { quiet: true, .. } => Some(LevelFilter::ERROR),
             Self { verbose: 0, .. } => None,
-            Self { verbose: 1, .. } => Some("info"),
-            Self { verbose: 2, .. } => Some("debug"),
-            _ => Some("trace"),
+            Self { verbose: 1, .. } => Some(LevelFilter::INFO),
+            Self { verbose: 2, .. } => Some(LevelFilter::DEBUG),
+            _ => Some(LevelFilter::TRACE),
         }
     }
 }
@@ -122,8 +123,14 @@ mod tests {
         let loud = |verbose| Voice { verbose, ..Voice::default() }.log_level();
         assert_eq!(
             [0, 1, 2, 3, 9].map(loud),
-            [None, Some("info"), Some("debug"), Some("trace"), Some("trace")]
+            [
+                None,
+                Some(LevelFilter::INFO),
+                Some(LevelFilter::DEBUG),
+                Some(LevelFilter::TRACE),
+                Some(LevelFilter::TRACE)
+            ]
         );
-        assert_eq!(Voice { quiet: true, ..Voice::default() }.log_level(), Some("error"));
+        assert_eq!(Voice { quiet: true, ..Voice::default() }.log_level(), Some(LevelFilter::ERROR));
     }
 }
