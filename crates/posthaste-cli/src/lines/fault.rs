@@ -1,18 +1,18 @@
 //! Why a line is not taken, each reason in words that say what to change.
 
 use posthaste::{
-    ConversionError, DecodeError, ExperimentKeyError, ImpressionError, Refusal, judge::Problem,
+    ConversionError, DecodeError, ExperimentKeyError, ImpressionError, Refusal,
+    judge::{Problem, why_not_json},
     project::NearMisses,
 };
 
 /// What is wrong with a line. Texts that come from the line are quoted, so that they cannot drive a terminal.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
-    #[error("not UTF-8 at byte {}", .0 + 1)]
-    NotUtf8(usize),
     #[error("too long: a line may have {0} bytes (--max-line-bytes)")]
     TooLong(usize),
-    #[error("not JSON: {0}")]
+    /// As bodies are told it.
+    #[error("{0}")]
     NotJson(String),
     #[error("not a JSON object: a line is an event, or a batch with `visitors`")]
     NotAnObject,
@@ -96,11 +96,18 @@ impl From<ExperimentKeyError> for Fault {
 }
 
 impl Fault {
-    /// The reader counts lines within its text, which has only one.
-    pub(super) fn json(error: &serde_json::Error) -> Self {
-        if error.is_data() {
-            return Self::NotAnObject;
-        }
-        Self::NotJson(error.to_string().replace(" at line 1 column ", " at byte "))
+    /// A line that could not be read as what it should be.
+    pub(super) fn json(line: &[u8], error: &serde_json::Error) -> Self {
+        if error.is_data() { Self::NotAnObject } else { Self::not_json(line, error) }
+    }
+
+    /// A line that is no text, or no JSON. `error` is what its reader said.
+    pub(super) fn not_json(line: &[u8], error: &dyn std::error::Error) -> Self {
+        let Some(Problem { problem, fix, .. }) = why_not_json(line) else {
+            return Self::NotJson(format!("not JSON: {error}"));
+        };
+        // The place within the line: there is one line.
+        let place = problem.split(" (line 1, ").next().unwrap_or(&problem);
+        Self::NotJson(format!("{place}; {fix}"))
     }
 }

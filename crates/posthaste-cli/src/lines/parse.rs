@@ -66,7 +66,7 @@ pub(crate) struct ExperimentName<'a> {
 
 /// The line's text, read and repaired as bodies are.
 pub(crate) fn text(line: &[u8]) -> Result<Text<'_>, Fault> {
-    Text::read(line).map_err(|error| Fault::NotUtf8(error.at))
+    Text::read(line).map_err(|error| Fault::not_json(line, &error))
 }
 
 /// Reads a line: an event, a batch, or a dead letter that holds one of them as its `event`.
@@ -79,7 +79,8 @@ pub(crate) fn parse(text: &str) -> Result<Line<'_>, Fault> {
 }
 
 fn read(text: &str) -> Result<Fields<'_>, Fault> {
-    let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| Fault::json(&error))?;
+    let fields: Fields<'_> =
+        serde_json::from_str(text).map_err(|error| Fault::json(text.as_bytes(), &error))?;
     match fields.twice {
         Some(key) if !fields.has_visitors => Err(Fault::Twice(key)),
         _ => Ok(fields),

@@ -4,7 +4,7 @@ use crate::support::{Files, Server, datafile, impression, run, run_with};
 
 /// Lines, and what is said of them.
 const BAD: &[(&[u8], &str)] = &[
-    (b"{\"type\": \"imp\xffression\"}\r\n", "not UTF-8 at byte 14"),
+    (b"{\"type\": \"imp\xffression\"}\r\n", "not UTF-8: byte 0xFF at byte 13; encode the body as UTF-8"),
     (b"not json\n", "not JSON: "),
     (b"{\"type\": \"impression\"\r\n", "not JSON: "),
     (b"{}{}\n", "not JSON: trailing characters"),

@@ -141,6 +141,18 @@ fn too_many() -> Problem {
     Problem::of_body(format!("holds more than {EVENTS_PER_BODY_MAX} events"), "send several bodies")
 }
 
+/// Why these bytes are no JSON, in the words that bodies are told it in; `None`: they are.
+///
+/// ```
+/// use posthaste::judge::why_not_json;
+///
+/// let problem = why_not_json(br#"{"revenue": NaN}"#).unwrap();
+/// assert_eq!(problem.problem, "not JSON: NaN at byte 12 (line 1, column 13)");
+/// ```
+pub fn why_not_json(bytes: &[u8]) -> Option<Problem> {
+    decode::decode(bytes).err()
+}
+
 /// What is wrong with an event's time, which is milliseconds since 1970 (from 2001 to 2286): `None`, nothing.
 ///
 /// ```
