@@ -216,7 +216,7 @@ fn an_interrupted_command_leaves_no_bar_behind() {
 #[test]
 fn lines_are_written_beside_the_bar() {
     let (files, gate) = (Files::new(), Gate::start(1));
-    let text: String = (0..30).map(|user| impression(&format!("user-{user}")) + "bad\n").collect();
+    let text: String = (0..30).map(|user| impression(&format!("user-{user}")) + "{}\n").collect();
     let input = files.write("events.jsonl", text);
     let args = send(&gate.server.url, &[&SLOW[..], &["-vv", &input]].concat());
     let terminal = Terminal::start(&args);
@@ -224,7 +224,7 @@ fn lines_are_written_beside_the_bar() {
     gate.open();
     let (code, screen) = terminal.end();
     assert_eq!((code, has_bar(&screen)), (Some(1), false), "{screen}");
-    assert_eq!(screen.matches("not JSON").count(), 20, "{screen}");
+    assert_eq!(screen.matches("type is missing").count(), 20, "{screen}");
 }
 
 #[test]
