@@ -51,6 +51,7 @@ pub mod clock;
 pub mod metrics;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
+mod text;
 
 pub use batch::{
     Batch, Decision, DecisionMetadata, DecodeError, LogEvent, RawBatch, Snapshot, SnapshotEvent, Visitor,

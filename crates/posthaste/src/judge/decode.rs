@@ -2,7 +2,8 @@
 
 use serde_json::{Value, error::Category};
 
-use super::{problem::Problem, text::Text};
+use super::problem::Problem;
+use crate::text::Text;
 
 /// Not numbers in JSON, but in Python's.
 const NOT_NUMBERS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];

@@ -31,7 +31,6 @@ mod event;
 mod node;
 mod problem;
 mod project;
-mod text;
 mod visitor;
 mod visits;
 mod walk;
@@ -41,9 +40,10 @@ use std::ops::ControlFlow;
 use serde_json::{Map, Value};
 
 pub use problem::{PROBLEMS_PER_BODY_MAX, PROBLEMS_PER_PART_MAX, Problem};
-pub use text::{NotUtf8, Text};
 pub use visits::{VISITORS_MAX, Visits};
 pub use walk::Part;
+
+pub use crate::text::{NotUtf8, Text};
 
 use self::{node::Node, problem::PartFindings, walk::Ended};
 use crate::{

@@ -19,7 +19,7 @@ use super::{
     region::Region,
     tree::{self, Node, Object, Path, WrongType, id_text},
 };
-use crate::judge::Text;
+use crate::text::Text;
 
 /// The versions that today's official SDKs take. Older ones lack keys, and nothing that is read means another thing.
 const VERSIONS: [&str; 3] = ["2", "3", "4"];
