@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! open      opens it; with --spool by way of resume, which finds where the last run ended
+//! names     what inputs are called, and how one is opened
 //! source    what there is to read, opened, and where reading begins
 //! position    how far an input was read, as a spool stores it
 //! step      what comes next of it
@@ -17,6 +18,7 @@
 
 mod family;
 mod line_file;
+mod names;
 mod open;
 mod packed;
 mod place;
@@ -29,7 +31,8 @@ mod stream;
 mod tail;
 
 pub(crate) use self::{
-    open::{is_standard, name, open, terminal_note, unpacked},
+    names::{is_standard, name, unpacked},
+    open::{open, terminal_note},
     packed::is_broken,
     position::Position,
     source::{Input, Source, Wanted},

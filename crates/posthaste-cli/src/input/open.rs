@@ -11,13 +11,12 @@ use std::{
 use posthaste::ProjectConfig;
 
 use super::{
-    packed::{self, Unpacked},
+    names::{is_standard, name, wrong},
     position::Position,
     resume::resume,
-    source::{Current, Input, Source, Wanted},
-    stream::Stream,
+    source::{Input, Source, Wanted, stream},
 };
-use crate::{common::exit::Failure, lines::LineReader};
+use crate::common::exit::Failure;
 
 /// Opens it, and finds where reading begins.
 pub(crate) fn open(wanted: Wanted<'_>, config: Option<&ProjectConfig>) -> Result<Source, Failure> {
@@ -45,35 +44,6 @@ pub(crate) fn terminal_note() -> Option<String> {
     io::stdin().is_terminal().then(|| "reading events from the terminal; end with Ctrl-D".to_owned())
 }
 
-pub(crate) fn is_standard(path: &Path) -> bool {
-    path == Path::new("-")
-}
-
-/// As its user calls it.
-pub(crate) fn name(path: &Path) -> String {
-    if is_standard(path) { "<stdin>".to_owned() } else { path.display().to_string() }
-}
-
-/// For people, who may look for it from another folder; a log that is followed is told by it as well.
-pub(super) fn real_name(path: &Path) -> String {
-    let in_folder = || Some(folder_of(path).canonicalize().ok()?.join(path.file_name()?));
-    in_folder().unwrap_or_else(|| path.to_owned()).display().to_string()
-}
-
-pub(super) fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Opens one, whatever it is packed in.
-pub(crate) fn unpacked(path: &Path) -> io::Result<Unpacked> {
-    Ok(if is_standard(path) { packed::open(io::stdin()) } else { packed::open(File::open(path)?) })
-}
-
-pub(super) fn stream(path: &Path, line_bytes_max: usize) -> io::Result<Current> {
-    let Unpacked { stream, read_bytes } = unpacked(path)?;
-    Ok(Current::Stream(Box::new(Stream::new(LineReader::new(stream, line_bytes_max), read_bytes))))
-}
-
 /// How long one is, where it has an end, and whether it can be read at all.
 fn look(path: &Path) -> Result<Option<u64>, Failure> {
     if is_standard(path) {
@@ -99,8 +69,4 @@ fn rest_of_stdin() -> Option<u64> {
     let mut file = File::from(io::stdin().as_fd().try_clone_to_owned().ok()?);
     let metadata = file.metadata().ok().filter(Metadata::is_file)?;
     Some(metadata.len().saturating_sub(file.stream_position().ok()?))
-}
-
-pub(super) fn wrong(path: &Path, source: io::Error) -> Failure {
-    Failure::Read { path: path.to_owned(), source }
 }

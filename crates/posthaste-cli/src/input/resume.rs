@@ -19,7 +19,7 @@ use posthaste::{LogEvent, ProjectConfig, Queue, SpoolQueue, SystemClock};
 use super::{
     family::{self, Holder, Member},
     line_file::{LineFile, Unended},
-    open::{folder_of, is_standard, name, real_name, wrong},
+    names::{folder_of, is_standard, name, real_name, wrong},
     packed::Format,
     place::{Place, Seen},
     position::Position,

@@ -16,7 +16,7 @@ use posthaste::{LogEvent, SpoolQueue, SystemClock};
 
 use super::{
     line_file::LineFile,
-    open::{self, real_name, wrong},
+    names::{self, real_name, wrong},
     packed::{Format, Unpacked},
     place::{FileId, Place, Seen},
     position::{Earlier, Position},
@@ -93,7 +93,7 @@ impl Found {
         }
         let start = Position { input: real_name(path), earlier: self.earlier, ..start };
         let spooled = Spooled { path: path.to_owned(), earlier: self.earlier };
-        let input = Input::new(self.current, open::name(path))
+        let input = Input::new(self.current, names::name(path))
             .followed_by(next, wanted.line_bytes_max)
             .spooled(spooled, self.earlier_bytes);
         let place = input.place().unwrap_or_default();
@@ -131,7 +131,7 @@ impl Start<'_> {
     }
 
     fn packed_behind(&self, place: &Place, id: FileId) -> io::Result<Option<Current>> {
-        let Unpacked { mut stream, read_bytes } = open::unpacked(self.path)?;
+        let Unpacked { mut stream, read_bytes } = names::unpacked(self.path)?;
         let Some(seen) = Seen::pass_over(place, &mut stream)? else { return Ok(None) };
         let lines = LineReader::after(self.lines, stream, self.line_bytes_max);
         Ok(Some(Current::Stream(Box::new(Stream::new(lines, read_bytes).behind(seen, id)))))

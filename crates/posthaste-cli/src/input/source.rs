@@ -10,7 +10,8 @@ use std::{
 use posthaste::{LogEvent, SpoolQueue};
 
 use super::{
-    open,
+    names::{self, unpacked},
+    packed::Unpacked,
     place::Place,
     position::{Earlier, Position},
     several,
@@ -110,14 +111,14 @@ impl Input {
     fn go_on(&mut self) -> io::Result<Step> {
         let Some(path) = self.next.pop_front() else { return Ok(Step::End) };
         let current = match &mut self.spooled {
-            None => open::stream(&path, self.line_bytes_max),
+            None => stream(&path, self.line_bytes_max),
             Some(spooled) => several::go_on(spooled, &path, self.next.is_empty(), self.line_bytes_max),
         };
         let current = current.map_err(|error| {
             io::Error::new(error.kind(), format!("the next file, {}: {error}", path.display()))
         })?;
         self.earlier_bytes += self.current.bytes();
-        (self.current, self.name) = (current, open::name(&path));
+        (self.current, self.name) = (current, names::name(&path));
         Ok(Step::Next)
     }
 
@@ -169,7 +170,7 @@ impl Input {
     /// The file of the place, as a spool stores it, and what came before it; `None`: it is the one that it began with.
     pub(crate) fn file(&self) -> Option<(String, Earlier)> {
         let Spooled { path, earlier } = self.spooled.as_ref()?;
-        Some((open::real_name(path), *earlier))
+        Some((names::real_name(path), *earlier))
     }
 }
 
@@ -180,4 +181,9 @@ impl Current {
             Self::File(tail) => tail.bytes(),
         }
     }
+}
+
+pub(super) fn stream(path: &Path, line_bytes_max: usize) -> io::Result<Current> {
+    let Unpacked { stream, read_bytes } = unpacked(path)?;
+    Ok(Current::Stream(Box::new(Stream::new(LineReader::new(stream, line_bytes_max), read_bytes))))
 }
