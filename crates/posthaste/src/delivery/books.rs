@@ -30,10 +30,9 @@ pub(super) struct Books {
     acts: Mutex<()>,
     delivered: AtomicU64,
     buried: [AtomicU64; DeadReason::ALL.len()],
-    /// Events that have ended while their item stays in the queue for the sake of its other events.
-    early: AtomicU64,
-    /// The same by the queue's id of the item.
-    early_of: Mutex<FxHashMap<u64, u64>>,
+    /// Events that have ended while their item stays in the queue for the sake of its other events, by the queue's id of
+    /// the item. There are few: only items that were split.
+    early: Mutex<FxHashMap<u64, u64>>,
     /// Dead letters that went back into the queue.
     revived: AtomicU64,
     refused: AtomicU64,
@@ -48,8 +47,7 @@ impl Books {
             acts: Mutex::default(),
             delivered: AtomicU64::default(),
             buried: array::from_fn(|_| AtomicU64::default()),
-            early: AtomicU64::default(),
-            early_of: Mutex::default(),
+            early: Mutex::default(),
             revived: AtomicU64::default(),
             refused: AtomicU64::default(),
             found: found.into(),
@@ -94,7 +92,7 @@ impl Books {
         // A queue may say anything.
         let gone = counts.lost.saturating_add(counts.unreadable);
         let dead = buried.wrapping_add(found).wrapping_sub(revived).saturating_add(gone);
-        let queued = counts.held.wrapping_sub(self.early.load(SeqCst));
+        let queued = counts.held.wrapping_sub(self.early.lock().values().sum());
         let refused = self.refused.load(SeqCst);
         let ledger = Ledger::new(accepted, self.delivered.load(SeqCst), dead, queued, refused);
         Statement { ledger, buried: by_reason, revived, counts }
@@ -147,15 +145,12 @@ impl Act<'_> {
 
     /// These events of the item of this id have ended. It stays in the queue for the sake of its other events.
     pub(super) fn end_early(&self, id: u64, events: usize) {
-        self.0.early.fetch_add(events as u64, SeqCst);
-        *self.0.early_of.lock().entry(id).or_default() += events as u64;
+        *self.0.early.lock().entry(id).or_default() += events as u64;
     }
 
     /// The item of this id leaves the queue, or its lease was lost. Returns how many of its events had ended early.
     pub(super) fn end_whole(&self, id: u64) -> u64 {
-        let early = self.0.early_of.lock().remove(&id).unwrap_or_default();
-        self.0.early.fetch_sub(early, SeqCst);
-        early
+        self.0.early.lock().remove(&id).unwrap_or_default()
     }
 
     /// Their lease was lost: whoever has it now delivers them again, and counts them.

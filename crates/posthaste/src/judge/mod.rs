@@ -133,7 +133,7 @@ pub fn judge_parts(
             let (problems, warnings) = found.into_lists();
             Ok(Judgement { problems, warnings, good, repaired })
         }
-        Err(ended) => Err(broken_off.filter(|_| matches!(ended, Ended::ByTaker)).unwrap_or_else(too_many)),
+        Err(Ended) => Err(broken_off.unwrap_or_else(too_many)),
     }
 }
 

@@ -36,13 +36,9 @@ pub struct Part<'a> {
     pub warnings: Vec<Problem>,
 }
 
-/// Why a walk ended before its end.
-pub(super) enum Ended {
-    /// There are more than [`EVENTS_PER_BODY_MAX`].
-    TooMany,
-    /// Whoever is handed the parts wants no more.
-    ByTaker,
-}
+/// A walk ended before its end: whoever is handed the parts wants no more, or there are more than
+/// [`EVENTS_PER_BODY_MAX`].
+pub(super) struct Ended;
 
 /// Walks a body, and gives what it has found in all of it, each once.
 pub(super) fn walk<'a>(
@@ -154,7 +150,7 @@ impl Walk<'_> {
 
     fn hand_out(&mut self, place: Place<'_>, part: &Node<'_>, found: PartFindings) -> Result<(), Ended> {
         if self.parts == EVENTS_PER_BODY_MAX {
-            return Err(Ended::TooMany);
+            return Err(Ended);
         }
         self.parts += 1;
         let is_impression = is_impression(part);
@@ -169,7 +165,7 @@ impl Walk<'_> {
             problems,
             warnings,
         };
-        if (self.take)(part).is_break() { Err(Ended::ByTaker) } else { Ok(()) }
+        if (self.take)(part).is_break() { Err(Ended) } else { Ok(()) }
     }
 }
 

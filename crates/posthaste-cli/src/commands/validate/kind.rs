@@ -19,11 +19,11 @@ pub(super) enum Kind {
 
 /// Of an input that begins so, and that this is all of.
 pub(super) fn kind(start: &[u8], is_whole: bool) -> Kind {
-    let read = Text::read(start);
-    let text = read.as_ref().map_or(start, |text| text.as_str().as_bytes()).trim_ascii();
     if !is_whole {
         return Kind::Events;
     }
+    let read = Text::read(start);
+    let text = read.as_ref().map_or(start, |text| text.as_str().as_bytes()).trim_ascii();
     if text.is_empty() {
         return Kind::Nothing;
     }
