@@ -8,6 +8,7 @@ use crate::{
         completions::{self, CompletionsArgs},
         demo::{self, DemoArgs},
         man::{self, ManArgs},
+        relay::{self, RelayArgs},
         send::{self, SendArgs},
         spool::{self, SpoolArgs},
         torture::{self, ChildArgs, TortureArgs},
@@ -67,6 +68,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     Send(Box<SendArgs>),
     Spool(SpoolArgs),
+    Relay(RelayArgs),
     Collect(CollectArgs),
     Validate(ValidateArgs),
     Torture(TortureArgs),
@@ -108,7 +110,7 @@ impl Command {
             Self::Validate(_) | Self::Man(_) => (descriptors::OF_A_FILE, 0),
             // Some of its commands take more, and say so.
             Self::Spool(_) => (descriptors::OF_A_LOOK, 0),
-            Self::Collect(_) => (descriptors::OF_A_LOOK, threads::OF_A_SERVICE),
+            Self::Collect(_) | Self::Relay(_) => (descriptors::OF_A_LOOK, threads::OF_A_SERVICE),
             Self::Send(_) | Self::TortureChild(_) => (descriptors::OF_A_RUN, threads::OF_A_RUN),
             // Both sides of connections are here.
             Self::Demo(_) => (2 * descriptors::OF_A_RUN, threads::OF_A_RUN),
@@ -124,6 +126,7 @@ impl Command {
             Self::Demo(args) => demo::run(args),
             Self::Send(args) => send::run(args),
             Self::Spool(args) => spool::run(args),
+            Self::Relay(args) => relay::run(args),
             Self::Collect(args) => collect::run(args),
             Self::Validate(args) => validate::run(args),
             Self::Torture(args) => torture::run(args),

@@ -4,6 +4,7 @@ pub(crate) mod collect;
 pub(crate) mod completions;
 pub(crate) mod demo;
 pub(crate) mod man;
+pub(crate) mod relay;
 pub(crate) mod send;
 pub(crate) mod spool;
 pub(crate) mod torture;

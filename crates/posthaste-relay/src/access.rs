@@ -1,0 +1,179 @@
+//! Who may post: bearer tokens and accounts, read from files, and read anew when the relay is told to.
+//!
+//! Invariants: a token is never printed; tokens are compared in a time that tells nothing of them; what is read anew
+//! takes the place of what was there as a whole, or not at all.
+
+use std::{
+    collections::BTreeSet,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+use parking_lot::RwLock;
+
+use crate::config::AccessConfig;
+
+/// Bytes of a file of tokens or accounts, at most.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Why the files of tokens or accounts cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AccessError {
+    /// It cannot be read.
+    #[error("failed to read {path:?}: {source}; check the path and its permissions")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is too large to be one.
+    #[error("{path:?} has {bytes} bytes, and may have {FILE_BYTES_MAX}: is it the right file?")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
+    /// There is nothing in it: everybody would be locked out.
+    #[error("{path:?} names nobody; write one on each line, or leave the option out")]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line is not what it should be.
+    #[error("{path:?}:{line}: {problem}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong, and what to do.
+        problem: &'static str,
+    },
+}
+
+/// What is in force.
+#[derive(Debug)]
+pub(crate) struct Access {
+    config: AccessConfig,
+    rules: RwLock<Arc<Rules>>,
+}
+
+/// What a file said.
+#[derive(Default)]
+pub(crate) struct Rules {
+    /// `None`: nobody needs one.
+    tokens: Option<Vec<String>>,
+    /// `None`: all.
+    accounts: Option<BTreeSet<String>>,
+}
+
+impl Access {
+    pub(crate) fn open(config: AccessConfig) -> Result<Self, AccessError> {
+        let rules = Rules::read(&config)?;
+        Ok(Self { config, rules: RwLock::new(Arc::new(rules)) })
+    }
+
+    /// Reads the files anew. Where one cannot be used, everything stays as it was.
+    pub(crate) fn reload(&self) -> Result<(), AccessError> {
+        let rules = Rules::read(&self.config)?;
+        *self.rules.write() = Arc::new(rules);
+        Ok(())
+    }
+
+    /// What is in force now: for one request, from its beginning to its end.
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.rules.read())
+    }
+}
+
+impl Rules {
+    fn read(config: &AccessConfig) -> Result<Self, AccessError> {
+        let tokens = config.tokens_file.as_deref().map(|path| lines(path, check_token)).transpose()?;
+        let mut accounts: BTreeSet<String> = config.accounts.iter().cloned().collect();
+        if let Some(path) = &config.accounts_file {
+            accounts.extend(lines(path, check_account)?);
+        }
+        let accounts = (!accounts.is_empty()).then_some(accounts);
+        Ok(Self { tokens, accounts })
+    }
+
+    /// Whether the request brings a token that is known, or needs none.
+    pub(crate) fn lets_in(&self, headers: &HeaderMap) -> bool {
+        let Some(tokens) = &self.tokens else { return true };
+        let given = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes).and_then(bearer);
+        // Every token is looked at, whichever it is.
+        given.is_some_and(|given| {
+            tokens.iter().fold(false, |known, token| known | same(token.as_bytes(), given))
+        })
+    }
+
+    /// Whether events of this account are taken.
+    pub(crate) fn takes(&self, account: &str) -> bool {
+        self.accounts.as_ref().is_none_or(|accounts| accounts.contains(account))
+    }
+}
+
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = value.split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
+}
+
+/// Whether the two are the same, in a time that depends on the length of what was given alone.
+fn same(token: &[u8], given: &[u8]) -> bool {
+    let padded = token.iter().copied().chain(std::iter::repeat(0));
+    let difference = given.iter().zip(padded).fold(0, |difference, (one, other)| difference | (one ^ other));
+    std::hint::black_box(difference) == 0 && token.len() == given.len()
+}
+
+fn lines(path: &Path, check: fn(&str) -> Result<(), &'static str>) -> Result<Vec<String>, AccessError> {
+    let failed = |source| AccessError::Read { path: path.to_owned(), source };
+    let bytes = fs::metadata(path).map_err(failed)?.len();
+    if bytes > FILE_BYTES_MAX {
+        return Err(AccessError::TooLarge { path: path.to_owned(), bytes });
+    }
+    let text = fs::read_to_string(path).map_err(failed)?;
+    let mut found = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let line_text = line.trim();
+        if line_text.is_empty() || line_text.starts_with('#') {
+            continue;
+        }
+        check(line_text).map_err(|problem| AccessError::Line {
+            path: path.to_owned(),
+            line: at + 1,
+            problem,
+        })?;
+        found.push(line_text.to_owned());
+    }
+    if found.is_empty() { Err(AccessError::Empty { path: path.to_owned() }) } else { Ok(found) }
+}
+
+fn check_token(token: &str) -> Result<(), &'static str> {
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Err("a token has no spaces, and nothing but ASCII; write one on each line")
+    } else if token.len() < 16 {
+        Err("a token shorter than 16 characters is easily guessed; make one with `openssl rand -hex 32`")
+    } else {
+        Ok(())
+    }
+}
+
+fn check_account(account: &str) -> Result<(), &'static str> {
+    let is_id = account.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if is_id { Ok(()) } else { Err("not an account id; write one on each line") }
+}
+
+/// Tokens are never printed.
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules")
+            .field("tokens", &self.tokens.as_ref().map(Vec::len))
+            .field("accounts", &self.accounts)
+            .finish()
+    }
+}

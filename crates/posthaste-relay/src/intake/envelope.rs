@@ -1,0 +1,110 @@
+//! Whose events a body holds, read from it without taking its visitors apart.
+
+use std::borrow::Cow;
+
+use posthaste::{
+    DecodeError, RawBatch,
+    judge::{self, Problem},
+};
+use serde_json::value::RawValue;
+
+/// The ids that decide where a body goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Envelope {
+    account: String,
+    project: Option<String>,
+}
+
+impl Envelope {
+    /// Reads them. An error: nobody can use this body, and here is why.
+    pub(super) fn read(body: &[u8]) -> Result<Self, Vec<Problem>> {
+        let batch = RawBatch::parse(body).map_err(|error| why_unusable(body, &error))?;
+        if !may_hold_events(&batch) && judge::judge_batch(body, None).good == 0 {
+            return Err(problems_of(body));
+        }
+        let account = batch.field("account_id").and_then(id).ok_or_else(|| problems_of(body))?;
+        Ok(Self { account, project: batch.field("project_id").and_then(id) })
+    }
+
+    pub(super) fn account(&self) -> &str {
+        &self.account
+    }
+
+    pub(super) fn project(&self) -> Option<&str> {
+        self.project.as_deref()
+    }
+}
+
+/// Whether there is anything in it that looks like an event: each has a time.
+fn may_hold_events(batch: &RawBatch<'_>) -> bool {
+    batch.visitors().iter().any(|visitor| visitor.get().contains(r#""timestamp""#))
+}
+
+/// What judging says of a body that the relay cannot use.
+pub(super) fn problems_of(body: &[u8]) -> Vec<Problem> {
+    judge::judge_batch(body, None).problems
+}
+
+fn why_unusable(body: &[u8], error: &DecodeError) -> Vec<Problem> {
+    let problems = problems_of(body);
+    if problems.is_empty() {
+        // Two lists of visitors, for one: judging takes the last, and nobody knows which was meant.
+        return vec![Problem::of_body(error.to_string(), "send one object with one list of visitors")];
+    }
+    problems
+}
+
+/// The text of an id; none where it is empty, or neither a string nor a number.
+fn id(value: &RawValue) -> Option<String> {
+    let text = value.get();
+    let id = match serde_json::from_str::<Cow<'_, str>>(text) {
+        Ok(id) => id.trim().to_owned(),
+        Err(_) => serde_json::from_str::<serde_json::Number>(text).ok()?.to_string(),
+    };
+    (!id.is_empty()).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> Option<(String, Option<String>)> {
+        Envelope::read(body.as_bytes()).ok().map(|envelope| (envelope.account, envelope.project))
+    }
+
+    #[test]
+    fn ids_are_read_from_strings_and_numbers() {
+        let ids = |account: &str, project: &str| {
+            read(&format!(
+                r#"{{"account_id":{account},"project_id":{project},"visitors":[{{"timestamp":1}}]}}"#
+            ))
+        };
+        let found =
+            |account: &str, project: Option<&str>| Some((account.to_owned(), project.map(str::to_owned)));
+        assert_eq!(ids(r#""12""#, r#""34""#), found("12", Some("34")));
+        assert_eq!(ids("12", "34"), found("12", Some("34")));
+        assert_eq!(ids(r#""\u0031""#, "null"), found("1", None));
+        for nobody in [r#""""#, r#"" ""#, "null", "[]", "{}", "true"] {
+            assert_eq!(ids(nobody, "null"), None, "{nobody}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_can_use_is_told_why() {
+        for body in [
+            "",
+            "[]",
+            "{}",
+            "nonsense",
+            r#"{"account_id":"1"}"#,
+            r#"{"account_id":"1","visitors":[]}"#,
+            r#"{"account_id":"1","visitors":[{"snapshots":[{"events":[]}]}]}"#,
+            r#"{"visitors":[{"timestamp":1}]}"#,
+            r#"{"account_id":"1","visitors":[{}],"visitors":[{}]}"#,
+            r#"{"account_id":"1","visitors":3}"#,
+        ] {
+            let problems = Envelope::read(body.as_bytes()).unwrap_err();
+            assert!(!problems.is_empty(), "{body}");
+        }
+    }
+}

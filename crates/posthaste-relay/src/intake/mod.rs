@@ -1,0 +1,218 @@
+//! What happens to one request, from its head to its answer.
+//!
+//! ```text
+//! head ─ path, method, token ─▶ body ─ read, unpack ─▶ repair ─▶ tenant, account ─▶ queue ─ receipt ─▶ 204
+//!                                                        └ nobody can use it ─▶ dead letter ─▶ 204
+//! ```
+//!
+//! Invariant: 204 is answered only once the events are as safe as the tenant's queue makes them. Whatever else happens
+//! has a [`Reason`], which is counted once.
+
+mod body;
+mod envelope;
+mod latin1;
+mod not_a_number;
+mod repair;
+mod repeats;
+mod unpack;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Method, Request, header::CONTENT_TYPE};
+use posthaste::{
+    LogEvent, Receipt, Refusal, Refused,
+    judge::{self, Problem},
+};
+
+pub(crate) use self::{body::Budget, repeats::Window};
+use self::{body::Held, envelope::Envelope, repair::Repaired};
+use crate::{
+    answer::{self, Answer, Reason},
+    counters::Repair,
+    relay::Relay,
+    tenants::Tenant,
+};
+
+/// Asks for a failure status where a body is bad.
+const STRICT: HeaderName = HeaderName::from_static("x-optimizely-strict");
+
+/// How long a request waits before it asks a full queue again, at first; twice as long each time.
+const FIRST_PAUSE: std::time::Duration = std::time::Duration::from_millis(25);
+
+/// A request that is not taken.
+#[derive(Debug)]
+pub(crate) enum Turned {
+    /// For this reason.
+    Away(Reason),
+    /// The body has these faults, and the client wants to know.
+    Back(Vec<Problem>),
+}
+
+impl From<Reason> for Turned {
+    fn from(reason: Reason) -> Self {
+        Self::Away(reason)
+    }
+}
+
+/// Answers a request.
+pub(crate) async fn answer<B>(relay: &Relay, request: Request<B>) -> Answer
+where
+    B: hyper::body::Body<Data = Bytes> + Unpin,
+{
+    let limits = &relay.config().limits;
+    let (reason, answer) = match take(relay, request).await {
+        Ok(reason) | Err(Turned::Away(reason)) => (reason, answer::answer(reason, limits.retry_after)),
+        Err(Turned::Back(problems)) => (Reason::Refused, answer::problems(&problems)),
+    };
+    relay.counters().answered(reason);
+    if reason != Reason::Taken {
+        relay.refusals().note(reason, relay.clock().elapsed());
+    }
+    answer
+}
+
+async fn take<B>(relay: &Relay, request: Request<B>) -> Result<Reason, Turned>
+where
+    B: hyper::body::Body<Data = Bytes> + Unpin,
+{
+    let (head, body) = request.into_parts();
+    check_head(relay, &head)?;
+    let limits = &relay.config().limits;
+    let held = body::read(body, limits, relay.budget()).await?;
+    relay.counters().body(held.bytes().len());
+    let is_strict = relay.config().strict || asks_for_strictness(&head.headers);
+    note_content_type(relay, &head.headers);
+    let held = match unpack::unpack(&head.headers, held, limits, relay.budget()) {
+        Ok(held) => held,
+        Err(unpack::Failed::Turned(reason)) => return Err(reason.into()),
+        Err(unpack::Failed::Broken(broken)) => {
+            let (held, problem) = *broken;
+            return bury(relay, relay.tenants().first(), &held, vec![problem], is_strict).await;
+        }
+    };
+    note_packing(relay, &head.headers);
+    let Repaired { body, repairs } = repair::repair(held.bytes());
+    for repair in repairs {
+        relay.counters().repaired(repair);
+    }
+    let envelope = match Envelope::read(&body) {
+        Ok(envelope) => envelope,
+        Err(problems) => return bury(relay, relay.tenants().first(), &held, problems, is_strict).await,
+    };
+    if !relay.access().rules().takes(envelope.account()) {
+        return Err(Reason::ForeignAccount.into());
+    }
+    if is_strict {
+        let judgement = judge::judge_batch(&body, None);
+        if !judgement.problems.is_empty() {
+            return Err(Turned::Back(judgement.problems));
+        }
+    }
+    let tenant = relay.tenants().of(envelope.account(), envelope.project());
+    drop(envelope);
+    store(relay, tenant, body).await
+}
+
+fn check_head(relay: &Relay, head: &http::request::Parts) -> Result<(), Reason> {
+    if !relay.takes_at(head.uri.path()) {
+        Err(Reason::NoSuchPath)
+    } else if head.method != Method::POST {
+        Err(Reason::NotPost)
+    } else if relay.access().rules().lets_in(&head.headers) {
+        Ok(())
+    } else {
+        Err(Reason::NoToken)
+    }
+}
+
+/// Puts the body into the tenant's queue, and waits until it is safe there.
+async fn store(relay: &Relay, tenant: &Tenant, body: Bytes) -> Result<Reason, Turned> {
+    let seen = tenant.repeats().look(&body);
+    relay.counters().repeated(seen.repeats(), seen.left_out());
+    // Where nothing is left, everything in it has come before, and is safe.
+    let Some(body) = seen.without_repeats(&body) else { return Ok(Reason::Taken) };
+    let request =
+        LogEvent::from_body(Arc::clone(tenant.upstream()), body).map_err(|_| Reason::BodyCutShort)?;
+    let until = tokio::time::Instant::now() + relay.config().limits.store_timeout;
+    let _waiting = relay.waiting().try_acquire().map_err(|_| Reason::Busy)?;
+    let receipt = add(tenant, request, until).await?;
+    safe(receipt, until).await?;
+    tenant.repeats().remember(seen);
+    Ok(Reason::Taken)
+}
+
+/// Adds it, and waits for room until then.
+async fn add(tenant: &Tenant, request: LogEvent, until: tokio::time::Instant) -> Result<Receipt, Reason> {
+    let (mut request, mut pause) = (request, FIRST_PAUSE);
+    loop {
+        match tenant.dispatcher().add(request) {
+            Ok(receipt) => return Ok(receipt),
+            Err(Refused { item, reason, .. }) if reason.is_full() => {
+                if tokio::time::Instant::now() + pause >= until {
+                    return Err(refused(&reason));
+                }
+                request = item;
+            }
+            Err(Refused { reason, .. }) => return Err(refused(&reason)),
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+}
+
+async fn safe(receipt: Receipt, until: tokio::time::Instant) -> Result<(), Reason> {
+    match tokio::time::timeout_at(until, receipt).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(reason)) => Err(refused(&reason)),
+        Err(_) => Err(Reason::DiskTooSlow),
+    }
+}
+
+fn refused(refusal: &Refusal) -> Reason {
+    match refusal {
+        Refusal::Closed => Reason::Closed,
+        Refusal::TooLarge { .. } => Reason::BodyTooLarge,
+        full if full.is_full() => Reason::Full,
+        _ => Reason::Storage,
+    }
+}
+
+/// Keeps what nobody can use, or says what is wrong with it.
+async fn bury(
+    relay: &Relay,
+    tenant: &Tenant,
+    held: &Held,
+    problems: Vec<Problem>,
+    is_strict: bool,
+) -> Result<Reason, Turned> {
+    if is_strict {
+        return Err(Turned::Back(problems));
+    }
+    let until = tokio::time::Instant::now() + relay.config().limits.store_timeout;
+    let why = problems.first().map(ToString::to_string).unwrap_or_default();
+    let letter = LogEvent::from_body(std::sync::Arc::clone(tenant.upstream()), held.bytes().clone())
+        .map_err(|_| Reason::Closed)?;
+    let receipt = tenant.bury(letter, why).map_err(|refusal| refused(&refusal))?;
+    safe(receipt, until).await?;
+    Ok(Reason::Unusable)
+}
+
+fn asks_for_strictness(headers: &HeaderMap) -> bool {
+    let is_yes = |value: &[u8]| value == b"1" || value.eq_ignore_ascii_case(b"true");
+    headers.get(STRICT).is_some_and(|value| is_yes(value.as_bytes().trim_ascii()))
+}
+
+/// SDKs send JSON; beacons and proxies say otherwise.
+fn note_content_type(relay: &Relay, headers: &HeaderMap) {
+    let is_json = |value: &[u8]| value.to_ascii_lowercase().starts_with(b"application/json");
+    if !headers.get(CONTENT_TYPE).is_some_and(|value| is_json(value.as_bytes())) {
+        relay.counters().repaired(Repair::ContentType);
+    }
+}
+
+fn note_packing(relay: &Relay, headers: &HeaderMap) {
+    if unpack::is_packed(headers) {
+        relay.counters().repaired(Repair::Gzip);
+    }
+}

@@ -1,0 +1,211 @@
+//! Events that come again: a client that got no answer sends them once more.
+//!
+//! The Event API drops repeats by (entity, uuid, time), so they do no harm; how many there are tells of clients in
+//! trouble. Where they are left out, whole visitors are, so that those that are sent stay byte for byte as they came.
+//!
+//! Invariant: an event is remembered only once it is safe. A repeat of one that was refused is no repeat.
+
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use posthaste::RawBatch;
+use rustc_hash::FxHashSet;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::config::Repeats;
+
+/// The events that came last: at least as many as the window, at most twice as many.
+#[derive(Debug)]
+pub(crate) struct Window {
+    options: Repeats,
+    /// Keyed by chance, so that nobody can make two events look like one.
+    hasher: RandomState,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    newer: FxHashSet<u64>,
+    older: FxHashSet<u64>,
+}
+
+/// What a look at a body found.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    keys: Vec<u64>,
+    repeats: u64,
+    left_out: u64,
+    /// Which visitors stay; `None`: all.
+    kept: Option<Vec<bool>>,
+}
+
+impl Window {
+    pub(crate) fn new(options: Repeats) -> Self {
+        Self { options, hasher: RandomState::new(), known: Mutex::default() }
+    }
+
+    /// Looks for events in this body that have come before.
+    pub(crate) fn look(&self, body: &[u8]) -> Seen {
+        let mut seen = Seen::default();
+        if self.options.window == 0 {
+            return seen;
+        }
+        let Ok(batch) = RawBatch::parse(body) else { return seen };
+        let known = self.known.lock();
+        let mut kept = Vec::with_capacity(batch.visitors().len());
+        for visitor in batch.visitors() {
+            let from = seen.keys.len();
+            self.add_keys(visitor, &mut seen.keys);
+            let keys = seen.keys.get(from..).unwrap_or_default();
+            let repeated = keys.iter().filter(|key| known.has(**key)).count();
+            seen.repeats += repeated as u64;
+            let is_left_out = self.options.leave_out && !keys.is_empty() && repeated == keys.len();
+            seen.left_out += if is_left_out { repeated as u64 } else { 0 };
+            kept.push(!is_left_out);
+        }
+        seen.kept = kept.contains(&false).then_some(kept);
+        seen
+    }
+
+    /// These events are safe.
+    pub(crate) fn remember(&self, seen: Seen) {
+        if seen.keys.is_empty() {
+            return;
+        }
+        let mut known = self.known.lock();
+        for key in seen.keys {
+            known.newer.insert(key);
+            if known.newer.len() >= self.options.window {
+                known.older = std::mem::take(&mut known.newer);
+            }
+        }
+    }
+
+    fn add_keys(&self, visitor: &RawValue, keys: &mut Vec<u64>) {
+        let Ok(visitor) = serde_json::from_str::<Visitor<'_>>(visitor.get()) else { return };
+        for event in visitor.snapshots.iter().flat_map(|snapshot| &snapshot.events) {
+            let Event { entity_id, uuid, timestamp } = event;
+            // Without a uuid nobody can tell whether it is the same.
+            if uuid.is_none() {
+                continue;
+            }
+            let mut hasher = self.hasher.build_hasher();
+            for part in [&visitor.visitor_id, entity_id, uuid, timestamp] {
+                part.map(RawValue::get).hash(&mut hasher);
+            }
+            keys.push(hasher.finish());
+        }
+    }
+}
+
+impl Known {
+    fn has(&self, key: u64) -> bool {
+        self.newer.contains(&key) || self.older.contains(&key)
+    }
+}
+
+impl Seen {
+    /// Events that have come before.
+    pub(crate) fn repeats(&self) -> u64 {
+        self.repeats
+    }
+
+    /// Of these, events that are left out.
+    pub(crate) fn left_out(&self) -> u64 {
+        self.left_out
+    }
+
+    /// The body without what is left out; `None`: nothing is left.
+    pub(crate) fn without_repeats(&self, body: &Bytes) -> Option<Bytes> {
+        let Some(kept) = &self.kept else { return Some(body.clone()) };
+        if !kept.contains(&true) {
+            return None;
+        }
+        let batch = RawBatch::parse(body).ok()?;
+        let visitors =
+            batch.visitors().iter().zip(kept).filter(|(_, kept)| **kept).map(|(visitor, _)| visitor.get());
+        Some(batch.with_visitors(visitors).into())
+    }
+}
+
+/// The parts of a visitor that tell events apart, each as its JSON text.
+#[derive(Deserialize)]
+struct Visitor<'a> {
+    #[serde(borrow, default)]
+    visitor_id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    snapshots: Vec<Snapshot<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Snapshot<'a> {
+    #[serde(borrow, default)]
+    events: Vec<Event<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(borrow, default)]
+    entity_id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    uuid: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    timestamp: Option<&'a RawValue>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(uuids: &[&str]) -> Bytes {
+        let visitor = |uuid: &&str| {
+            format!(
+                r#"{{"visitor_id":"v","snapshots":[{{"events":[{{"entity_id":"1","uuid":"{uuid}","timestamp":1}}]}}]}}"#
+            )
+        };
+        let visitors: Vec<String> = uuids.iter().map(visitor).collect();
+        format!(r#"{{"account_id":"1","visitors":[{}],"new":true}}"#, visitors.join(",")).into()
+    }
+
+    fn window(window: usize, leave_out: bool) -> Window {
+        Window::new(Repeats { window, leave_out })
+    }
+
+    #[test]
+    fn what_is_safe_and_comes_again_is_counted_and_left_out_where_asked() {
+        let window = window(100, true);
+        let first = window.look(&body(&["a", "b"]));
+        assert_eq!(window.look(&body(&["a"])).repeats(), 0, "nothing is safe yet");
+        window.remember(first);
+        let again = window.look(&body(&["a", "c"]));
+        assert_eq!((again.repeats(), again.left_out()), (1, 1));
+        assert_eq!(again.without_repeats(&body(&["a", "c"])), Some(body(&["c"])));
+        let all = window.look(&body(&["b", "a"]));
+        assert_eq!((all.repeats(), all.without_repeats(&body(&["b", "a"]))), (2, None));
+    }
+
+    #[test]
+    fn repeats_are_only_counted_unless_asked() {
+        let window = window(100, false);
+        window.remember(window.look(&body(&["a"])));
+        let again = window.look(&body(&["a"]));
+        assert_eq!((again.repeats(), again.left_out()), (1, 0));
+        assert_eq!(again.without_repeats(&body(&["a"])), Some(body(&["a"])));
+    }
+
+    #[test]
+    fn the_window_is_bounded_and_holds_what_came_last() {
+        let window = window(3, false);
+        for number in 0..100 {
+            window.remember(window.look(&body(&[&number.to_string()])));
+            let known = window.known.lock();
+            assert!(known.newer.len() + known.older.len() <= 6);
+        }
+        for number in [97, 98, 99] {
+            assert_eq!(window.look(&body(&[&number.to_string()])).repeats(), 1, "{number}");
+        }
+        assert_eq!(window.look(&body(&["1"])).repeats(), 0);
+    }
+}

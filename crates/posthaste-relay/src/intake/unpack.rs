@@ -1,0 +1,76 @@
+//! Bodies that were packed with gzip, within bounds: a small body that unpacks to a large one is refused early.
+
+use std::io::Read;
+
+use flate2::bufread::MultiGzDecoder;
+use http::{HeaderMap, header::CONTENT_ENCODING};
+use posthaste::judge::Problem;
+
+use super::body::{Budget, Held};
+use crate::{answer::Reason, config::Limits};
+
+/// Why a body could not be unpacked.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// The request is turned away.
+    Turned(Reason),
+    /// It is not whole; here it is again, as it came.
+    Broken(Box<(Held, Problem)>),
+}
+
+/// The body as it was before it was packed.
+pub(super) fn unpack(
+    headers: &HeaderMap,
+    held: Held,
+    limits: &Limits,
+    budget: &Budget,
+) -> Result<Held, Failed> {
+    match packing(headers) {
+        Packing::None => Ok(held),
+        Packing::Unknown => Err(Failed::Turned(Reason::UnknownPacking)),
+        Packing::Gzip => {
+            let by_ratio = held.bytes().len().saturating_mul(limits.unpack_ratio_max);
+            match gunzip(held.bytes(), limits.unpacked_bytes_max.min(by_ratio)) {
+                Ok(Some(plain)) => held.replaced(plain, budget).map_err(Failed::Turned),
+                Ok(None) => Err(Failed::Turned(Reason::BodyTooLarge)),
+                Err(error) => Err(Failed::Broken(Box::new((held, not_gzip(&error))))),
+            }
+        }
+    }
+}
+
+/// Whether the head says that the body is packed.
+pub(super) fn is_packed(headers: &HeaderMap) -> bool {
+    !matches!(packing(headers), Packing::None)
+}
+
+/// `None`: it is larger than that.
+fn gunzip(packed: &[u8], bytes_max: usize) -> std::io::Result<Option<Vec<u8>>> {
+    let mut plain = Vec::new();
+    let one_more = bytes_max.saturating_add(1) as u64;
+    MultiGzDecoder::new(packed).take(one_more).read_to_end(&mut plain)?;
+    Ok((plain.len() <= bytes_max).then_some(plain))
+}
+
+fn not_gzip(error: &std::io::Error) -> Problem {
+    Problem::of_body(
+        format!("not whole gzip: {error}"),
+        "compress the whole body, or leave out the content-encoding header",
+    )
+}
+
+/// How a body is packed.
+enum Packing {
+    None,
+    Gzip,
+    Unknown,
+}
+
+fn packing(headers: &HeaderMap) -> Packing {
+    match headers.get(CONTENT_ENCODING).map(|value| value.as_bytes().trim_ascii().to_ascii_lowercase()) {
+        None => Packing::None,
+        Some(name) if name.is_empty() || name == b"identity" => Packing::None,
+        Some(name) if name == b"gzip" || name == b"x-gzip" => Packing::Gzip,
+        Some(_) => Packing::Unknown,
+    }
+}

@@ -1,0 +1,261 @@
+//! The relay: what everything in it shares, how it starts, and how it ends.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use posthaste::{Clock, Ledger, SystemClock};
+use serde::Serialize;
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+};
+
+use crate::{
+    access::{Access, AccessError},
+    config::{Config, EVENTS_PATH},
+    counters::Counters,
+    intake::Budget,
+    refusals::Refusals,
+    server,
+    tenants::{TenantError, Tenants},
+};
+
+/// A relay. Cheap to clone; clones are the same relay.
+///
+/// ```no_run
+/// use posthaste_relay::{Config, Relay, Stop};
+/// use tokio::net::TcpListener;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let relay = Relay::open(Config::to("https://logx.optimizely.com/v1/events").on_disk("./posthaste-data"))?;
+/// let stop = Stop::new();
+/// let report = relay.serve(TcpListener::bind("127.0.0.1:8080").await?, None, &stop).await;
+/// println!("{report}");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Relay(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    clock: Arc<dyn Clock>,
+    access: Access,
+    tenants: Tenants,
+    counters: Counters,
+    refusals: Refusals,
+    budget: Budget,
+    waiting: Semaphore,
+}
+
+/// Why a relay did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A tenant's queue cannot be used.
+    #[error(transparent)]
+    Tenant(#[from] TenantError),
+    /// A file of tokens or accounts cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+}
+
+/// How far the relay is on its way to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// It takes events.
+    Serving,
+    /// It still takes events, and asks clients to go elsewhere.
+    LameDuck,
+    /// It takes no connection any more.
+    Closing,
+}
+
+/// Tells a relay to end.
+///
+/// ```
+/// use posthaste_relay::Stop;
+///
+/// let stop = Stop::new();
+/// let of_a_signal_handler = stop.clone();
+/// of_a_signal_handler.stop();
+/// assert!(stop.is_stopped());
+/// ```
+#[derive(Debug, Clone)]
+pub struct Stop(watch::Sender<bool>);
+
+impl Stop {
+    /// Nobody has been told anything yet.
+    pub fn new() -> Self {
+        Self(watch::Sender::new(false))
+    }
+
+    /// The relay begins to end: it is no longer ready, and takes events until its
+    /// [`drain_delay`](Config::drain_delay) has passed.
+    pub fn stop(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// Whether it was told.
+    pub fn is_stopped(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Resolves once it is told.
+    pub(crate) async fn told(&self) {
+        // The sender is here, so this cannot fail.
+        drop(self.0.subscribe().wait_for(|stopped| *stopped).await);
+    }
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What a relay that has ended did, and what it left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Report {
+    /// Each tenant's.
+    pub tenants: Vec<TenantReport>,
+}
+
+/// What a tenant's delivery did, and what it left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TenantReport {
+    /// The tenant.
+    pub name: String,
+    /// Events that were accepted, with what was there at the start.
+    pub accepted: u64,
+    /// Events that were delivered.
+    pub delivered: u64,
+    /// Events that are dead letters.
+    pub dead_lettered: u64,
+    /// Events that are still in the queue.
+    pub queued: u64,
+    /// Events that were in memory only, and that no disk took in time.
+    pub not_stored: usize,
+    /// Why something is left.
+    pub reasons: Vec<String>,
+}
+
+impl Relay {
+    /// Opens every queue; delivery of what they hold begins.
+    pub fn open(config: Config) -> Result<Self, StartError> {
+        Self::with_clock(config, Arc::new(SystemClock))
+    }
+
+    /// The same, by this clock.
+    pub fn with_clock(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let access = Access::open(config.access.clone())?;
+        let tenants = Tenants::open(&config, &clock)?;
+        Ok(Self(Arc::new(Inner {
+            access,
+            tenants,
+            counters: Counters::default(),
+            refusals: Refusals::default(),
+            budget: Budget::new(config.limits.intake_bytes_max),
+            waiting: Semaphore::new(config.limits.waiting_max.min(Semaphore::MAX_PERMITS)),
+            clock,
+            config,
+        })))
+    }
+
+    /// Serves until it is told to [`stop`](Stop::stop), in the order that loses nothing: no longer ready, then no new
+    /// connections, then the requests under way, then what can be delivered and synced in time.
+    pub async fn serve(&self, public: TcpListener, admin: Option<TcpListener>, stop: &Stop) -> Report {
+        server::serve(self, public, admin, stop).await;
+        self.close(self.config().shutdown_timeout).await
+    }
+
+    /// Reads tokens and accounts anew. Where a file cannot be used, the old ones stay.
+    pub fn reload(&self) -> Result<(), AccessError> {
+        self.0.access.reload()
+    }
+
+    /// What has become of the events of all tenants so far.
+    pub fn ledgers(&self) -> Vec<(String, Ledger)> {
+        self.tenants().iter().map(|tenant| (tenant.name().to_owned(), tenant.dispatcher().ledger())).collect()
+    }
+
+    /// Delivers and syncs what it can within this time, each tenant at the same time.
+    async fn close(&self, within: Duration) -> Report {
+        let closing = self.tenants().iter().map(|tenant| async move {
+            let report = tenant.dispatcher().close(within).await;
+            TenantReport {
+                name: tenant.name().to_owned(),
+                accepted: report.ledger.accepted,
+                delivered: report.ledger.delivered,
+                dead_lettered: report.ledger.dead_lettered,
+                queued: report.ledger.queued,
+                not_stored: report.not_stored.len(),
+                reasons: report.reasons.iter().map(ToString::to_string).collect(),
+            }
+        });
+        Report { tenants: futures_util::future::join_all(closing).await }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
+    }
+
+    pub(crate) fn access(&self) -> &Access {
+        &self.0.access
+    }
+
+    pub(crate) fn tenants(&self) -> &Tenants {
+        &self.0.tenants
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.0.refusals
+    }
+
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.0.budget
+    }
+
+    pub(crate) fn waiting(&self) -> &Semaphore {
+        &self.0.waiting
+    }
+
+    /// Whether events are taken at this path; a slash at its end makes no difference.
+    pub(crate) fn takes_at(&self, path: &str) -> bool {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        path == EVENTS_PATH || self.config().paths.iter().any(|extra| extra == path)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, tenant) in self.tenants.iter().enumerate() {
+            if at > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{tenant}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for TenantReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, accepted, delivered, dead_lettered, queued, .. } = self;
+        write!(
+            f,
+            "{name}: {accepted} accepted, {delivered} delivered, {dead_lettered} dead-lettered, {queued} queued"
+        )?;
+        self.reasons.iter().try_for_each(|reason| write!(f, "\n  {reason}"))
+    }
+}

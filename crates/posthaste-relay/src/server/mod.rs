@@ -1,0 +1,155 @@
+//! The public listener: connections are taken, bounded, served, and ended in an order that loses nothing.
+//!
+//! HTTP/1.1 alone: every official SDK speaks it, and a flood of another protocol's frames cannot reach what is not there.
+
+mod crowd;
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+
+use http::{HeaderValue, Request, header::CONNECTION};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+};
+
+use self::crowd::{Crowd, Place};
+use crate::{
+    intake,
+    relay::{Phase, Relay, Stop},
+};
+
+/// How long to wait where a connection cannot be taken, as when there are no descriptors left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Serves until it is told to stop, and every request under way has its answer, or the time for that is over.
+pub(crate) async fn serve(relay: &Relay, public: TcpListener, admin: Option<TcpListener>, stop: &Stop) {
+    drop(admin);
+    let phase = watch::Sender::new(Phase::Serving);
+    let mut connections = Connections {
+        relay: relay.clone(),
+        crowd: Arc::new(Crowd::new(&relay.config().limits)),
+        phase: phase.subscribe(),
+        tasks: JoinSet::new(),
+    };
+    tokio::select! {
+        () = connections.accept(&public) => {}
+        () = stop.told() => {}
+    }
+    phase.send_replace(Phase::LameDuck);
+    let over = tokio::time::sleep(relay.config().drain_delay);
+    tokio::select! {
+        () = connections.accept(&public) => {}
+        () = over => {}
+    }
+    connections.accept_waiting(&public);
+    drop(public);
+    phase.send_replace(Phase::Closing);
+    connections.end(relay.config().shutdown_timeout).await;
+}
+
+/// The connections that there are.
+struct Connections {
+    relay: Relay,
+    crowd: Arc<Crowd>,
+    phase: watch::Receiver<Phase>,
+    tasks: JoinSet<()>,
+}
+
+impl Connections {
+    /// Takes connections for ever.
+    async fn accept(&mut self, listener: &TcpListener) {
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => self.begin(stream, peer),
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot take a connection; trying again");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                // So that what has ended is not kept.
+                Some(_) = self.tasks.join_next() => {}
+            }
+        }
+    }
+
+    /// Takes what has been connecting already: a listener that closes resets what waits in its queue.
+    fn accept_waiting(&mut self, listener: &TcpListener) {
+        use futures_util::FutureExt as _;
+        while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+            self.begin(stream, peer);
+        }
+    }
+
+    fn begin(&mut self, stream: TcpStream, peer: SocketAddr) {
+        let relay = self.relay.clone();
+        relay.counters().connected();
+        match self.crowd.enter(peer.ip()) {
+            Ok(place) => {
+                let phase = self.phase.clone();
+                self.tasks.spawn(async move { connection(relay, stream, place, phase).await });
+            }
+            Err(why) => {
+                relay.counters().turned_away(why);
+                self.tasks
+                    .spawn(async move { crowd::turn_away(stream, relay.config().limits.retry_after).await });
+            }
+        }
+    }
+
+    /// Waits for every connection to end, for this long at most.
+    async fn end(mut self, within: Duration) {
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(within, all).await.is_err() {
+            tracing::warn!("some requests have not ended in time");
+        }
+    }
+}
+
+/// Serves one connection, until it ends, is too old, or the relay ends.
+async fn connection(relay: Relay, stream: TcpStream, _place: Place, mut phase: watch::Receiver<Phase>) {
+    let limits = &relay.config().limits;
+    let answering = {
+        let (relay, phase) = (relay.clone(), phase.clone());
+        service_fn(move |request: Request<Incoming>| {
+            let (relay, phase) = (relay.clone(), phase.clone());
+            async move {
+                let mut answer = intake::answer(&relay, request).await;
+                if *phase.borrow() > Phase::Serving {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
+            }
+        })
+    };
+    // Answers are short: waiting for more to send with them only makes clients wait.
+    drop(stream.set_nodelay(true));
+    let serving = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.idle_timeout)
+        .max_headers(limits.headers_max)
+        .max_buf_size(limits.head_bytes_max.max(8 << 10))
+        .serve_connection(TokioIo::new(stream), answering);
+    let mut serving = std::pin::pin!(serving);
+    let age = limits.connection_age_max.mul_f64(0.9 + 0.2 * fastrand::f64());
+    tokio::select! {
+        ended = &mut serving => return note_end(&relay, ended),
+        () = tokio::time::sleep(age) => {}
+        // The sender outlives every connection.
+        _ = phase.wait_for(|phase| *phase == Phase::Closing) => {}
+    }
+    serving.as_mut().graceful_shutdown();
+    note_end(&relay, serving.await);
+}
+
+fn note_end(relay: &Relay, ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        if error.is_parse() || error.is_timeout() {
+            relay.counters().broken_head();
+        }
+        tracing::debug!(%error, "a connection has ended");
+    }
+}

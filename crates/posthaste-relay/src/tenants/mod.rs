@@ -1,0 +1,66 @@
+//! Whose queue events go to: each tenant has a queue, a breaker and a delivery of its own, so that one whose upstream is
+//! dead holds back nobody else.
+
+mod folder;
+mod tenant;
+
+use rustc_hash::FxHashMap;
+
+pub(crate) use self::tenant::Tenant;
+pub use self::{
+    folder::{About, FolderError, TenantFolder, tenants_in},
+    tenant::{TenantError, TenantTrouble},
+};
+use crate::config::Config;
+
+/// All of them.
+#[derive(Debug)]
+pub(crate) struct Tenants {
+    /// The first takes what no other does. Those that the config no longer names come last, and take nothing.
+    all: Vec<Tenant>,
+    by_account: FxHashMap<String, usize>,
+    by_project: FxHashMap<String, usize>,
+}
+
+impl Tenants {
+    /// Opens every queue, those that tenants of earlier configs have left included.
+    pub(crate) fn open(config: &Config, clock: &tenant::SharedClock) -> Result<Self, TenantError> {
+        let mut all = Vec::new();
+        for tenant in &config.tenants {
+            all.push(Tenant::open(tenant, config, clock)?);
+        }
+        for left in folder::left_behind(config)? {
+            tracing::warn!(
+                tenant = left.name,
+                upstream = left.upstream,
+                "no longer in the config, and not empty: it is delivered"
+            );
+            all.push(Tenant::open(&left, config, clock)?);
+        }
+        let routes = |ids: fn(&crate::config::TenantConfig) -> &[String]| {
+            let of = |(at, tenant)| ids(tenant).iter().map(move |id| (id.clone(), at));
+            config.tenants.iter().enumerate().flat_map(of).collect()
+        };
+        Ok(Self {
+            by_account: routes(|tenant| &tenant.accounts),
+            by_project: routes(|tenant| &tenant.projects),
+            all,
+        })
+    }
+
+    /// The tenant that takes events of this account and project.
+    pub(crate) fn of(&self, account: &str, project: Option<&str>) -> &Tenant {
+        let by_project = project.and_then(|project| self.by_project.get(project));
+        let at = by_project.or_else(|| self.by_account.get(account)).copied().unwrap_or(0);
+        self.all.get(at).unwrap_or_else(|| self.first())
+    }
+
+    /// The tenant that takes what no other does.
+    pub(crate) fn first(&self) -> &Tenant {
+        self.all.first().expect("a config has at least one tenant")
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Tenant> {
+        self.all.iter()
+    }
+}

