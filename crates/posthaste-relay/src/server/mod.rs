@@ -2,24 +2,20 @@
 //!
 //! HTTP/1.1 alone: every official SDK speaks it, and a flood of another protocol's frames cannot reach what is not there.
 
+mod connection;
 mod crowd;
+mod patience;
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use http::{HeaderValue, Request, header::CONNECTION};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
 };
 
-use self::crowd::{Crowd, Place};
-use crate::{
-    intake,
-    relay::{Phase, Relay, Stop},
-};
+use self::crowd::Crowd;
+use crate::relay::{Phase, Relay, Stop};
 
 /// How long to wait where a connection cannot be taken, as when there are no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -90,7 +86,7 @@ impl Connections {
         match self.crowd.enter(peer.ip()) {
             Ok(place) => {
                 let phase = self.phase.clone();
-                self.tasks.spawn(async move { connection(relay, stream, place, phase).await });
+                self.tasks.spawn(connection::serve(relay, stream, place, phase));
             }
             Err(why) => {
                 relay.counters().turned_away(why);
@@ -106,50 +102,5 @@ impl Connections {
         if tokio::time::timeout(within, all).await.is_err() {
             tracing::warn!("some requests have not ended in time");
         }
-    }
-}
-
-/// Serves one connection, until it ends, is too old, or the relay ends.
-async fn connection(relay: Relay, stream: TcpStream, _place: Place, mut phase: watch::Receiver<Phase>) {
-    let limits = &relay.config().limits;
-    let answering = {
-        let (relay, phase) = (relay.clone(), phase.clone());
-        service_fn(move |request: Request<Incoming>| {
-            let (relay, phase) = (relay.clone(), phase.clone());
-            async move {
-                let mut answer = intake::answer(&relay, request).await;
-                if *phase.borrow() > Phase::Serving {
-                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-                }
-                Ok::<_, Infallible>(answer)
-            }
-        })
-    };
-    // Answers are short: waiting for more to send with them only makes clients wait.
-    drop(stream.set_nodelay(true));
-    let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.idle_timeout)
-        .max_headers(limits.headers_max)
-        .max_buf_size(limits.head_bytes_max.max(8 << 10))
-        .serve_connection(TokioIo::new(stream), answering);
-    let mut serving = std::pin::pin!(serving);
-    let age = limits.connection_age_max.mul_f64(0.9 + 0.2 * fastrand::f64());
-    tokio::select! {
-        ended = &mut serving => return note_end(&relay, ended),
-        () = tokio::time::sleep(age) => {}
-        // The sender outlives every connection.
-        _ = phase.wait_for(|phase| *phase == Phase::Closing) => {}
-    }
-    serving.as_mut().graceful_shutdown();
-    note_end(&relay, serving.await);
-}
-
-fn note_end(relay: &Relay, ended: hyper::Result<()>) {
-    if let Err(error) = ended {
-        if error.is_parse() || error.is_timeout() {
-            relay.counters().broken_head();
-        }
-        tracing::debug!(%error, "a connection has ended");
     }
 }
