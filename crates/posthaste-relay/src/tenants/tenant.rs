@@ -1,6 +1,6 @@
 //! One tenant: its queue, its delivery, and what it remembers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use posthaste::{
     Clock, HttpEventDispatcher, InMemoryQueue, LogEvent, OptionsError, QueueEventDispatcher, Receipt,
@@ -17,6 +17,8 @@ use crate::{
 
 /// Bytes that a record may take beyond its body.
 const RECORD_ROOM: usize = 64 << 10;
+/// How long an upstream's address is used before it is looked up anew.
+const ADDRESS_AGE_MAX: Duration = Duration::from_mins(1);
 /// Requests in memory at most; bytes bound them first.
 const REQUESTS_MAX: usize = 10_000_000;
 
@@ -83,9 +85,9 @@ impl Tenant {
     fn try_open(tenant: &TenantConfig, config: &Config, clock: &SharedClock) -> Result<Self, TenantTrouble> {
         let forward = &config.forward;
         let upstream: Arc<str> = tenant.upstream.as_str().into();
-        let http = HttpEventDispatcher::builder()
-            .strict(if forward.strict { Strict::On } else { Strict::Off })
-            .build()?;
+        let strict = if forward.strict { Strict::On } else { Strict::Off };
+        let http =
+            HttpEventDispatcher::builder().strict(strict).connection_age_max(ADDRESS_AGE_MAX).build()?;
         let mut builder = QueueEventDispatcher::builder(http)
             .event_end_point(Arc::clone(&upstream))
             .name(&tenant.name)

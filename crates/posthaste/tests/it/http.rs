@@ -59,6 +59,17 @@ fn requests_share_a_connection() {
     assert!(server.received().iter().all(|received| received.connection == 0));
 }
 
+/// Addresses change: a connection that is too old is used no more, so that the next one looks its host up anew.
+#[test]
+fn connections_are_used_no_longer_than_they_may_be() {
+    let server = Server::start([OK, OK, OK]);
+    let dispatcher = HttpEventDispatcher::builder().connection_age_max(Duration::ZERO).build().unwrap();
+    let answers = dispatch_all(&dispatcher, vec![request(&server.url()); 3]);
+    assert!(answers.iter().all(|answer| matches!(answer, Ok(response) if response.status == 204)));
+    let connections: Vec<usize> = server.received().iter().map(|received| received.connection).collect();
+    assert_eq!(connections, [0, 1, 2]);
+}
+
 #[test]
 fn answers_carry_what_the_verdict_needs() {
     let server = Server::start([

@@ -3,26 +3,15 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use hyper_util::{
-    client::legacy::Client,
-    rt::{TokioExecutor, TokioTimer},
-};
 use parking_lot::Mutex;
 
-use super::{HttpEventDispatcher, Inner, Strict, connector, proxy::ProxyChoice};
+use super::{HttpEventDispatcher, Inner, Strict, connector, pool::Pool, proxy::ProxyChoice};
 use crate::dispatch::HttpSetupError;
 
 /// How long connecting may take: resolving, TCP and proxy; not TLS, which is part of the request.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a request may take until the head of its answer has come, connecting included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// Shorter than the minute after which load balancers drop a connection without a word.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
-/// Idle connections kept for each host.
-const IDLE_MAX: usize = 256;
-/// Header lines of an answer that are understood: with more, its status would be lost, and the request sent again.
-const ANSWER_HEADERS_MAX: usize = 1_000;
-
 /// Makes an [`HttpEventDispatcher`].
 ///
 /// ```
@@ -41,6 +30,7 @@ const ANSWER_HEADERS_MAX: usize = 1_000;
 pub struct HttpEventDispatcherBuilder {
     connect_timeout: Duration,
     request_timeout: Duration,
+    connection_age_max: Option<Duration>,
     strict: Strict,
     gzip: bool,
     headers: Vec<(String, String)>,
@@ -52,6 +42,7 @@ impl Default for HttpEventDispatcherBuilder {
         Self {
             connect_timeout: CONNECT_TIMEOUT,
             request_timeout: REQUEST_TIMEOUT,
+            connection_age_max: None,
             strict: Strict::Off,
             gzip: false,
             headers: Vec::new(),
@@ -71,6 +62,13 @@ impl HttpEventDispatcherBuilder {
     /// the text that follows is read for a second at most, within what is left of this time. Default: 30 s.
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
+        self
+    }
+
+    /// How long connections are used: after this time new ones are made, and the host's name is looked up anew. For a
+    /// process that runs for months, since addresses change. Default: as long as they are there and not idle.
+    pub fn connection_age_max(mut self, age: Duration) -> Self {
+        self.connection_age_max = Some(age);
         self
     }
 
@@ -121,16 +119,8 @@ impl HttpEventDispatcherBuilder {
     pub fn build(self) -> Result<HttpEventDispatcher, HttpSetupError> {
         let headers = self.checked_headers()?;
         let connector = connector::new(self.connect_timeout, self.proxy.proxies()?)?;
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(IDLE_MAX)
-            .http1_max_headers(ANSWER_HEADERS_MAX)
-            .http1_ignore_invalid_headers_in_responses(true)
-            .build(connector);
         Ok(HttpEventDispatcher(Arc::new(Inner {
-            client,
+            pool: Pool::new(connector, self.connection_age_max),
             headers,
             request_timeout: self.request_timeout,
             strict: self.strict,
@@ -164,6 +154,7 @@ impl fmt::Debug for HttpEventDispatcherBuilder {
         f.debug_struct("HttpEventDispatcherBuilder")
             .field("connect_timeout", &self.connect_timeout)
             .field("request_timeout", &self.request_timeout)
+            .field("connection_age_max", &self.connection_age_max)
             .field("strict", &self.strict)
             .field("gzip", &self.gzip)
             .field("headers", &names)

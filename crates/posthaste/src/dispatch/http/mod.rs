@@ -16,6 +16,7 @@
 
 mod builder;
 mod connector;
+mod pool;
 mod proxy;
 mod strict;
 mod text;
@@ -28,7 +29,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, header};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper_util::client::legacy::{
-    Client, Error,
+    Error,
     connect::{CaptureConnection, capture_connection},
 };
 use parking_lot::Mutex;
@@ -38,7 +39,7 @@ pub use self::{
     builder::HttpEventDispatcherBuilder,
     strict::{Share, ShareError, Strict},
 };
-use self::{connector::Connector, text::text_of};
+use self::{pool::Pool, text::text_of};
 use super::{
     Answer, DispatchError, DispatchFuture, Dispatcher, EndPoint, EndPointError, HttpSetupError, Response,
     RetryAfter,
@@ -74,7 +75,7 @@ pub struct HttpEventDispatcher(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    client: Client<Connector, Full<Bytes>>,
+    pool: Pool,
     headers: HeaderMap,
     request_timeout: Duration,
     strict: Strict,
@@ -135,7 +136,7 @@ impl Inner {
     async fn send(&self, mut request: Request<Full<Bytes>>, to: &EndPoint) -> Answer {
         let asked_at = Instant::now();
         let connection = capture_connection(&mut request);
-        match timeout(self.request_timeout, self.client.request(request)).await {
+        match timeout(self.request_timeout, self.pool.request(request)).await {
             Ok(Ok(response)) => {
                 if has_text_of_none(&response) {
                     use_no_more(&connection);

@@ -1,0 +1,103 @@
+//! One connection: requests one after the other, until it ends, is too old, or the relay ends.
+//!
+//! Whatever ends it, the client gets the answers to what it has sent: the relay closes its side, and then reads on for
+//! a moment, since a stream that is closed with something unread resets the answer too.
+
+use std::{convert::Infallible, future::poll_fn, pin::Pin, time::Duration};
+
+use http::{
+    HeaderValue, Request, StatusCode,
+    header::{CONNECTION, TRANSFER_ENCODING},
+};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::watch,
+};
+
+use super::{crowd::Place, patience::Heard};
+use crate::{
+    answer::Answer,
+    intake,
+    relay::{Phase, Relay},
+};
+
+/// How long a client whose connection is closed may take to stop sending.
+const LINGER: Duration = Duration::from_secs(1);
+/// What it may send meanwhile.
+const LINGER_BYTES_MAX: u64 = 8 << 20;
+
+/// A head that did not come in time.
+const HEAD_TOO_SLOW: &[u8] =
+    b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// Serves it.
+pub(super) async fn serve(relay: Relay, stream: TcpStream, place: Place, mut phase: watch::Receiver<Phase>) {
+    let limits = &relay.config().limits;
+    // Answers are short: waiting for more to send with them only makes clients wait.
+    drop(stream.set_nodelay(true));
+    let (heard, patience) = Heard::new(stream, limits);
+    let answering = {
+        let (relay, phase) = (relay.clone(), phase.clone());
+        service_fn(move |request: Request<Incoming>| {
+            let (relay, phase) = (relay.clone(), phase.clone());
+            Box::pin(async move { Ok::<_, Infallible>(answer(&relay, request, &phase).await) })
+        })
+    };
+    let mut serving = http1::Builder::new()
+        .timer(patience)
+        // How long that is, patience says.
+        .header_read_timeout(limits.head_timeout)
+        .max_headers(limits.headers_max)
+        .max_buf_size(limits.head_bytes_max)
+        .serve_connection(TokioIo::new(heard), answering);
+    let age = limits.connection_age_max.mul_f64(0.9 + 0.2 * fastrand::f64());
+    let is_over = tokio::select! {
+        ended = poll_fn(|context| serving.poll_without_shutdown(context)) => Some(ended),
+        () = tokio::time::sleep(age) => None,
+        // The sender outlives every connection.
+        _ = phase.wait_for(|phase| *phase == Phase::Closing) => None,
+    };
+    let ended = if let Some(ended) = is_over {
+        ended
+    } else {
+        Pin::new(&mut serving).graceful_shutdown();
+        poll_fn(|context| serving.poll_without_shutdown(context)).await
+    };
+    let heard = serving.into_parts().io.into_inner();
+    let is_too_slow = heard.is_in_head() && ended.as_ref().is_err_and(hyper::Error::is_timeout);
+    if let Err(error) = ended {
+        if error.is_parse() || is_too_slow {
+            relay.counters().broken_head();
+        }
+        tracing::debug!(%error, "a connection has ended");
+    }
+    let last_words = if is_too_slow { HEAD_TOO_SLOW } else { &[] };
+    end(heard.into_stream(), last_words).await;
+    drop(place);
+}
+
+/// The answer to one request, and whether another may follow.
+async fn answer(relay: &Relay, request: Request<Incoming>, phase: &watch::Receiver<Phase>) -> Answer {
+    // Whoever says the length twice, in two ways, must not get another request in (RFC 9112 6.1). hyper hides which
+    // requests these are.
+    let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
+    let mut answer = intake::answer(relay, request).await;
+    let is_early = matches!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT);
+    if is_chunked || is_early || *phase.borrow() > Phase::Serving {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
+}
+
+async fn end(mut stream: TcpStream, last_words: &[u8]) {
+    let ending = async {
+        stream.write_all(last_words).await?;
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(LINGER_BYTES_MAX), &mut tokio::io::sink()).await
+    };
+    // Whether or not it gets there, this was the end.
+    drop(tokio::time::timeout(LINGER, ending).await);
+}
