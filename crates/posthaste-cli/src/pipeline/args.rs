@@ -7,7 +7,7 @@ use posthaste::{DEFAULT_BATCH_SIZE, Strict, dispatch::Share};
 use crate::common::{descriptors, endpoint, exit::Failure, values};
 
 /// How what there is to send is delivered.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct DeliveryArgs {
     /// Where to send to [default: the Event API of the project's or the batch's region]
     #[arg(long, value_name = "URL", env = "POSTHASTE_ENDPOINT", hide_env_values = true)]

@@ -31,18 +31,30 @@ pub(super) struct Dice {
     random: Rng,
     seed: u64,
     outage: u32,
+    /// Whether some events are bad.
+    has_bad_events: bool,
     /// From then on it only refuses what is bad.
     is_healthy: bool,
 }
 
 impl Dice {
     pub(super) fn new(seed: u64) -> Self {
-        Self { random: Rng::with_seed(seed), seed, outage: 0, is_healthy: false }
+        Self { random: Rng::with_seed(seed), seed, outage: 0, has_bad_events: true, is_healthy: false }
+    }
+
+    /// One that takes every event in the end.
+    pub(super) fn without_bad_events(seed: u64) -> Self {
+        Self { has_bad_events: false, ..Self::new(seed) }
     }
 
     /// The faults stop.
     pub(super) fn heal(&mut self) {
         self.is_healthy = true;
+    }
+
+    /// They begin again.
+    pub(super) fn turn_ill(&mut self) {
+        self.is_healthy = false;
     }
 
     /// What a request with these events is answered.
@@ -52,7 +64,7 @@ impl Dice {
         {
             return fault;
         }
-        let is_bad = ids.iter().any(|id| is_bad(self.seed, *id));
+        let is_bad = self.has_bad_events && ids.iter().any(|id| is_bad(self.seed, *id));
         let is_slow = !self.is_healthy && self.random.u8(0..100) == 0;
         let after = if is_slow { Duration::from_millis(self.random.u64(SLOW_MS)) } else { Duration::ZERO };
         Roll::Answer { status: if is_bad { 400 } else { 204 }, retry_after: None, after }

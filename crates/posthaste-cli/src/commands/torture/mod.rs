@@ -19,12 +19,14 @@ mod observe;
 mod payload;
 mod plan;
 mod readers;
+mod relay;
 mod report;
 mod upstream;
 mod victim;
 
 use std::{
     fs::DirBuilder,
+    net::SocketAddr,
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -38,15 +40,17 @@ use self::{
     books::Books,
     dice::Dice,
     readers::Readers,
+    relay::Target,
     report::{Report, Run},
     upstream::Upstream,
     victim::{Breed, End, Victim},
 };
 use crate::common::{
     bar::Bar,
+    endpoint,
     exit::{Exit, Failure},
     output::{Audience, Output, grouped},
-    values::some_time,
+    values::{self, some_time},
 };
 
 /// Keeps the books below a gigabyte.
@@ -68,6 +72,10 @@ const LAST_CALL: Duration = Duration::from_secs(2);
   posthaste torture --dir /tmp/torture
   posthaste torture --dir /mnt/new/t --events 200000 --kills 1000 --time 15m
   posthaste torture --dir /tmp/torture --seed 7 --json | jq .lost
+  # A relay, started and killed by this command
+  posthaste torture --relay http://127.0.0.1:8090/v1/events \\
+    --sink 8095 --kills 100 -- posthaste relay \\
+    --upstream http://127.0.0.1:8095/v1/events --data /tmp/relay
 
 A seed decides the events, the upstream's moods and the moments of the kills; the machine decides \
 what a kill hits. The spool stays in DIR: `posthaste spool` looks into it.
@@ -76,8 +84,17 @@ The exit code is 0 only if nothing was lost, invented or altered, a fresh event 
 faults, nothing waits, and no reader reported damage.")]
 pub(crate) struct TortureArgs {
     /// The spool's folder: on the disk in question, new or empty
-    #[arg(long, value_name = "DIR")]
-    dir: PathBuf,
+    #[arg(long, value_name = "DIR", required_unless_present = "relay")]
+    dir: Option<PathBuf>,
+    /// A relay instead, by the URL that it takes events at; --sink must be its upstream
+    #[arg(long, value_name = "URL", conflicts_with = "dir", requires = "sink")]
+    relay: Option<String>,
+    /// Where to be the relay's upstream: HOST:PORT, or a port, which means 127.0.0.1
+    #[arg(long, value_name = "ADDR", requires = "relay", value_parser = values::address)]
+    sink: Option<SocketAddr>,
+    /// After --: what starts the relay, which is then killed; without it, kill it yourself
+    #[arg(last = true, value_name = "COMMAND", requires = "relay")]
+    command: Vec<String>,
     /// How many events to report
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = clap::value_parser!(u64).range(1..=EVENTS_MAX))]
     events: u64,
@@ -96,17 +113,23 @@ pub(crate) struct TortureArgs {
 }
 
 pub(crate) fn run(args: &TortureArgs) -> Result<Exit, Failure> {
-    take_folder(&args.dir)?;
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
+    if let (Some(url), Some(sink)) = (&args.relay, args.sink) {
+        endpoint::check(Some(url))
+            .map_err(|error| Failure::Usage(error.to_string().replace("--endpoint", "--relay")))?;
+        return relay::run(args, &Target { url, sink, command: &args.command }, seed, &bar(args));
+    }
+    let dir = args.dir.as_deref().unwrap_or(Path::new("."));
+    take_folder(dir)?;
     let bar = bar(args);
     let output = Output::new(Audience::of(args.json));
-    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
     output.tell_aside(format_args!(
         "seed {seed}: {} events, {} kills, in {}",
         grouped(args.events),
         grouped(args.kills.into()),
-        args.dir.display()
+        dir.display()
     ));
-    let report = Torture::start(args, seed, bar)?.run()?;
+    let report = Torture::start(args, dir, seed, bar)?.run()?;
     output.result(&report);
     Ok(if report.ok { Exit::Fine } else { Exit::Failed })
 }
@@ -131,6 +154,7 @@ fn bar(args: &TortureArgs) -> Bar {
 
 struct Torture<'a> {
     args: &'a TortureArgs,
+    dir: &'a Path,
     bar: Bar,
     started: Duration,
     breed: Breed,
@@ -141,27 +165,27 @@ struct Torture<'a> {
 }
 
 impl<'a> Torture<'a> {
-    fn start(args: &'a TortureArgs, seed: u64, bar: Bar) -> Result<Self, Failure> {
+    fn start(args: &'a TortureArgs, dir: &'a Path, seed: u64, bar: Bar) -> Result<Self, Failure> {
         let books = Arc::<Books>::default();
         let upstream = Upstream::start(Arc::clone(&books), Dice::new(seed))?;
         let breed = Breed {
-            dir: args.dir.clone(),
+            dir: dir.to_owned(),
             url: upstream.url().to_owned(),
             events: args.events,
             seed,
             books: Arc::clone(&books),
         };
         let started = SystemClock.elapsed();
-        Ok(Self { args, bar, started, breed, books, upstream, troubles: Vec::new(), runs: 0 })
+        Ok(Self { args, dir, bar, started, breed, books, upstream, troubles: Vec::new(), runs: 0 })
     }
 
     fn run(mut self) -> Result<Report, Failure> {
-        let readers = Readers::start(self.args.dir.clone(), Arc::clone(&self.books))?;
+        let readers = Readers::start(self.dir.to_owned(), Arc::clone(&self.books))?;
         let tortured = self.torture();
         let read = readers.stop();
         tortured?;
         self.bar.set_message("looking at what is left");
-        self.troubles.extend(aftermath::look(&self.args.dir, &self.books)?);
+        self.troubles.extend(aftermath::look(self.dir, &self.books)?);
         self.upstream.stop();
         drop(self.bar);
         let run = Run {

@@ -91,6 +91,13 @@ impl Report {
     }
 }
 
+impl Report {
+    /// The same, with how often something was killed that is no producer.
+    pub(super) fn with_kills(self, kills: u64) -> Self {
+        Self { kills, ..self }
+    }
+}
+
 fn problems(mut problems: Vec<String>, reports: Vec<String>, verdict: &Verdict) -> Vec<String> {
     problems.extend(reports);
     problems.extend(verdict.findings.iter().map(ToString::to_string));

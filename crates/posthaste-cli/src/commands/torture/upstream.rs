@@ -47,8 +47,12 @@ struct Reset;
 type Answered = Result<Response<Full<Bytes>>, Reset>;
 
 impl Upstream {
+    /// On any free port of this machine.
     pub(super) fn start(books: Arc<Books>, dice: Dice) -> Result<Self, Failure> {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        Self::start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), books, dice)
+    }
+
+    pub(super) fn start_at(address: SocketAddr, books: Arc<Books>, dice: Dice) -> Result<Self, Failure> {
         let listener = std::net::TcpListener::bind(address)
             .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
             .map_err(|source| Failure::Listen { address, source })?;
@@ -71,6 +75,11 @@ impl Upstream {
     /// The faults stop.
     pub(super) fn heal(&self) {
         self.dice.lock().heal();
+    }
+
+    /// They begin again.
+    pub(super) fn turn_ill(&self) {
+        self.dice.lock().turn_ill();
     }
 
     pub(super) fn stop(self) {
