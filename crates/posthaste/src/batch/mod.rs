@@ -22,6 +22,7 @@
 
 mod json;
 mod log_event;
+mod merge;
 mod raw;
 mod wire;
 

@@ -206,6 +206,7 @@ impl<T: Item> Machine<T> {
         self.supply.flows();
         for Leased { id, item, .. } in leased {
             let lease = self.ends.begin_lease(id);
+            self.supply.leased(item.events());
             let options = self.shared.options();
             let lane = self.lanes.to(item.end_point(options.end_point.as_ref()), options);
             lane.push(Part { lease, item });
@@ -242,7 +243,8 @@ impl<T: Item> Machine<T> {
         }
         let options = self.options();
         let requests = self.lanes.demand(now, options.rules.in_flight, self.looks_ahead());
-        let wanted = requests.saturating_mul(options.batch_size).min(self.room()).min(AT_ONCE);
+        let events = requests.saturating_mul(options.batch_size);
+        let wanted = self.supply.items_of(events).min(self.room()).min(AT_ONCE);
         (wanted > 0).then_some(wanted)
     }
 
@@ -433,7 +435,7 @@ impl<T: Item> Machine<T> {
         let missing = self.lanes.missing(now, self.options().batch_size, self.looks_ahead())?;
         let is_forced = self.force_before > self.ends.next_sequence();
         let open = self.ends.open();
-        let size = open.saturating_add(if is_forced { 1 } else { missing });
+        let size = open.saturating_add(if is_forced { 1 } else { self.supply.items_of(missing) });
         Some(size.min(self.shared.queue().capacity()).max(open + 1))
     }
 

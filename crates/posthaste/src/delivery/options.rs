@@ -47,7 +47,7 @@ pub(crate) type OnDeadLetter<T> = Arc<dyn Fn(&DeadLetter<T>) + Send + Sync>;
 /// The machine's limits. The defaults stand here, each with its reason.
 #[derive(Clone)]
 pub(crate) struct Options<T> {
-    /// Events that share a request, at most.
+    /// Events that share a request, at most; an item that has more by itself goes alone.
     pub(crate) batch_size: usize,
     /// How often everything is sent, however little it is.
     pub(crate) flush_interval: Duration,

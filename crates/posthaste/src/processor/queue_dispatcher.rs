@@ -148,7 +148,7 @@ impl Dispatcher for QueueEventDispatcher {
 /// use std::time::Duration;
 /// use posthaste::{HttpEventDispatcher, QueueEventDispatcher};
 ///
-/// // Single events come in, and leave in requests of a hundred, or after a second.
+/// // Requests of a few events come in, and leave in requests of a hundred, or after a second.
 /// let dispatcher = QueueEventDispatcher::builder(HttpEventDispatcher::new()?)
 ///     .batch_size(100)
 ///     .flush_interval(Duration::from_secs(1))
@@ -188,11 +188,32 @@ impl QueueEventDispatcherBuilder {
         self
     }
 
-    /// How many requests may be sent as one. That is done with requests of a single event each, where everything
-    /// outside their visitors is the same. Such a request waits for others for the [flush
-    /// interval](Self::flush_interval) at most. Default: 1, which sends each as it came.
-    pub fn batch_size(mut self, requests: usize) -> Self {
-        self.options.batch_size = requests;
+    /// How many events a request may gather from requests that are sent as one. That is done where every field outside
+    /// their visitors is there in all of them with the same text, whatever the order of the fields; the visitors stay
+    /// as they came. A request that has so many events by itself goes alone, and as it came. The others wait for more
+    /// for the [flush interval](Self::flush_interval) at most. Default: 1, which sends each as it came.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use posthaste::{LogEvent, QueueEventDispatcher, testing::RecordingDispatcher};
+    ///
+    /// let api = RecordingDispatcher::new();
+    /// let dispatcher = QueueEventDispatcher::builder(api.clone()).batch_size(500).build()?;
+    /// for body in [
+    ///     r#"{"account_id":"1","revision":"7","visitors":[{"visitor_id":"a"},{"visitor_id":"b"}]}"#,
+    ///     r#"{"revision":"7","account_id":"1","visitors":[{"visitor_id":"c"}]}"#,
+    ///     r#"{"revision":"8","account_id":"1","visitors":[{"visitor_id":"d"}]}"#,
+    /// ] {
+    ///     dispatcher.add(LogEvent::from_body("http://127.0.0.1:8080/v1/events", body)?)?.forget();
+    /// }
+    /// assert!(dispatcher.close(Duration::from_secs(5)).wait().is_complete());
+    /// let mut sent: Vec<usize> = api.requests().iter().map(LogEvent::events).collect();
+    /// sent.sort_unstable();
+    /// assert_eq!(sent, [1, 3], "another revision is another request");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn batch_size(mut self, events: usize) -> Self {
+        self.options.batch_size = events;
         self
     }
 

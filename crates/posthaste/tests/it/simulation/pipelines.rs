@@ -70,7 +70,8 @@ impl Pipeline for QueueEventDispatcher {
             batch.visitors.truncate(1);
             batch.visitors[0].snapshots = snapshots;
         }
-        let request = LogEvent::new(format!("http://upstream-{to}/v1/events"), &batch);
+        let number = events[0].visitor_id().rsplit('-').next().and_then(|number| number.parse().ok());
+        let request = in_an_envelope(&batch, number.unwrap_or(0), to);
         match self.add(request.clone()) {
             Ok(_) => events,
             Err(refused) => {
@@ -108,6 +109,23 @@ impl Pipeline for QueueEventDispatcher {
         let dead = self.dead_letters().into_iter().map(|letter| letter.item).collect();
         (uuids(self.get(usize::MAX)), uuids(dead))
     }
+}
+
+/// The request with its fields in any order, and in one of three envelopes, which each of its visitors names.
+fn in_an_envelope(batch: &Batch, number: usize, to: usize) -> LogEvent {
+    let mut body = serde_json::to_value(batch).unwrap();
+    let envelope = [None, Some(false), Some(true)][number / 7 % 3];
+    if let Some(envelope) = envelope {
+        body["envelope"] = envelope.into();
+    }
+    for visitor in body["visitors"].as_array_mut().unwrap() {
+        visitor["in_envelope"] = envelope.into();
+    }
+    let mut fields: Vec<_> =
+        body.as_object().unwrap().iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
+    fields.rotate_left(number % 3);
+    let body = format!("{{{}}}", fields.join(","));
+    LogEvent::from_body(format!("http://upstream-{to}/v1/events"), body).unwrap()
 }
 
 /// A pipeline, what runs it, and the disk that its queue is on, with what runs that.
@@ -166,7 +184,6 @@ pub(super) fn spooled_processor(
     Built { pipeline, driver, disk: Some(disk) }
 }
 
-/// Requests of single events may be merged.
 pub(super) fn spooled_dispatcher(
     upstream: Upstream,
     clock: JumpingClock,
@@ -211,12 +228,15 @@ pub(super) fn dispatcher(
     clock: JumpingClock,
     random: &mut fastrand::Rng,
 ) -> Built<QueueEventDispatcher> {
+    let queue_size = random.usize(1..100);
     let (pipeline, driver) = QueueEventDispatcher::builder(upstream)
         .clock(clock)
-        .queue_size(random.usize(1..100))
+        .queue_size(queue_size)
         .in_flight(random.usize(1..10))
         .dead_letters_max(usize::MAX)
         .seed(random.u64(..))
+        .batch_size(random.usize(0..20.min(queue_size)) + 1)
+        .flush_interval(interval(random))
         .build_with_driver()
         .unwrap();
     Built { pipeline, driver, disk: None }

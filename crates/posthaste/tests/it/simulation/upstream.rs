@@ -80,8 +80,17 @@ impl Upstream {
     }
 }
 
+/// Visitors whose requests had other fields never travel together.
+fn assert_one_envelope(event: &LogEvent) {
+    let batch: serde_json::Value = serde_json::from_slice(event.body()).unwrap();
+    for visitor in batch["visitors"].as_array().unwrap() {
+        assert_eq!(visitor["in_envelope"], batch["envelope"], "{batch}");
+    }
+}
+
 impl State {
     fn judge(&mut self, event: &LogEvent) -> Answer {
+        assert_one_envelope(event);
         let batch = event.event().unwrap();
         if event.events() > 13 {
             return Ok(Response::status(413));
