@@ -187,7 +187,7 @@ impl<T: Item> Machine<T> {
     fn fill(&mut self) {
         self.load();
         while let Some(wanted) = self.wanted() {
-            let answer = self.shared.queue().lease(wanted);
+            let answer = self.shared.queue().lease(wanted, self.ends.bytes_left());
             let now = self.now();
             let leased = self.supply.ask(answer, now, self.shared.clock().now_ms());
             if leased.is_empty() {
@@ -205,7 +205,7 @@ impl<T: Item> Machine<T> {
     fn take_leased(&mut self, leased: Vec<Leased<T>>) {
         self.supply.flows();
         for Leased { id, item, .. } in leased {
-            let lease = self.ends.begin_lease(id);
+            let lease = self.ends.begin_lease(id, item.bytes());
             self.supply.leased(item.events());
             let options = self.shared.options();
             let lane = self.lanes.to(item.end_point(options.end_point.as_ref()), options);
@@ -263,6 +263,9 @@ impl<T: Item> Machine<T> {
     /// How many items more may be leased. The bound is higher while an end point holds back what it has, so that the
     /// others get theirs.
     fn room(&self) -> usize {
+        if self.ends.bytes_left() == 0 {
+            return 0;
+        }
         let window = self.options().window_max();
         let max = if self.may_look_ahead() && self.lanes.some_are_blocked(self.now()) {
             self.shared.queue().leases_max().unwrap_or(window.saturating_mul(BLOCKED_WINDOWS))

@@ -18,6 +18,7 @@ mod ends;
 mod groups;
 mod guard;
 mod handle;
+mod held;
 mod item;
 mod job;
 mod lanes;

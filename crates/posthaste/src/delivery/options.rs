@@ -55,6 +55,8 @@ pub(crate) struct Options<T> {
     pub(crate) rules: Rules,
     /// Bytes of a request, at most.
     pub(crate) max_batch_bytes: usize,
+    /// Bytes of items that are leased and have not ended, about, at most; `usize::MAX`: no bound.
+    pub(crate) window_bytes: usize,
     /// What a full queue does to the next event.
     pub(crate) when_full: WhenFull,
     /// Where requests go; `None`: the region's Event API, or where a request already says.
@@ -93,6 +95,8 @@ impl<T> Default for Options<T> {
             flush_interval: DEFAULT_EVENT_FLUSH_INTERVAL,
             rules: Rules::default(),
             max_batch_bytes: MAX_BATCH_BYTES,
+            // A queue in memory holds its items all the same.
+            window_bytes: usize::MAX,
             when_full: WhenFull::Reject,
             end_point: None,
             dead_letters_max: DEFAULT_DEAD_LETTERS_MAX,
@@ -269,6 +273,7 @@ impl<T> Options<T> {
             ("queue_size", queue_size),
             ("in_flight", self.rules.in_flight),
             ("max_batch_bytes", self.max_batch_bytes),
+            ("window_bytes", self.window_bytes),
             ("flush_interval", usize::from(!self.flush_interval.is_zero())),
         ] {
             if value == 0 {

@@ -217,6 +217,26 @@ impl QueueEventDispatcherBuilder {
         self
     }
 
+    /// About how many bytes of requests may be on their way at once: taken from the queue and not delivered, whether
+    /// they gather, are being sent, or wait to be sent again. So little memory is needed for a queue on disk that is
+    /// much larger, also while nobody takes what it holds; of each request that is under way the body comes on top.
+    /// One request is taken whatever its size. Where requests go to several addresses, those for a dead one may take
+    /// all of this, and then hold back the others. Default: no bound in bytes, only one in requests.
+    ///
+    /// A queue of your own keeps to it as well as its [`lease_within`](crate::queue::DeliveryQueue::lease_within) does.
+    ///
+    /// ```
+    /// use posthaste::{QueueEventDispatcher, testing::RecordingDispatcher};
+    ///
+    /// let builder = QueueEventDispatcher::builder(RecordingDispatcher::new());
+    /// let dispatcher = builder.window_bytes(16 << 20).build()?;
+    /// # Ok::<(), posthaste::OptionsError>(())
+    /// ```
+    pub fn window_bytes(mut self, bytes: usize) -> Self {
+        self.options.window_bytes = bytes;
+        self
+    }
+
     /// How long a request may wait for others to be sent with it. Default: 30 s.
     pub fn flush_interval(mut self, interval: Duration) -> Self {
         self.options.flush_interval = interval;

@@ -41,3 +41,4 @@ mod spool;
 mod spool_queue;
 mod support;
 mod todays;
+mod window;

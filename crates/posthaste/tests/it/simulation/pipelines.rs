@@ -144,6 +144,11 @@ fn interval(random: &mut fastrand::Rng) -> Duration {
     Duration::from_millis(random.u64(least..most))
 }
 
+/// Bytes that may be leased: often few, so that requests wait for each other.
+fn window(random: &mut fastrand::Rng) -> usize {
+    random.choice([1, 3_000, 30_000, usize::MAX, usize::MAX]).unwrap()
+}
+
 /// A queue on a disk in memory, which writes when it is told to.
 fn spool<T: SpoolItem>(random: &mut fastrand::Rng) -> (SpoolQueue<T>, (Disk, posthaste::Driver)) {
     let disk = FaultyFilesystem::new(MemoryFilesystem::new());
@@ -197,6 +202,7 @@ pub(super) fn spooled_dispatcher(
         .in_flight(random.usize(1..10))
         .flush_interval(interval(random))
         .seed(random.u64(..))
+        .window_bytes(window(random))
         .build_with_driver()
         .unwrap();
     Built { pipeline, driver, disk: Some(disk) }
@@ -237,6 +243,7 @@ pub(super) fn dispatcher(
         .seed(random.u64(..))
         .batch_size(random.usize(0..20.min(queue_size)) + 1)
         .flush_interval(interval(random))
+        .window_bytes(window(random))
         .build_with_driver()
         .unwrap();
     Built { pipeline, driver, disk: None }
