@@ -1,6 +1,6 @@
 //! One request: a body and where it goes.
 
-use std::{collections::BTreeMap, num::NonZeroU64, ops::Range, sync::Arc};
+use std::{collections::BTreeMap, num::NonZeroU32, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::{
     json::write_value,
     raw::{DecodeError, RawBatch},
+    taken::Taken,
     wire::Batch,
 };
 
@@ -36,13 +37,15 @@ pub struct LogEvent {
     pub(super) visitors: Range<usize>,
     /// Stands for what is outside the visitors, whatever the order of its fields; `None` where it is not known, or a
     /// field is there twice. It follows from the body.
-    pub(super) head: Option<NonZeroU64>,
+    pub(super) head: Option<NonZeroU32>,
+    pub(super) taken: Option<Taken>,
 }
 
 impl PartialEq for LogEvent {
     fn eq(&self, other: &Self) -> bool {
-        let Self { end_point, body, events, visitors, head: _ } = self;
-        (end_point, body, events, visitors) == (&other.end_point, &other.body, &other.events, &other.visitors)
+        let Self { end_point, body, events, visitors, head: _, taken } = self;
+        (end_point, body, events, visitors, taken)
+            == (&other.end_point, &other.body, &other.events, &other.visitors, &other.taken)
     }
 }
 
@@ -74,7 +77,7 @@ impl LogEvent {
         let events = batch.visitors().iter().map(|visitor| events_in(visitor)).sum();
         let visitors = batch.visitors_range(&body);
         let head = batch.head_key();
-        Ok(Self { end_point: end_point.into(), body, events, visitors, head })
+        Ok(Self { end_point: end_point.into(), body, events, visitors, head, taken: None })
     }
 
     /// A request with a body that posthaste has just written: how many events are in it, and where its visitors stand.
@@ -85,7 +88,7 @@ impl LogEvent {
         visitors: Range<usize>,
     ) -> Self {
         // What posthaste writes has its fields in one order: equal heads are equal bytes.
-        Self { end_point: end_point.into(), body: body.into(), events, visitors, head: None }
+        Self { end_point: end_point.into(), body: body.into(), events, visitors, head: None, taken: None }
     }
 
     /// Where it goes, as a URL.
@@ -125,6 +128,28 @@ impl LogEvent {
         self
     }
 
+    /// The same request, taken at this time: milliseconds since 1970, UTC. Queues keep it with the request, on disk too;
+    /// it is not sent. Who takes requests from others says it, so that an [age](crate::QueueEventDispatcher::oldest_ms)
+    /// can be told and [bounded](crate::processor::QueueEventDispatcherBuilder::age_max).
+    ///
+    /// ```
+    /// use posthaste::{Batch, LogEvent};
+    ///
+    /// let request = LogEvent::new("https://logx.optimizely.com/v1/events", &Batch::default());
+    /// assert_eq!(request.taken_ms(), None);
+    /// assert_eq!(request.with_taken_ms(1_795_500_003_394).taken_ms(), Some(1_795_500_003_394));
+    /// ```
+    #[must_use]
+    pub fn with_taken_ms(mut self, taken_ms: i64) -> Self {
+        self.taken = Taken::at(taken_ms);
+        self
+    }
+
+    /// When it was taken, if somebody has [said](Self::with_taken_ms) so. Of requests that were merged, the oldest.
+    pub fn taken_ms(&self) -> Option<i64> {
+        self.taken.map(Taken::ms)
+    }
+
     /// Two requests that carry half of the events each, the smaller half first; `None` where there is no more than one
     /// event, or the body cannot be taken apart. Everything outside the events is in both.
     pub(crate) fn split(&self) -> Option<(Self, Self)> {
@@ -146,6 +171,7 @@ impl LogEvent {
         };
         // Together they carry what this one does, however the parts look by themselves.
         let (mut left, mut right) = (part(left)?, part(right)?);
+        (left.taken, right.taken) = (self.taken, self.taken);
         left.events = left.events.min(self.events);
         right.events = self.events - left.events;
         Some((left, right))

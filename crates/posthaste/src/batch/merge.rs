@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{log_event::LogEvent, raw::RawBatch};
+use super::{log_event::LogEvent, raw::RawBatch, taken::Taken};
 
 impl LogEvent {
     /// Whether the two may be one request: both go to the same address, and have the same fields outside the visitors.
@@ -42,6 +42,7 @@ impl LogEvent {
         let (before, after) = first.around_visitors();
         let bytes: usize = requests.clone().map(|request| request.visitors.len() + 1).sum();
         let events = requests.clone().map(|request| request.events).sum();
+        let taken_ms = requests.clone().filter_map(Self::taken_ms).min();
         let mut body = Vec::with_capacity(before.len() + bytes + after.len());
         body.extend_from_slice(before);
         for (at, request) in requests.enumerate() {
@@ -58,6 +59,7 @@ impl LogEvent {
             events,
             visitors,
             head: first.head,
+            taken: taken_ms.and_then(Taken::at),
         }
     }
 
@@ -130,6 +132,9 @@ mod tests {
         let one = request(r#"{"visitors":[ V , V ],"a":1}"#);
         let other = request(r#"{"a":1,"visitors":[{"visitor_id": "b"}]}"#);
         let merged = LogEvent::merged([&one, &other, &one].into_iter());
+        let late = [&one, &other].map(|request| request.clone().with_taken_ms(8));
+        let taken = [&late[0].clone().with_taken_ms(9), &late[1], &one];
+        assert_eq!((LogEvent::merged(taken.into_iter()).taken_ms(), merged.taken_ms()), (Some(8), None));
         let body = r#"{"visitors":[ V , V,{"visitor_id": "b"},V , V ],"a":1}"#.replace("V", VISITOR);
         assert_eq!((merged.events(), merged.body()), (9, &body.into()));
         assert!(merged.can_merge(&other));

@@ -24,6 +24,7 @@ mod json;
 mod log_event;
 mod merge;
 mod raw;
+mod taken;
 mod wire;
 
 pub(crate) use json::write_value;

@@ -7,7 +7,7 @@ use std::{
     borrow::Cow,
     fmt,
     hash::{Hash as _, Hasher as _},
-    num::NonZeroU64,
+    num::NonZeroU32,
     ops::Range,
 };
 
@@ -158,7 +158,7 @@ impl<'a> RawBatch<'a> {
 
     /// The same for all bodies of the [same head](Self::same_head), and as a rule for no others; `None` where a field is
     /// there twice, and which of the two counts is anybody's guess.
-    pub(super) fn head_key(&self) -> Option<NonZeroU64> {
+    pub(super) fn head_key(&self) -> Option<NonZeroU32> {
         let fields = sorted(self.head());
         if fields.iter().zip(fields.iter().skip(1)).any(|((name, _), (next, _))| name == next) {
             return None;
@@ -166,7 +166,7 @@ impl<'a> RawBatch<'a> {
         let mut hasher = FxHasher::default();
         fields.hash(&mut hasher);
         // 0 has to be something, too.
-        NonZeroU64::new(hasher.finish()).or(Some(NonZeroU64::MIN))
+        NonZeroU32::new((hasher.finish() >> 32) as u32).or(Some(NonZeroU32::MIN))
     }
 
     fn head(&self) -> impl Iterator<Item = &(Cow<'a, str>, &'a RawValue)> {

@@ -135,6 +135,15 @@ impl<T: Item> Ends<T> {
             Ok(response) => (Some(response.status), response.text.clone()),
             Err(error) => (None, error.to_string()),
         };
+        self.bury_with(part, reason, status, text);
+    }
+
+    /// A part that is too old to be sent.
+    pub(super) fn expire(&mut self, part: Part<T>, text: String) {
+        self.bury_with(part, DeadReason::Expired, None, text);
+    }
+
+    fn bury_with(&mut self, part: Part<T>, reason: DeadReason, status: Option<u16>, text: String) {
         let is_whole = !self.leases.is_split(part.lease);
         let letter = self.shared.letter(part.item, reason, status, text);
         self.begin_burial(Burial { id: None, lease: part.lease, letter, is_whole });

@@ -15,6 +15,7 @@ mod admission;
 mod books;
 mod burial;
 mod ends;
+mod expiry;
 mod groups;
 mod guard;
 mod handle;

@@ -57,6 +57,8 @@ pub(crate) struct Options<T> {
     pub(crate) max_batch_bytes: usize,
     /// Bytes of items that are leased and have not ended, about, at most; `usize::MAX`: no bound.
     pub(crate) window_bytes: usize,
+    /// How long ago an item may have been taken when it is sent; `None`: any time.
+    pub(crate) age_max: Option<Duration>,
     /// What a full queue does to the next event.
     pub(crate) when_full: WhenFull,
     /// Where requests go; `None`: the region's Event API, or where a request already says.
@@ -97,6 +99,7 @@ impl<T> Default for Options<T> {
             max_batch_bytes: MAX_BATCH_BYTES,
             // A queue in memory holds its items all the same.
             window_bytes: usize::MAX,
+            age_max: None,
             when_full: WhenFull::Reject,
             end_point: None,
             dead_letters_max: DEFAULT_DEAD_LETTERS_MAX,
@@ -274,6 +277,7 @@ impl<T> Options<T> {
             ("in_flight", self.rules.in_flight),
             ("max_batch_bytes", self.max_batch_bytes),
             ("window_bytes", self.window_bytes),
+            ("age_max", usize::from(self.age_max != Some(Duration::ZERO))),
             ("flush_interval", usize::from(!self.flush_interval.is_zero())),
         ] {
             if value == 0 {

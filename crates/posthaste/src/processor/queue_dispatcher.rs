@@ -85,6 +85,23 @@ impl QueueEventDispatcher {
         self.delivery.queue().get(count)
     }
 
+    /// When the oldest request in the queue was [taken](LogEvent::with_taken_ms), those under way included:
+    /// milliseconds since 1970, UTC. `None` where the queue is empty, or nobody has said it of that request.
+    ///
+    /// ```
+    /// use posthaste::{LogEvent, QueueEventDispatcher, testing::ScriptedDispatcher};
+    ///
+    /// let body = r#"{"visitors":[{"visitor_id":"a","snapshots":[{"events":[{}]}]}]}"#;
+    /// let request = LogEvent::from_body("http://127.0.0.1:8080/v1/events", body)?;
+    /// let dispatcher = QueueEventDispatcher::builder(ScriptedDispatcher::statuses([503, 503])).build()?;
+    /// dispatcher.add(request.with_taken_ms(1_795_500_003_394))?.wait()?;
+    /// assert_eq!(dispatcher.oldest_ms(), Some(1_795_500_003_394));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn oldest_ms(&self) -> Option<i64> {
+        self.delivery.queue().oldest()?.taken_ms()
+    }
+
     /// Sends every request accepted before this call. The report comes once all of them have come to an end, or when
     /// the time is over. Its `left` counts requests, its ledger events.
     pub fn flush(&self, within: Duration) -> Pending<FlushReport> {
@@ -234,6 +251,28 @@ impl QueueEventDispatcherBuilder {
     /// ```
     pub fn window_bytes(mut self, bytes: usize) -> Self {
         self.options.window_bytes = bytes;
+        self
+    }
+
+    /// How old a request may be when it is sent: one that was [taken](LogEvent::with_taken_ms) longer ago becomes a dead
+    /// letter ([`Expired`](crate::DeadReason::Expired)), a second later at most where the upstream takes nothing. One
+    /// of which nobody has said when it was taken never is too old. Default: any age.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use posthaste::{DeadReason, LogEvent, QueueEventDispatcher, testing::RecordingDispatcher};
+    ///
+    /// let body = r#"{"visitors":[{"visitor_id":"a","snapshots":[{"events":[{}]}]}]}"#;
+    /// let request = LogEvent::from_body("http://127.0.0.1:8080/v1/events", body)?;
+    /// let builder = QueueEventDispatcher::builder(RecordingDispatcher::new());
+    /// let dispatcher = builder.age_max(Duration::from_hours(36)).build()?;
+    /// dispatcher.add(request.with_taken_ms(1_000_000_000_000))?.wait()?;
+    /// assert!(dispatcher.flush(Duration::from_secs(5)).wait().is_complete());
+    /// assert_eq!(dispatcher.dead_letters()[0].reason, DeadReason::Expired, "it is of 2001");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn age_max(mut self, age: Duration) -> Self {
+        self.options.age_max = Some(age);
         self
     }
 

@@ -69,6 +69,11 @@ pub trait DeliveryQueue<T>: Queue<T> {
     /// Ends all leases: the items wait again, in their old order.
     fn release(&self);
 
+    /// A copy of the oldest item, those that are leased included. Asked for every few seconds.
+    fn oldest(&self) -> Option<T> {
+        self.get(1).pop()
+    }
+
     /// Refuses further items, at once. From here on, the queue only shrinks.
     fn close(&self);
 
@@ -167,6 +172,10 @@ impl<T, Q: DeliveryQueue<T> + ?Sized> DeliveryQueue<T> for Arc<Q> {
 
     fn settle(&self, ids: &[u64]) -> Eventually<Result<(), QueueError>> {
         (**self).settle(ids)
+    }
+
+    fn oldest(&self) -> Option<T> {
+        (**self).oldest()
     }
 
     fn release(&self) {

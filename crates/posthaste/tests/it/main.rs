@@ -9,6 +9,7 @@
 )]
 
 mod additions;
+mod age;
 mod answers;
 mod bad_queues;
 mod books;

@@ -83,6 +83,9 @@ struct Inner<T> {
     work: Mutex<Work>,
     /// A copy of the work's `next`.
     leased_to: AtomicU64,
+    /// The oldest item when somebody asked last, and the oldest number then: reading it again would take the reader away
+    /// from where leasing goes on.
+    oldest: Mutex<Option<(u64, T)>>,
     watcher: OnceLock<Arc<dyn QueueWatcher>>,
     dead_letters: Arc<DiskDeadLetters<T>>,
 }
@@ -136,6 +139,7 @@ impl<T: SpoolItem> SpoolQueue<T> {
                 not_aside: Vec::new(),
             }),
             leased_to: AtomicU64::new(stats.first_sequence),
+            oldest: Mutex::default(),
             watcher: OnceLock::new(),
         }));
         let changes = Changes(Arc::downgrade(&queue.0));
@@ -466,6 +470,15 @@ impl<T: SpoolItem> DeliveryQueue<T> for SpoolQueue<T> {
     fn settle(&self, ids: &[u64]) -> Eventually<Result<(), QueueError>> {
         self.0.settle(ids);
         Eventually::Now(Ok(()))
+    }
+
+    fn oldest(&self) -> Option<T> {
+        let first = self.0.spool.stats().first_sequence;
+        let mut oldest = self.0.oldest.lock();
+        if oldest.as_ref().is_none_or(|(of, _)| *of != first) {
+            *oldest = self.get(1).pop().map(|item| (first, item));
+        }
+        oldest.as_ref().map(|(_, item)| item.clone())
     }
 
     fn release(&self) {

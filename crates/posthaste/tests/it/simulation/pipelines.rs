@@ -8,7 +8,7 @@ use posthaste::{
 };
 use posthaste_spool::{FaultyFilesystem, MemoryFilesystem, Spool, SpoolOptions};
 
-use super::upstream::{JumpingClock, Upstream};
+use super::upstream::{BEGUN_MS, JumpingClock, Upstream};
 
 /// What the schedules need of a pipeline, whichever it is.
 pub(super) trait Pipeline {
@@ -71,7 +71,11 @@ impl Pipeline for QueueEventDispatcher {
             batch.visitors[0].snapshots = snapshots;
         }
         let number = events[0].visitor_id().rsplit('-').next().and_then(|number| number.parse().ok());
-        let request = in_an_envelope(&batch, number.unwrap_or(0), to);
+        let mut request = in_an_envelope(&batch, number.unwrap_or(0), to);
+        // Some may become too old, where there is such a thing.
+        if number.is_some_and(|number| number % 5 == 0) {
+            request = request.with_taken_ms(BEGUN_MS);
+        }
         match self.add(request.clone()) {
             Ok(_) => events,
             Err(refused) => {
@@ -149,6 +153,11 @@ fn window(random: &mut fastrand::Rng) -> usize {
     random.choice([1, 3_000, 30_000, usize::MAX, usize::MAX]).unwrap()
 }
 
+/// How old a request may be: often more than the clock ever jumps.
+fn age(random: &mut fastrand::Rng) -> Duration {
+    Duration::from_millis(random.choice([1, 1_000_000, 100_000_000, u64::MAX, u64::MAX]).unwrap())
+}
+
 /// A queue on a disk in memory, which writes when it is told to.
 fn spool<T: SpoolItem>(random: &mut fastrand::Rng) -> (SpoolQueue<T>, (Disk, posthaste::Driver)) {
     let disk = FaultyFilesystem::new(MemoryFilesystem::new());
@@ -203,6 +212,7 @@ pub(super) fn spooled_dispatcher(
         .flush_interval(interval(random))
         .seed(random.u64(..))
         .window_bytes(window(random))
+        .age_max(age(random))
         .build_with_driver()
         .unwrap();
     Built { pipeline, driver, disk: Some(disk) }
@@ -244,6 +254,7 @@ pub(super) fn dispatcher(
         .batch_size(random.usize(0..20.min(queue_size)) + 1)
         .flush_interval(interval(random))
         .window_bytes(window(random))
+        .age_max(age(random))
         .build_with_driver()
         .unwrap();
     Built { pipeline, driver, disk: None }

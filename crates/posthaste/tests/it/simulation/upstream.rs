@@ -12,13 +12,16 @@ use posthaste::{
     dispatch::{Answer, DispatchError, DispatchFuture, Response, RetryAfter},
 };
 
+/// When every schedule begins.
+pub(super) const BEGUN_MS: i64 = 1_795_500_000_000;
+
 /// A clock whose time of day jumps; what waits is not to notice.
 #[derive(Debug, Clone, Default)]
 pub(super) struct JumpingClock(pub(super) Arc<Mutex<i64>>);
 
 impl Clock for JumpingClock {
     fn now_ms(&self) -> i64 {
-        1_795_500_000_000 + i64::try_from(self.elapsed().as_millis()).unwrap() + *self.0.lock().unwrap()
+        BEGUN_MS + i64::try_from(self.elapsed().as_millis()).unwrap() + *self.0.lock().unwrap()
     }
 
     fn elapsed(&self) -> Duration {
