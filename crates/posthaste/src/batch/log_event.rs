@@ -1,6 +1,6 @@
 //! One request: a body and where it goes.
 
-use std::{collections::BTreeMap, ops::Range, sync::Arc};
+use std::{collections::BTreeMap, num::NonZeroU32, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use serde::Deserialize;
@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::{
     json::write_value,
     raw::{DecodeError, RawBatch},
+    taken::Taken,
     wire::Batch,
 };
 
@@ -27,14 +28,28 @@ use super::{
 /// # Ok::<(), posthaste::DecodeError>(())
 /// ```
 #[doc(alias = "event.LogEvent")]
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct LogEvent {
-    end_point: Arc<str>,
-    body: Bytes,
-    events: usize,
+    pub(super) end_point: Arc<str>,
+    pub(super) body: Bytes,
+    pub(super) events: usize,
     /// Where in the body the visitors stand; empty where there are none.
-    visitors: Range<usize>,
+    pub(super) visitors: Range<usize>,
+    /// Stands for what is outside the visitors, whatever the order of its fields; `None` where it is not known, or a
+    /// field is there twice. It follows from the body.
+    pub(super) head: Option<NonZeroU32>,
+    pub(super) taken: Option<Taken>,
 }
+
+impl PartialEq for LogEvent {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { end_point, body, events, visitors, head: _, taken } = self;
+        (end_point, body, events, visitors, taken)
+            == (&other.end_point, &other.body, &other.events, &other.visitors, &other.taken)
+    }
+}
+
+impl Eq for LogEvent {}
 
 impl LogEvent {
     /// A request with this body, to this URL.
@@ -61,7 +76,8 @@ impl LogEvent {
         let batch = RawBatch::parse(&body)?;
         let events = batch.visitors().iter().map(|visitor| events_in(visitor)).sum();
         let visitors = batch.visitors_range(&body);
-        Ok(Self { end_point: end_point.into(), body, events, visitors })
+        let head = batch.head_key();
+        Ok(Self { end_point: end_point.into(), body, events, visitors, head, taken: None })
     }
 
     /// A request with a body that posthaste has just written: how many events are in it, and where its visitors stand.
@@ -71,7 +87,8 @@ impl LogEvent {
         events: usize,
         visitors: Range<usize>,
     ) -> Self {
-        Self { end_point: end_point.into(), body: body.into(), events, visitors }
+        // What posthaste writes has its fields in one order: equal heads are equal bytes.
+        Self { end_point: end_point.into(), body: body.into(), events, visitors, head: None, taken: None }
     }
 
     /// Where it goes, as a URL.
@@ -111,40 +128,26 @@ impl LogEvent {
         self
     }
 
-    /// Whether the two may be one request: each carries a single event, for the same address, and every byte outside
-    /// the visitors is the same.
-    pub(crate) fn can_merge(&self, other: &Self) -> bool {
-        (self.events, other.events) == (1, 1)
-            && self.end_point == other.end_point
-            && !self.visitors.is_empty()
-            && self.around_visitors() == other.around_visitors()
+    /// The same request, taken at this time: milliseconds since 1970, UTC. Queues keep it with the request, on disk too;
+    /// it is not sent. Who takes requests from others says it, so that an [age](crate::QueueEventDispatcher::oldest_ms)
+    /// can be told and [bounded](crate::processor::QueueEventDispatcherBuilder::age_max).
+    ///
+    /// ```
+    /// use posthaste::{Batch, LogEvent};
+    ///
+    /// let request = LogEvent::new("https://logx.optimizely.com/v1/events", &Batch::default());
+    /// assert_eq!(request.taken_ms(), None);
+    /// assert_eq!(request.with_taken_ms(1_795_500_003_394).taken_ms(), Some(1_795_500_003_394));
+    /// ```
+    #[must_use]
+    pub fn with_taken_ms(mut self, taken_ms: i64) -> Self {
+        self.taken = Taken::at(taken_ms);
+        self
     }
 
-    /// One request with the visitors of all, each byte for byte as it was. They [can be merged](Self::can_merge).
-    pub(crate) fn merged<'a>(events: impl ExactSizeIterator<Item = &'a Self> + Clone) -> Self {
-        let first = events.clone().next().expect("a request has at least one item");
-        let count = events.len();
-        if count == 1 {
-            return first.clone();
-        }
-        let (before, after) = first.around_visitors();
-        let bytes: usize = events.clone().map(|event| event.visitors.len() + 1).sum();
-        let mut body = Vec::with_capacity(before.len() + bytes + after.len());
-        body.extend_from_slice(before);
-        for (at, event) in events.enumerate() {
-            if at > 0 {
-                body.push(b',');
-            }
-            body.extend_from_slice(event.body.get(event.visitors.clone()).unwrap_or_default());
-        }
-        let visitors = before.len()..body.len();
-        body.extend_from_slice(after);
-        Self { end_point: Arc::clone(&first.end_point), body: body.into(), events: count, visitors }
-    }
-
-    fn around_visitors(&self) -> (&[u8], &[u8]) {
-        let before = self.body.get(..self.visitors.start).unwrap_or_default();
-        (before, self.body.get(self.visitors.end..).unwrap_or_default())
+    /// When it was taken, if somebody has [said](Self::with_taken_ms) so. Of requests that were merged, the oldest.
+    pub fn taken_ms(&self) -> Option<i64> {
+        self.taken.map(Taken::ms)
     }
 
     /// Two requests that carry half of the events each, the smaller half first; `None` where there is no more than one
@@ -168,6 +171,7 @@ impl LogEvent {
         };
         // Together they carry what this one does, however the parts look by themselves.
         let (mut left, mut right) = (part(left)?, part(right)?);
+        (left.taken, right.taken) = (self.taken, self.taken);
         left.events = left.events.min(self.events);
         right.events = self.events - left.events;
         Some((left, right))

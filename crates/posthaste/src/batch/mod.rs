@@ -22,7 +22,9 @@
 
 mod json;
 mod log_event;
+mod merge;
 mod raw;
+mod taken;
 mod wire;
 
 pub(crate) use json::write_value;

@@ -3,8 +3,15 @@
 //! Only the outermost object is taken apart; visitors and unknown fields stay the text that they were, so what goes out
 //! again is what came in, byte for byte.
 
-use std::{borrow::Cow, fmt, ops::Range};
+use std::{
+    borrow::Cow,
+    fmt,
+    hash::{Hash as _, Hasher as _},
+    num::NonZeroU32,
+    ops::Range,
+};
 
+use rustc_hash::FxHasher;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor as DeVisitor},
@@ -147,6 +154,19 @@ impl<'a> RawBatch<'a> {
         }
         out.push(b'}');
         out
+    }
+
+    /// The same for all bodies of the [same head](Self::same_head), and as a rule for no others; `None` where a field is
+    /// there twice, and which of the two counts is anybody's guess.
+    pub(super) fn head_key(&self) -> Option<NonZeroU32> {
+        let fields = sorted(self.head());
+        if fields.iter().zip(fields.iter().skip(1)).any(|((name, _), (next, _))| name == next) {
+            return None;
+        }
+        let mut hasher = FxHasher::default();
+        fields.hash(&mut hasher);
+        // 0 has to be something, too.
+        NonZeroU32::new((hasher.finish() >> 32) as u32).or(Some(NonZeroU32::MIN))
     }
 
     fn head(&self) -> impl Iterator<Item = &(Cow<'a, str>, &'a RawValue)> {

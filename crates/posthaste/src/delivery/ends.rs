@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 use super::{
     books::Act,
     burial::{Burial, Burials, News},
+    held::Held,
     item::Item,
     job::Part,
     lanes::Lanes,
@@ -27,6 +28,7 @@ use crate::{
 pub(super) struct Ends<T: Item> {
     shared: Arc<Shared<T>>,
     leases: Leases,
+    held: Held,
     renewal: Renewal,
     burials: Burials<T>,
     endings: Endings,
@@ -49,6 +51,7 @@ impl<T: Item> Ends<T> {
         let lease_time = shared.queue().lease_time();
         Self {
             leases: Leases::new(lease_time.is_some()),
+            held: Held::new(shared.options().window_bytes),
             renewal: Renewal::new(lease_time, shared.clock().elapsed()),
             burials: Burials::default(),
             endings: Endings::default(),
@@ -76,8 +79,15 @@ impl<T: Item> Ends<T> {
         self.leases.open()
     }
 
-    pub(super) fn begin_lease(&mut self, id: u64) -> Lease {
+    /// How many bytes more may be leased.
+    pub(super) fn bytes_left(&self) -> usize {
+        self.held.left()
+    }
+
+    /// The lease of an item that takes this many bytes.
+    pub(super) fn begin_lease(&mut self, id: u64, bytes: usize) -> Lease {
         let lease = self.leases.begin(id);
+        self.held.begin(lease.sequence(), bytes);
         self.waiters.lease_begun(lease.sequence());
         lease
     }
@@ -94,7 +104,7 @@ impl<T: Item> Ends<T> {
     }
 
     fn end(&mut self, parts: impl Iterator<Item = (Lease, usize, Fate)>) {
-        let Self { leases, waiters, shared, .. } = self;
+        let Self { leases, held, waiters, shared, .. } = self;
         let mut ids = Vec::new();
         let answer = shared.books().act(|act| {
             for (lease, events, fate) in parts {
@@ -106,6 +116,7 @@ impl<T: Item> Ends<T> {
                             act.end_whole(lease.id());
                         }
                         ids.push(lease.id());
+                        held.end(lease.sequence());
                         waiters.lease_ended(lease.sequence());
                     }
                 }
@@ -124,6 +135,15 @@ impl<T: Item> Ends<T> {
             Ok(response) => (Some(response.status), response.text.clone()),
             Err(error) => (None, error.to_string()),
         };
+        self.bury_with(part, reason, status, text);
+    }
+
+    /// A part that is too old to be sent.
+    pub(super) fn expire(&mut self, part: Part<T>, text: String) {
+        self.bury_with(part, DeadReason::Expired, None, text);
+    }
+
+    fn bury_with(&mut self, part: Part<T>, reason: DeadReason, status: Option<u16>, text: String) {
         let is_whole = !self.leases.is_split(part.lease);
         let letter = self.shared.letter(part.item, reason, status, text);
         self.begin_burial(Burial { id: None, lease: part.lease, letter, is_whole });
@@ -154,7 +174,7 @@ impl<T: Item> Ends<T> {
             return;
         }
         for Leased { id, item, .. } in self.shared.queue().displaced(AT_ONCE) {
-            let lease = self.begin_lease(id);
+            let lease = self.begin_lease(id, item.bytes());
             let letter = self.shared.letter(item, DeadReason::Displaced, None, String::new());
             self.begin_burial(Burial { id: None, lease, letter, is_whole: true });
         }
@@ -216,9 +236,10 @@ impl<T: Item> Ends<T> {
 
     /// The queue has taken these back: nobody here sends them again.
     fn lose(&mut self, ids: &[u64], lanes: &mut Lanes<T>) {
-        let Self { leases, shared, waiters, .. } = self;
+        let Self { leases, held, shared, waiters, .. } = self;
         for id in ids {
             let Some((sequence, ended)) = leases.lose(*id) else { continue };
+            held.end(sequence);
             waiters.lease_lost(sequence, leases.next());
             shared.books().act(|act| {
                 act.end_whole(*id);

@@ -74,8 +74,9 @@ impl<T> Guarded<T> {
         *last
     }
 
-    pub(super) fn lease(&self, count: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {
-        self.call("lease", |queue| queue.lease(count)).unwrap_or_else(|| Eventually::Now(Err(panicked())))
+    pub(super) fn lease(&self, count: usize, bytes: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {
+        self.call("lease", |queue| queue.lease_within(count, bytes))
+            .unwrap_or_else(|| Eventually::Now(Err(panicked())))
     }
 
     pub(super) fn settle(&self, ids: &[u64]) -> Eventually<Result<(), QueueError>> {

@@ -29,6 +29,9 @@ pub(crate) trait Item: QueueItem {
     /// Whether it could not be in any request of this many bytes: then, how many it takes.
     fn too_large(&self, bytes_max: usize) -> Option<usize>;
 
+    /// When it was taken, if that is known: milliseconds since 1970.
+    fn taken_ms(&self) -> Option<i64>;
+
     /// Why the API would throw it away, if it would.
     fn invalid(&self) -> Option<&'static str>;
 }
@@ -66,6 +69,10 @@ impl Item for UserEvent {
         }
         let bytes = crate::event::encode_events(std::iter::once(self)).0.len();
         (bytes > bytes_max).then_some(bytes)
+    }
+
+    fn taken_ms(&self) -> Option<i64> {
+        None
     }
 
     fn invalid(&self) -> Option<&'static str> {
@@ -108,6 +115,10 @@ impl Item for LogEvent {
     /// Somebody else made it, so it is sent as it is: the API says what is too large.
     fn too_large(&self, _bytes_max: usize) -> Option<usize> {
         None
+    }
+
+    fn taken_ms(&self) -> Option<i64> {
+        LogEvent::taken_ms(self)
     }
 
     fn invalid(&self) -> Option<&'static str> {

@@ -178,7 +178,7 @@ impl<T: Item> Lanes<T> {
         self.all.iter().map(|lane| lane.upstream.in_flight()).sum()
     }
 
-    /// How many more items it takes at least until some group is full; `None`: none can fill now.
+    /// How many more events it takes until some group is full; `None`: none can fill now.
     pub(super) fn missing(&self, now: Duration, batch_size: usize, looks_ahead: bool) -> Option<usize> {
         let can_send = self.all.iter().filter(|lane| lane.demand(now) > 0);
         let known = can_send.map(|lane| lane.groups.missing()).min();

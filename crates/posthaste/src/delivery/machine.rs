@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 
 use super::{
     ends::Ends,
+    expiry::Expiry,
     guard::panic_text,
     item::Item,
     job::{Halves, Job, Part},
@@ -45,6 +46,7 @@ pub(super) struct Machine<T: Item> {
     lanes: Lanes<T>,
     in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Answered<T>> + Send>>>,
     ends: Ends<T>,
+    expiry: Expiry,
     /// Leases before this sequence are not to wait for their group to fill.
     force_before: u64,
     next_tick: Duration,
@@ -83,6 +85,7 @@ impl<T: Item> Machine<T> {
             lanes: Lanes::new(options.seed),
             in_flight: FuturesUnordered::new(),
             ends: Ends::new(Arc::clone(&shared)),
+            expiry: Expiry::new(options.age_max),
             force_before: 0,
             next_tick: now.saturating_add(options.flush_interval),
             timer: None,
@@ -118,6 +121,7 @@ impl<T: Item> Machine<T> {
             self.ends.try_again(&mut self.lanes);
             self.ends.bury_displaced();
             self.tick();
+            self.expire();
             self.fill();
             self.send_what_may_go();
             self.publish(false);
@@ -169,6 +173,25 @@ impl<T: Item> Machine<T> {
         }
     }
 
+    /// What waits and is too old becomes a dead letter.
+    fn expire(&mut self) {
+        let (now, now_ms) = (self.now(), self.shared.clock().now_ms());
+        if !self.expiry.is_due(now, now_ms) {
+            return;
+        }
+        let Self { lanes, expiry, shared, .. } = self;
+        let mut over = Vec::new();
+        let mut keep = |part: &Part<T>| {
+            let is_over = expiry.is_over(&part.item, now_ms);
+            over.extend(is_over.then(|| part.clone()));
+            !is_over
+        };
+        lanes.retain(&mut keep, shared.options());
+        for part in over {
+            self.ends.expire(part, self.expiry.reason());
+        }
+    }
+
     fn is_full(&self) -> bool {
         self.shared.queue().size() >= self.shared.queue().capacity()
     }
@@ -187,7 +210,7 @@ impl<T: Item> Machine<T> {
     fn fill(&mut self) {
         self.load();
         while let Some(wanted) = self.wanted() {
-            let answer = self.shared.queue().lease(wanted);
+            let answer = self.shared.queue().lease(wanted, self.ends.bytes_left());
             let now = self.now();
             let leased = self.supply.ask(answer, now, self.shared.clock().now_ms());
             if leased.is_empty() {
@@ -204,8 +227,14 @@ impl<T: Item> Machine<T> {
 
     fn take_leased(&mut self, leased: Vec<Leased<T>>) {
         self.supply.flows();
+        let now_ms = self.shared.clock().now_ms();
         for Leased { id, item, .. } in leased {
-            let lease = self.ends.begin_lease(id);
+            let lease = self.ends.begin_lease(id, item.bytes());
+            self.supply.leased(item.events());
+            if self.expiry.is_over(&item, now_ms) {
+                self.ends.expire(Part { lease, item }, self.expiry.reason());
+                continue;
+            }
             let options = self.shared.options();
             let lane = self.lanes.to(item.end_point(options.end_point.as_ref()), options);
             lane.push(Part { lease, item });
@@ -242,7 +271,8 @@ impl<T: Item> Machine<T> {
         }
         let options = self.options();
         let requests = self.lanes.demand(now, options.rules.in_flight, self.looks_ahead());
-        let wanted = requests.saturating_mul(options.batch_size).min(self.room()).min(AT_ONCE);
+        let events = requests.saturating_mul(options.batch_size);
+        let wanted = self.supply.items_of(events).min(self.room()).min(AT_ONCE);
         (wanted > 0).then_some(wanted)
     }
 
@@ -261,6 +291,9 @@ impl<T: Item> Machine<T> {
     /// How many items more may be leased. The bound is higher while an end point holds back what it has, so that the
     /// others get theirs.
     fn room(&self) -> usize {
+        if self.ends.bytes_left() == 0 {
+            return 0;
+        }
         let window = self.options().window_max();
         let max = if self.may_look_ahead() && self.lanes.some_are_blocked(self.now()) {
             self.shared.queue().leases_max().unwrap_or(window.saturating_mul(BLOCKED_WINDOWS))
@@ -433,7 +466,7 @@ impl<T: Item> Machine<T> {
         let missing = self.lanes.missing(now, self.options().batch_size, self.looks_ahead())?;
         let is_forced = self.force_before > self.ends.next_sequence();
         let open = self.ends.open();
-        let size = open.saturating_add(if is_forced { 1 } else { missing });
+        let size = open.saturating_add(if is_forced { 1 } else { self.supply.items_of(missing) });
         Some(size.min(self.shared.queue().capacity()).max(open + 1))
     }
 
@@ -447,6 +480,7 @@ impl<T: Item> Machine<T> {
             self.published.due(),
             self.supply.due(now),
             self.ends.due(),
+            self.expiry.due(now, self.shared.clock().now_ms()),
         ];
         let at = moments.into_iter().flatten().min().unwrap_or(self.next_tick);
         if self.timer.as_ref().is_none_or(|(set_for, _)| *set_for != at) {

@@ -47,7 +47,7 @@ pub(crate) type OnDeadLetter<T> = Arc<dyn Fn(&DeadLetter<T>) + Send + Sync>;
 /// The machine's limits. The defaults stand here, each with its reason.
 #[derive(Clone)]
 pub(crate) struct Options<T> {
-    /// Events that share a request, at most.
+    /// Events that share a request, at most; an item that has more by itself goes alone.
     pub(crate) batch_size: usize,
     /// How often everything is sent, however little it is.
     pub(crate) flush_interval: Duration,
@@ -55,6 +55,10 @@ pub(crate) struct Options<T> {
     pub(crate) rules: Rules,
     /// Bytes of a request, at most.
     pub(crate) max_batch_bytes: usize,
+    /// Bytes of items that are leased and have not ended, about, at most; `usize::MAX`: no bound.
+    pub(crate) window_bytes: usize,
+    /// How long ago an item may have been taken when it is sent; `None`: any time.
+    pub(crate) age_max: Option<Duration>,
     /// What a full queue does to the next event.
     pub(crate) when_full: WhenFull,
     /// Where requests go; `None`: the region's Event API, or where a request already says.
@@ -93,6 +97,9 @@ impl<T> Default for Options<T> {
             flush_interval: DEFAULT_EVENT_FLUSH_INTERVAL,
             rules: Rules::default(),
             max_batch_bytes: MAX_BATCH_BYTES,
+            // A queue in memory holds its items all the same.
+            window_bytes: usize::MAX,
+            age_max: None,
             when_full: WhenFull::Reject,
             end_point: None,
             dead_letters_max: DEFAULT_DEAD_LETTERS_MAX,
@@ -269,6 +276,8 @@ impl<T> Options<T> {
             ("queue_size", queue_size),
             ("in_flight", self.rules.in_flight),
             ("max_batch_bytes", self.max_batch_bytes),
+            ("window_bytes", self.window_bytes),
+            ("age_max", usize::from(self.age_max != Some(Duration::ZERO))),
             ("flush_interval", usize::from(!self.flush_interval.is_zero())),
         ] {
             if value == 0 {

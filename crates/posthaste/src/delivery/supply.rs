@@ -28,12 +28,17 @@ pub(super) struct Supply<T> {
     empty: u32,
     /// The queue is elsewhere: asking costs, and others may share it.
     is_far: bool,
+    /// How many events an item has, in 64ths: the mean, the last items counting most.
+    events_each: usize,
     trouble: Option<Trouble>,
 }
 
+/// One event an item, as a rule.
+const ONE: usize = 64;
+
 impl<T> Default for Supply<T> {
     fn default() -> Self {
-        Self { under_way: None, not_before: None, empty: 0, is_far: false, trouble: None }
+        Self { under_way: None, not_before: None, empty: 0, is_far: false, events_each: ONE, trouble: None }
     }
 }
 
@@ -85,6 +90,17 @@ impl<T> Supply<T> {
                 Vec::new()
             }
         }
+    }
+
+    /// An item with this many events has been leased.
+    pub(super) fn leased(&mut self, events: usize) {
+        let new = events.saturating_mul(ONE);
+        self.events_each = self.events_each.saturating_mul(15).saturating_add(new) / 16;
+    }
+
+    /// How many items to expect so many events of.
+    pub(super) fn items_of(&self, events: usize) -> usize {
+        if self.events_each <= ONE { events } else { events.saturating_mul(ONE).div_ceil(self.events_each) }
     }
 
     /// There was something, or nothing was to be expected.
@@ -290,6 +306,20 @@ mod tests {
         assert!(!supply.may_ask(s(100)));
         assert_eq!(supply.next().now_or_never().unwrap().unwrap().len(), 1);
         assert!(supply.may_ask(s(1)));
+    }
+
+    #[test]
+    fn items_of_several_events_are_expected_to_be_fewer() {
+        let mut supply = Supply::<u8>::default();
+        assert_eq!(
+            (supply.items_of(0), supply.items_of(500), supply.items_of(usize::MAX)),
+            (0, 500, usize::MAX)
+        );
+        (0..200).for_each(|_| supply.leased(10));
+        assert!((50..=53).contains(&supply.items_of(500)), "{}", supply.items_of(500));
+        assert_eq!((supply.items_of(0), supply.items_of(1)), (0, 1), "one item at least");
+        (0..200).for_each(|_| supply.leased(1));
+        assert_eq!(supply.items_of(500), 500);
     }
 
     #[test]

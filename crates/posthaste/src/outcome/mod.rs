@@ -129,10 +129,13 @@ pub enum DeadReason {
     /// It was taken, and the process gave up waiting for its disk, at the end. The disk may still store it: then
     /// whoever opens the queue next delivers it.
     NotStored,
+    /// It was older than it may be when it was to be sent
+    /// ([`age_max`](crate::processor::QueueEventDispatcherBuilder::age_max)).
+    Expired,
 }
 
 impl DeadReason {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Rejected,
         Self::TooLarge,
         Self::Displaced,
@@ -140,6 +143,7 @@ impl DeadReason {
         Self::Unreadable,
         Self::Lost,
         Self::NotStored,
+        Self::Expired,
     ];
 
     /// The reason of this [`name`](Self::name).
@@ -157,6 +161,7 @@ impl DeadReason {
             Self::Unreadable => "unreadable",
             Self::Lost => "lost",
             Self::NotStored => "not_stored",
+            Self::Expired => "expired",
         }
     }
 }

@@ -85,6 +85,23 @@ impl QueueEventDispatcher {
         self.delivery.queue().get(count)
     }
 
+    /// When the oldest request in the queue was [taken](LogEvent::with_taken_ms), those under way included:
+    /// milliseconds since 1970, UTC. `None` where the queue is empty, or nobody has said it of that request.
+    ///
+    /// ```
+    /// use posthaste::{LogEvent, QueueEventDispatcher, testing::ScriptedDispatcher};
+    ///
+    /// let body = r#"{"visitors":[{"visitor_id":"a","snapshots":[{"events":[{}]}]}]}"#;
+    /// let request = LogEvent::from_body("http://127.0.0.1:8080/v1/events", body)?;
+    /// let dispatcher = QueueEventDispatcher::builder(ScriptedDispatcher::statuses([503, 503])).build()?;
+    /// dispatcher.add(request.with_taken_ms(1_795_500_003_394))?.wait()?;
+    /// assert_eq!(dispatcher.oldest_ms(), Some(1_795_500_003_394));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn oldest_ms(&self) -> Option<i64> {
+        self.delivery.queue().oldest()?.taken_ms()
+    }
+
     /// Sends every request accepted before this call. The report comes once all of them have come to an end, or when
     /// the time is over. Its `left` counts requests, its ledger events.
     pub fn flush(&self, within: Duration) -> Pending<FlushReport> {
@@ -148,7 +165,7 @@ impl Dispatcher for QueueEventDispatcher {
 /// use std::time::Duration;
 /// use posthaste::{HttpEventDispatcher, QueueEventDispatcher};
 ///
-/// // Single events come in, and leave in requests of a hundred, or after a second.
+/// // Requests of a few events come in, and leave in requests of a hundred, or after a second.
 /// let dispatcher = QueueEventDispatcher::builder(HttpEventDispatcher::new()?)
 ///     .batch_size(100)
 ///     .flush_interval(Duration::from_secs(1))
@@ -188,11 +205,74 @@ impl QueueEventDispatcherBuilder {
         self
     }
 
-    /// How many requests may be sent as one. That is done with requests of a single event each, where everything
-    /// outside their visitors is the same. Such a request waits for others for the [flush
-    /// interval](Self::flush_interval) at most. Default: 1, which sends each as it came.
-    pub fn batch_size(mut self, requests: usize) -> Self {
-        self.options.batch_size = requests;
+    /// How many events a request may gather from requests that are sent as one. That is done where every field outside
+    /// their visitors is there in all of them with the same text, whatever the order of the fields; the visitors stay
+    /// as they came. A request that has so many events by itself goes alone, and as it came. The others wait for more
+    /// for the [flush interval](Self::flush_interval) at most. Default: 1, which sends each as it came.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use posthaste::{LogEvent, QueueEventDispatcher, testing::RecordingDispatcher};
+    ///
+    /// let api = RecordingDispatcher::new();
+    /// let dispatcher = QueueEventDispatcher::builder(api.clone()).batch_size(500).build()?;
+    /// for body in [
+    ///     r#"{"account_id":"1","revision":"7","visitors":[{"visitor_id":"a"},{"visitor_id":"b"}]}"#,
+    ///     r#"{"revision":"7","account_id":"1","visitors":[{"visitor_id":"c"}]}"#,
+    ///     r#"{"revision":"8","account_id":"1","visitors":[{"visitor_id":"d"}]}"#,
+    /// ] {
+    ///     dispatcher.add(LogEvent::from_body("http://127.0.0.1:8080/v1/events", body)?)?.forget();
+    /// }
+    /// assert!(dispatcher.close(Duration::from_secs(5)).wait().is_complete());
+    /// let mut sent: Vec<usize> = api.requests().iter().map(LogEvent::events).collect();
+    /// sent.sort_unstable();
+    /// assert_eq!(sent, [1, 3], "another revision is another request");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn batch_size(mut self, events: usize) -> Self {
+        self.options.batch_size = events;
+        self
+    }
+
+    /// About how many bytes of requests may be on their way at once: taken from the queue and not delivered, whether
+    /// they gather, are being sent, or wait to be sent again. So little memory is needed for a queue on disk that is
+    /// much larger, also while nobody takes what it holds; of each request that is under way the body comes on top.
+    /// One request is taken whatever its size. Where requests go to several addresses, those for a dead one may take
+    /// all of this, and then hold back the others. Default: no bound in bytes, only one in requests.
+    ///
+    /// A queue of your own keeps to it as well as its [`lease_within`](crate::queue::DeliveryQueue::lease_within) does.
+    ///
+    /// ```
+    /// use posthaste::{QueueEventDispatcher, testing::RecordingDispatcher};
+    ///
+    /// let builder = QueueEventDispatcher::builder(RecordingDispatcher::new());
+    /// let dispatcher = builder.window_bytes(16 << 20).build()?;
+    /// # Ok::<(), posthaste::OptionsError>(())
+    /// ```
+    pub fn window_bytes(mut self, bytes: usize) -> Self {
+        self.options.window_bytes = bytes;
+        self
+    }
+
+    /// How old a request may be when it is sent: one that was [taken](LogEvent::with_taken_ms) longer ago becomes a dead
+    /// letter ([`Expired`](crate::DeadReason::Expired)), a second later at most where the upstream takes nothing. One
+    /// of which nobody has said when it was taken never is too old. Default: any age.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use posthaste::{DeadReason, LogEvent, QueueEventDispatcher, testing::RecordingDispatcher};
+    ///
+    /// let body = r#"{"visitors":[{"visitor_id":"a","snapshots":[{"events":[{}]}]}]}"#;
+    /// let request = LogEvent::from_body("http://127.0.0.1:8080/v1/events", body)?;
+    /// let builder = QueueEventDispatcher::builder(RecordingDispatcher::new());
+    /// let dispatcher = builder.age_max(Duration::from_hours(36)).build()?;
+    /// dispatcher.add(request.with_taken_ms(1_000_000_000_000))?.wait()?;
+    /// assert!(dispatcher.flush(Duration::from_secs(5)).wait().is_complete());
+    /// assert_eq!(dispatcher.dead_letters()[0].reason, DeadReason::Expired, "it is of 2001");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn age_max(mut self, age: Duration) -> Self {
+        self.options.age_max = Some(age);
         self
     }
 

@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 
 use super::{
     Counts, DeliveryQueue, Eventually, Leased, Queue, QueueError, QueueItem, Receipt, Refused,
+    leasing::Leasing,
     tally::{HELD_MAX, NotTaken, Tally},
 };
 use crate::outcome::Refusal;
@@ -217,7 +218,13 @@ impl<T: QueueItem, I: Inbox<T>> DeliveryQueue<T> for BoundedQueue<T, I> {
     }
 
     fn lease(&self, count: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {
-        Eventually::Now(Ok(self.store.lock().filled_from(&self.inbox).lease(count)))
+        self.lease_within(count, usize::MAX)
+    }
+
+    fn lease_within(&self, count: usize, bytes: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {
+        let mut leasing = Leasing::new(count, bytes);
+        self.store.lock().filled_from(&self.inbox).lease(&mut leasing);
+        Eventually::Now(Ok(leasing.leases))
     }
 
     fn settle(&self, ids: &[u64]) -> Eventually<Result<(), QueueError>> {
@@ -331,17 +338,15 @@ impl<T: QueueItem> Store<T> {
         self
     }
 
-    fn lease(&mut self, count: usize) -> Vec<Leased<T>> {
-        let mut leases = Vec::with_capacity(count.min(self.items.len() - self.leased));
-        while leases.len() < count {
+    fn lease(&mut self, leasing: &mut Leasing<T>) {
+        while leasing.wants_more() {
             let Some(place) = self.items.get(self.leased) else { break };
             if let Some(item) = place {
                 let id = self.first_id + self.leased as u64;
-                leases.push(Leased::new(id, item.clone()));
+                leasing.take(id, item.clone());
             }
             self.leased += 1;
         }
-        leases
     }
 
     fn settle(&mut self, ids: &[u64]) -> Gone {

@@ -44,6 +44,23 @@ pub trait DeliveryQueue<T>: Queue<T> {
     /// only once the answer has come; after one that failed, a second later. No items are an answer too.
     fn lease(&self, count: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>>;
 
+    /// The same, and no more of them once they hold so many [bytes](super::QueueItem::bytes), but one at least if there
+    /// is one. A queue that holds more than fits into memory should keep to that; by default `bytes` is not looked at.
+    ///
+    /// ```
+    /// use posthaste::{Batch, InMemoryQueue, LogEvent, Queue, queue::{DeliveryQueue, QueueItem}};
+    ///
+    /// let request = LogEvent::new("http://127.0.0.1/", &Batch::default());
+    /// let queue = InMemoryQueue::new(100);
+    /// (0..3).for_each(|_| queue.add(request.clone()).unwrap().forget());
+    /// assert_eq!(queue.lease_within(10, 2 * request.bytes()).wait()?.len(), 2);
+    /// assert_eq!(queue.lease_within(10, 0).wait()?.len(), 1, "one goes through, whatever its size");
+    /// # Ok::<(), posthaste::queue::QueueError>(())
+    /// ```
+    fn lease_within(&self, count: usize, _bytes: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {
+        self.lease(count)
+    }
+
     /// Ends leases by their ids, in any order: the items have come to an end and leave the queue. From this call on,
     /// [`counts`](Self::counts) no longer counts them as held, whatever the answer will be. Delivery repeats a call
     /// that failed, so ids that are unknown or settled already are no failure.
@@ -51,6 +68,11 @@ pub trait DeliveryQueue<T>: Queue<T> {
 
     /// Ends all leases: the items wait again, in their old order.
     fn release(&self);
+
+    /// A copy of the oldest item, those that are leased included. Asked for every few seconds.
+    fn oldest(&self) -> Option<T> {
+        self.get(1).pop()
+    }
 
     /// Refuses further items, at once. From here on, the queue only shrinks.
     fn close(&self);
@@ -144,8 +166,16 @@ impl<T, Q: DeliveryQueue<T> + ?Sized> DeliveryQueue<T> for Arc<Q> {
         (**self).lease(count)
     }
 
+    fn lease_within(&self, count: usize, bytes: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {
+        (**self).lease_within(count, bytes)
+    }
+
     fn settle(&self, ids: &[u64]) -> Eventually<Result<(), QueueError>> {
         (**self).settle(ids)
+    }
+
+    fn oldest(&self) -> Option<T> {
+        (**self).oldest()
     }
 
     fn release(&self) {

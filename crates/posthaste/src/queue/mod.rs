@@ -16,6 +16,7 @@ mod dead_letter_store;
 mod delivery_queue;
 mod eventually;
 mod item;
+mod leasing;
 mod receipt;
 mod sequential;
 #[cfg(feature = "spool")]

@@ -9,6 +9,7 @@
 )]
 
 mod additions;
+mod age;
 mod answers;
 mod bad_queues;
 mod books;
@@ -41,3 +42,4 @@ mod spool;
 mod spool_queue;
 mod support;
 mod todays;
+mod window;

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! user event = 'E' flags:u8 body     flags: 1 region EU, 2 region is sent
-//! request    = 'R' length:u16 end point, body      (little-endian)
+//! request    = 'R' request                         somebody took it, nobody says when
+//!            | 'T' taken:i64 request               taken at this time, in milliseconds since 1970
+//! request    = length:u16 end point, body          (numbers are little-endian)
 //! ```
 //!
 //! The body is a request body, of the one event in the first case: whoever finds a spool can read it without posthaste.
@@ -18,6 +20,7 @@ use crate::{
 
 const USER_EVENT: u8 = b'E';
 const REQUEST: u8 = b'R';
+const REQUEST_TAKEN: u8 = b'T';
 const EU: u8 = 1;
 const REGION_SENT: u8 = 2;
 
@@ -96,24 +99,92 @@ fn context(batch: &Batch, flags: u8, bot_filtering: bool) -> Context {
 
 impl SpoolItem for LogEvent {
     fn from_record(record: &[u8], _last: &mut Option<Arc<Context>>) -> Result<Self, UnreadableRecord> {
-        let [REQUEST, low, high, rest @ ..] = record else {
-            return Err(UnreadableRecord::new("not a request"));
-        };
-        let length = usize::from(u16::from_le_bytes([*low, *high]));
-        let (end_point, body) =
-            rest.split_at_checked(length).ok_or_else(|| UnreadableRecord::new("cut short"))?;
-        let end_point = std::str::from_utf8(end_point).map_err(UnreadableRecord::new)?;
-        let request = Self::from_body(end_point, body.to_vec()).map_err(UnreadableRecord::new)?;
-        if LogEvent::events(&request) == 0 { Err(UnreadableRecord::new("no events")) } else { Ok(request) }
+        match record {
+            [REQUEST, request @ ..] => read_request(request),
+            [REQUEST_TAKEN, rest @ ..] => {
+                let (taken_ms, request) = rest.split_first_chunk().ok_or_else(cut_short)?;
+                read_request(request).map(|request| request.with_taken_ms(i64::from_le_bytes(*taken_ms)))
+            }
+            _ => Err(UnreadableRecord::new("not a request")),
+        }
     }
 
-    /// An address of 64 KiB is none; it is kept empty then, and is held as a wrong address.
     fn to_record(&self) -> Vec<u8> {
-        let length = u16::try_from(self.end_point().len()).unwrap_or(0);
-        let mut record = vec![REQUEST];
-        record.extend_from_slice(&length.to_le_bytes());
-        record.extend_from_slice(self.end_point().as_bytes().get(..usize::from(length)).unwrap_or_default());
-        record.extend_from_slice(self.body());
+        let mut record = Vec::with_capacity(16 + self.end_point().len() + self.body().len());
+        match self.taken_ms() {
+            None => record.push(REQUEST),
+            Some(taken_ms) => {
+                record.push(REQUEST_TAKEN);
+                record.extend_from_slice(&taken_ms.to_le_bytes());
+            }
+        }
+        write_request(&mut record, self);
         record
+    }
+}
+
+fn cut_short() -> UnreadableRecord {
+    UnreadableRecord::new("cut short")
+}
+
+fn read_request(request: &[u8]) -> Result<LogEvent, UnreadableRecord> {
+    let (end_point, body) = split_request(request)?;
+    let request = LogEvent::from_body(end_point, body.to_vec()).map_err(UnreadableRecord::new)?;
+    if request.events() == 0 { Err(UnreadableRecord::new("no events")) } else { Ok(request) }
+}
+
+fn split_request(request: &[u8]) -> Result<(&str, &[u8]), UnreadableRecord> {
+    let (length, rest) = request.split_first_chunk().ok_or_else(cut_short)?;
+    let (end_point, body) =
+        rest.split_at_checked(usize::from(u16::from_le_bytes(*length))).ok_or_else(cut_short)?;
+    Ok((std::str::from_utf8(end_point).map_err(UnreadableRecord::new)?, body))
+}
+
+/// An address of 64 KiB is none; it is kept empty then, and is held as a wrong address.
+fn write_request(record: &mut Vec<u8>, request: &LogEvent) {
+    let length = u16::try_from(request.end_point().len()).unwrap_or(0);
+    record.extend_from_slice(&length.to_le_bytes());
+    record.extend_from_slice(request.end_point().as_bytes().get(..usize::from(length)).unwrap_or_default());
+    record.extend_from_slice(request.body());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BODY: &str = r#"{"visitors":[{"visitor_id":"a","snapshots":[{"events":[{}]}]}]}"#;
+
+    fn read(record: &[u8]) -> Result<LogEvent, UnreadableRecord> {
+        LogEvent::from_record(record, &mut None)
+    }
+
+    fn request() -> LogEvent {
+        LogEvent::from_body("http://x/", BODY).unwrap()
+    }
+
+    /// Byte for byte as the module's page says, and as spools hold them that are there already.
+    #[test]
+    fn every_kind_of_record_is_written_and_read_as_it_always_was() {
+        for (head, request) in [
+            (&b"R\x09\x00http://x/"[..], request()),
+            (b"T\xd2\x02\x96\x49\x00\x00\x00\x00\x09\x00http://x/", request().with_taken_ms(1_234_567_890)),
+            (b"T\xff\xff\xff\xff\xff\xff\xff\xff\x09\x00http://x/", request().with_taken_ms(-1)),
+        ] {
+            let record = [head, request.body()].concat();
+            assert_eq!(read(&record).unwrap(), request);
+            assert_eq!(request.to_record(), record);
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_cut_or_of_another_kind_is_unreadable() {
+        let record = request().with_taken_ms(5).to_record();
+        for length in 0..record.len() {
+            assert!(read(&record[..length]).is_err(), "{length} bytes");
+        }
+        for (record, reason) in [(&b"X"[..], "not a request"), (b"R\xff\xffhttp", "cut short")] {
+            assert_eq!(read(record).unwrap_err().to_string(), reason);
+        }
+        assert_eq!(read(b"R\x00\x00{\"visitors\":[]}").unwrap_err().to_string(), "no events");
     }
 }

@@ -36,7 +36,7 @@ pub use self::{
 use self::{dead_letters::DiskDeadLetters, intake::Intake};
 use super::{
     Counts, DeadLetterStore, DeliveryQueue, Displacing, Eventually, Leased, Queue, QueueError, QueueWatcher,
-    Receipt, Refused, receipt::stored as stored_or_why,
+    Receipt, Refused, leasing::Leasing, receipt::stored as stored_or_why,
 };
 use crate::{outcome::Refusal, project::Context};
 
@@ -83,6 +83,9 @@ struct Inner<T> {
     work: Mutex<Work>,
     /// A copy of the work's `next`.
     leased_to: AtomicU64,
+    /// The oldest item when somebody asked last, and the oldest number then: reading it again would take the reader away
+    /// from where leasing goes on.
+    oldest: Mutex<Option<(u64, T)>>,
     watcher: OnceLock<Arc<dyn QueueWatcher>>,
     dead_letters: Arc<DiskDeadLetters<T>>,
 }
@@ -136,6 +139,7 @@ impl<T: SpoolItem> SpoolQueue<T> {
                 not_aside: Vec::new(),
             }),
             leased_to: AtomicU64::new(stats.first_sequence),
+            oldest: Mutex::default(),
             watcher: OnceLock::new(),
         }));
         let changes = Changes(Arc::downgrade(&queue.0));
@@ -236,10 +240,9 @@ impl<T: SpoolItem> Inner<T> {
         }
     }
 
-    /// Hands items on, oldest first, until it has had `count` of them or there are no more.
-    fn lease(&self, work: &mut Work, count: usize, take: &mut dyn FnMut(u64, T)) {
-        let mut left = count;
-        while left > 0 {
+    /// Hands items on, oldest first, until it has had enough of them or there are no more.
+    fn lease(&self, work: &mut Work, leasing: &mut Leasing<T>) {
+        while leasing.wants_more() {
             let stored = self.spool.stored();
             let from_disk_until = {
                 let mut intake = self.intake.lock();
@@ -248,88 +251,92 @@ impl<T: SpoolItem> Inner<T> {
                 let bound = intake.bound(work.next);
                 intake.fresh().first().unwrap_or(u64::MAX).min(stored).min(bound)
             };
-            let taken = if work.next < from_disk_until {
-                Some(self.read_on(work, left, from_disk_until, take))
+            let is_over = if work.next < from_disk_until {
+                self.read_on(work, from_disk_until, leasing);
+                false
             } else {
-                self.take_fresh(work, left, take)
+                !self.take_fresh(work, leasing)
             };
             self.leased_to.store(work.next, SeqCst);
-            match taken {
-                Some(taken) => left -= taken,
-                None => break,
+            if is_over {
+                break;
             }
         }
-        if left == count {
-            self.try_again(work, count, take);
+        if leasing.leases.is_empty() {
+            self.try_again(work, leasing);
         }
     }
 
-    /// `None`: there is nothing more.
-    fn take_fresh(&self, work: &mut Work, count: usize, take: &mut dyn FnMut(u64, T)) -> Option<usize> {
+    /// False: there is nothing more.
+    fn take_fresh(&self, work: &mut Work, leasing: &mut Leasing<T>) -> bool {
         let intake = self.intake.lock();
         let bound = intake.bound(work.next);
-        let mut taken = 0;
-        for (sequence, item) in intake.fresh().from(work.next).take_while(|(at, _)| *at < bound).take(count) {
+        let before = leasing.leases.len();
+        for (sequence, item) in intake.fresh().from(work.next).take_while(|(at, _)| *at < bound) {
+            if !leasing.wants_more() {
+                break;
+            }
             work.next = sequence + 1;
             if !self.spool.is_settled(sequence) {
-                take(sequence, item.clone());
-                taken += 1;
+                leasing.take(sequence, item.clone());
             }
         }
-        (taken > 0).then_some(taken)
+        leasing.leases.len() > before
     }
 
     /// Reads on from where the last lease ended. What cannot be decoded is set aside among the dead letters;
-    /// what cannot be read now is tried again later. Returns how many it handed on.
-    fn read_on(&self, work: &mut Work, count: usize, until: u64, take: &mut dyn FnMut(u64, T)) -> usize {
-        let read = match self.spool.read(work.next, count, READ_BYTES_MAX) {
+    /// what cannot be read now is tried again later. Whatever is read is handed on, so that nothing is read twice.
+    fn read_on(&self, work: &mut Work, until: u64, leasing: &mut Leasing<T>) {
+        let until_there = usize::try_from(until - work.next).unwrap_or(usize::MAX);
+        let count = leasing.items_left().min(until_there);
+        let bytes = leasing.bytes_left().min(READ_BYTES_MAX);
+        let read = match self.spool.read(work.next, count, bytes) {
             Ok(read) => read,
             Err(error) => {
                 tracing::error!(%error, "failed to read the spool; events that are only there wait");
                 // What is in memory need not wait with them.
                 work.again.push_back(work.next..until);
                 work.next = until;
-                return 0;
+                return;
             }
         };
         self.count_lost(work);
         work.again.extend(read.unreadable);
         let is_at_end = read.records.is_empty() && read.next <= work.next;
-        let mut taken = 0;
         for record in read.records.into_iter().filter(|record| record.sequence < until) {
             work.next = record.sequence + 1;
-            taken += self.decode(work, &record, take);
+            self.decode(work, &record, leasing);
         }
         // Where nothing is left to read, everything before what is in memory has come to an end.
         work.next = if is_at_end { until } else { work.next.max(read.next.min(until)) };
-        taken
     }
 
-    fn decode(&self, work: &mut Work, record: &Record, take: &mut dyn FnMut(u64, T)) -> usize {
+    fn decode(&self, work: &mut Work, record: &Record, leasing: &mut Leasing<T>) {
         match T::from_record(&record.bytes, &mut work.context) {
-            Ok(item) => {
-                take(record.sequence, item);
-                1
-            }
+            Ok(item) => leasing.take(record.sequence, item),
             Err(reason) => {
                 if !self.set_aside(record, &reason) {
                     work.not_aside.push(record.sequence);
                 }
-                0
             }
         }
     }
 
     /// Tries once more what could not be read, and what the disk would not take among the dead letters.
-    fn try_again(&self, work: &mut Work, count: usize, take: &mut dyn FnMut(u64, T)) {
+    fn try_again(&self, work: &mut Work, leasing: &mut Leasing<T>) {
         for range in std::mem::take(&mut work.again) {
-            let Ok(read) = self.spool.read(range.start, count, READ_BYTES_MAX) else {
+            if !leasing.wants_more() {
+                work.again.push_back(range);
+                continue;
+            }
+            let bytes = leasing.bytes_left().min(READ_BYTES_MAX);
+            let Ok(read) = self.spool.read(range.start, leasing.items_left(), bytes) else {
                 work.again.push_back(range);
                 continue;
             };
             let next = read.next.clamp(range.start, range.end);
             for record in read.records.iter().filter(|record| range.contains(&record.sequence)) {
-                self.decode(work, record, take);
+                self.decode(work, record, leasing);
             }
             let still = read
                 .unreadable
@@ -400,7 +407,7 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
     }
 
     fn remove(&self, count: usize) -> Vec<T> {
-        let leases = self.0.take_leases(count);
+        let leases = self.0.take_leases(count, usize::MAX);
         let ids: Vec<u64> = leases.iter().map(|lease| lease.id).collect();
         self.0.settle(&ids);
         leases.into_iter().map(|lease| lease.item).collect()
@@ -412,11 +419,11 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
 }
 
 impl<T: SpoolItem> Inner<T> {
-    fn take_leases(&self, count: usize) -> Vec<Leased<T>> {
-        let mut leases = Vec::new();
-        self.lease(&mut self.work.lock(), count, &mut |id, item| leases.push(Leased::new(id, item)));
-        self.note_leases(&leases);
-        leases
+    fn take_leases(&self, count: usize, bytes: usize) -> Vec<Leased<T>> {
+        let mut leasing = Leasing::new(count, bytes);
+        self.lease(&mut self.work.lock(), &mut leasing);
+        self.note_leases(&leasing.leases);
+        leasing.leases
     }
 
     /// A record that an earlier process left counts as one event until it has been looked at.
@@ -453,12 +460,25 @@ impl<T: SpoolItem> DeliveryQueue<T> for SpoolQueue<T> {
     }
 
     fn lease(&self, count: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {
-        Eventually::Now(Ok(self.0.take_leases(count)))
+        self.lease_within(count, usize::MAX)
+    }
+
+    fn lease_within(&self, count: usize, bytes: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {
+        Eventually::Now(Ok(self.0.take_leases(count, bytes)))
     }
 
     fn settle(&self, ids: &[u64]) -> Eventually<Result<(), QueueError>> {
         self.0.settle(ids);
         Eventually::Now(Ok(()))
+    }
+
+    fn oldest(&self) -> Option<T> {
+        let first = self.0.spool.stats().first_sequence;
+        let mut oldest = self.0.oldest.lock();
+        if oldest.as_ref().is_none_or(|(of, _)| *of != first) {
+            *oldest = self.get(1).pop().map(|item| (first, item));
+        }
+        oldest.as_ref().map(|(_, item)| item.clone())
     }
 
     fn release(&self) {
@@ -494,21 +514,22 @@ impl<T: SpoolItem> DeliveryQueue<T> for SpoolQueue<T> {
     }
 
     fn displaced(&self, count: usize) -> Vec<Leased<T>> {
-        let mut leased = Vec::new();
-        while leased.len() < count {
+        let mut leasing = Leasing::new(count, READ_BYTES_MAX);
+        while leasing.wants_more() {
             let next = self.0.intake.lock().next_displaced();
             let Some((range, handed)) = next else { break };
             let mut work = self.0.work.lock();
-            let Ok(read) = self.0.spool.read(handed, count - leased.len(), READ_BYTES_MAX) else { break };
+            let Ok(read) = self.0.spool.read(handed, leasing.items_left(), leasing.bytes_left()) else {
+                break;
+            };
             for record in read.records.iter().filter(|record| record.sequence < range.end) {
-                let mut take = |id, item| leased.push(Leased::new(id, item));
-                self.0.decode(&mut work, record, &mut take);
+                self.0.decode(&mut work, record, &mut leasing);
             }
             let next = if read.next > handed { read.next.min(range.end) } else { range.end };
             self.0.intake.lock().handed(&range, next);
         }
-        self.0.note_leases(&leased);
-        leased
+        self.0.note_leases(&leasing.leases);
+        leasing.leases
     }
 
     fn finish(&self, within: Duration) -> super::Finish {

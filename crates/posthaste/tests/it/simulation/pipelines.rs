@@ -8,7 +8,7 @@ use posthaste::{
 };
 use posthaste_spool::{FaultyFilesystem, MemoryFilesystem, Spool, SpoolOptions};
 
-use super::upstream::{JumpingClock, Upstream};
+use super::upstream::{BEGUN_MS, JumpingClock, Upstream};
 
 /// What the schedules need of a pipeline, whichever it is.
 pub(super) trait Pipeline {
@@ -70,7 +70,12 @@ impl Pipeline for QueueEventDispatcher {
             batch.visitors.truncate(1);
             batch.visitors[0].snapshots = snapshots;
         }
-        let request = LogEvent::new(format!("http://upstream-{to}/v1/events"), &batch);
+        let number = events[0].visitor_id().rsplit('-').next().and_then(|number| number.parse().ok());
+        let mut request = in_an_envelope(&batch, number.unwrap_or(0), to);
+        // Some may become too old, where there is such a thing.
+        if number.is_some_and(|number| number % 5 == 0) {
+            request = request.with_taken_ms(BEGUN_MS);
+        }
         match self.add(request.clone()) {
             Ok(_) => events,
             Err(refused) => {
@@ -110,6 +115,23 @@ impl Pipeline for QueueEventDispatcher {
     }
 }
 
+/// The request with its fields in any order, and in one of three envelopes, which each of its visitors names.
+fn in_an_envelope(batch: &Batch, number: usize, to: usize) -> LogEvent {
+    let mut body = serde_json::to_value(batch).unwrap();
+    let envelope = [None, Some(false), Some(true)][number / 7 % 3];
+    if let Some(envelope) = envelope {
+        body["envelope"] = envelope.into();
+    }
+    for visitor in body["visitors"].as_array_mut().unwrap() {
+        visitor["in_envelope"] = envelope.into();
+    }
+    let mut fields: Vec<_> =
+        body.as_object().unwrap().iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
+    fields.rotate_left(number % 3);
+    let body = format!("{{{}}}", fields.join(","));
+    LogEvent::from_body(format!("http://upstream-{to}/v1/events"), body).unwrap()
+}
+
 /// A pipeline, what runs it, and the disk that its queue is on, with what runs that.
 pub(super) struct Built<P> {
     pub(super) pipeline: P,
@@ -124,6 +146,16 @@ fn interval(random: &mut fastrand::Rng) -> Duration {
     let usual = [(100, 1_000), (1_000, 10_000), (10_000, 60_000), (10_000, 60_000)];
     let (least, most) = if random.u16(0..1_000) == 0 { (1, 100) } else { random.choice(usual).unwrap() };
     Duration::from_millis(random.u64(least..most))
+}
+
+/// Bytes that may be leased: often few, so that requests wait for each other.
+fn window(random: &mut fastrand::Rng) -> usize {
+    random.choice([1, 3_000, 30_000, usize::MAX, usize::MAX]).unwrap()
+}
+
+/// How old a request may be: often more than the clock ever jumps.
+fn age(random: &mut fastrand::Rng) -> Duration {
+    Duration::from_millis(random.choice([1, 1_000_000, 100_000_000, u64::MAX, u64::MAX]).unwrap())
 }
 
 /// A queue on a disk in memory, which writes when it is told to.
@@ -166,7 +198,6 @@ pub(super) fn spooled_processor(
     Built { pipeline, driver, disk: Some(disk) }
 }
 
-/// Requests of single events may be merged.
 pub(super) fn spooled_dispatcher(
     upstream: Upstream,
     clock: JumpingClock,
@@ -180,6 +211,8 @@ pub(super) fn spooled_dispatcher(
         .in_flight(random.usize(1..10))
         .flush_interval(interval(random))
         .seed(random.u64(..))
+        .window_bytes(window(random))
+        .age_max(age(random))
         .build_with_driver()
         .unwrap();
     Built { pipeline, driver, disk: Some(disk) }
@@ -211,12 +244,17 @@ pub(super) fn dispatcher(
     clock: JumpingClock,
     random: &mut fastrand::Rng,
 ) -> Built<QueueEventDispatcher> {
+    let queue_size = random.usize(1..100);
     let (pipeline, driver) = QueueEventDispatcher::builder(upstream)
         .clock(clock)
-        .queue_size(random.usize(1..100))
+        .queue_size(queue_size)
         .in_flight(random.usize(1..10))
         .dead_letters_max(usize::MAX)
         .seed(random.u64(..))
+        .batch_size(random.usize(0..20.min(queue_size)) + 1)
+        .flush_interval(interval(random))
+        .window_bytes(window(random))
+        .age_max(age(random))
         .build_with_driver()
         .unwrap();
     Built { pipeline, driver, disk: None }

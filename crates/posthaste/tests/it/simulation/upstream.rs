@@ -12,13 +12,16 @@ use posthaste::{
     dispatch::{Answer, DispatchError, DispatchFuture, Response, RetryAfter},
 };
 
+/// When every schedule begins.
+pub(super) const BEGUN_MS: i64 = 1_795_500_000_000;
+
 /// A clock whose time of day jumps; what waits is not to notice.
 #[derive(Debug, Clone, Default)]
 pub(super) struct JumpingClock(pub(super) Arc<Mutex<i64>>);
 
 impl Clock for JumpingClock {
     fn now_ms(&self) -> i64 {
-        1_795_500_000_000 + i64::try_from(self.elapsed().as_millis()).unwrap() + *self.0.lock().unwrap()
+        BEGUN_MS + i64::try_from(self.elapsed().as_millis()).unwrap() + *self.0.lock().unwrap()
     }
 
     fn elapsed(&self) -> Duration {
@@ -80,8 +83,17 @@ impl Upstream {
     }
 }
 
+/// Visitors whose requests had other fields never travel together.
+fn assert_one_envelope(event: &LogEvent) {
+    let batch: serde_json::Value = serde_json::from_slice(event.body()).unwrap();
+    for visitor in batch["visitors"].as_array().unwrap() {
+        assert_eq!(visitor["in_envelope"], batch["envelope"], "{batch}");
+    }
+}
+
 impl State {
     fn judge(&mut self, event: &LogEvent) -> Answer {
+        assert_one_envelope(event);
         let batch = event.event().unwrap();
         if event.events() > 13 {
             return Ok(Response::status(413));
