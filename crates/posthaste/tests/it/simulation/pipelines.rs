@@ -1,6 +1,6 @@
 //! The pipelines that schedules are tried on: a processor and a queueing dispatcher, in memory and on disk.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use posthaste::{
     Batch, BatchEventProcessor, Clock, CloseReport, FlushReport, Ledger, LogEvent, Pending,
@@ -150,9 +150,10 @@ pub(super) fn spooled_processor(
     upstream: Upstream,
     clock: JumpingClock,
     random: &mut fastrand::Rng,
+    rate: Option<NonZeroU32>,
 ) -> Built<BatchEventProcessor> {
     let (queue, disk) = spool(random);
-    let (pipeline, driver) = BatchEventProcessor::builder()
+    let builder = BatchEventProcessor::builder()
         .event_dispatcher(upstream)
         .clock(clock)
         .queue(queue)
@@ -160,9 +161,12 @@ pub(super) fn spooled_processor(
         .in_flight(random.usize(1..10))
         .flush_interval(interval(random))
         .when_full(if random.bool() { WhenFull::Reject } else { WhenFull::DropOldest })
-        .seed(random.u64(..))
-        .build_with_driver()
-        .unwrap();
+        .seed(random.u64(..));
+    let builder = match rate {
+        Some(rate) => builder.drain_rate(rate),
+        None => builder,
+    };
+    let (pipeline, driver) = builder.build_with_driver().unwrap();
     Built { pipeline, driver, disk: Some(disk) }
 }
 
@@ -171,17 +175,21 @@ pub(super) fn spooled_dispatcher(
     upstream: Upstream,
     clock: JumpingClock,
     random: &mut fastrand::Rng,
+    rate: Option<NonZeroU32>,
 ) -> Built<QueueEventDispatcher> {
     let (queue, disk) = spool(random);
-    let (pipeline, driver) = QueueEventDispatcher::builder(upstream)
+    let builder = QueueEventDispatcher::builder(upstream)
         .clock(clock)
         .queue(queue)
         .batch_size(random.usize(1..20))
         .in_flight(random.usize(1..10))
         .flush_interval(interval(random))
-        .seed(random.u64(..))
-        .build_with_driver()
-        .unwrap();
+        .seed(random.u64(..));
+    let builder = match rate {
+        Some(rate) => builder.drain_rate(rate),
+        None => builder,
+    };
+    let (pipeline, driver) = builder.build_with_driver().unwrap();
     Built { pipeline, driver, disk: Some(disk) }
 }
 
@@ -189,9 +197,10 @@ pub(super) fn processor(
     upstream: Upstream,
     clock: JumpingClock,
     random: &mut fastrand::Rng,
+    rate: Option<NonZeroU32>,
 ) -> Built<BatchEventProcessor> {
     let batch_size = random.usize(1..30);
-    let (pipeline, driver) = BatchEventProcessor::builder()
+    let builder = BatchEventProcessor::builder()
         .event_dispatcher(upstream)
         .clock(clock)
         .batch_size(batch_size)
@@ -200,9 +209,12 @@ pub(super) fn processor(
         .flush_interval(interval(random))
         .when_full(if random.bool() { WhenFull::Reject } else { WhenFull::DropOldest })
         .dead_letters_max(usize::MAX)
-        .seed(random.u64(..))
-        .build_with_driver()
-        .unwrap();
+        .seed(random.u64(..));
+    let builder = match rate {
+        Some(rate) => builder.drain_rate(rate),
+        None => builder,
+    };
+    let (pipeline, driver) = builder.build_with_driver().unwrap();
     Built { pipeline, driver, disk: None }
 }
 
@@ -210,14 +222,18 @@ pub(super) fn dispatcher(
     upstream: Upstream,
     clock: JumpingClock,
     random: &mut fastrand::Rng,
+    rate: Option<NonZeroU32>,
 ) -> Built<QueueEventDispatcher> {
-    let (pipeline, driver) = QueueEventDispatcher::builder(upstream)
+    let builder = QueueEventDispatcher::builder(upstream)
         .clock(clock)
         .queue_size(random.usize(1..100))
         .in_flight(random.usize(1..10))
         .dead_letters_max(usize::MAX)
-        .seed(random.u64(..))
-        .build_with_driver()
-        .unwrap();
+        .seed(random.u64(..));
+    let builder = match rate {
+        Some(rate) => builder.drain_rate(rate),
+        None => builder,
+    };
+    let (pipeline, driver) = builder.build_with_driver().unwrap();
     Built { pipeline, driver, disk: None }
 }
