@@ -28,6 +28,8 @@ pub const REPLAYED: &str = "posthaste_events_replayed_total";
 pub const DEAD_LETTERS_FORGOTTEN: &str = "posthaste_dead_letters_forgotten_total";
 /// Gauge: events that have not come to an end yet.
 pub const QUEUED: &str = "posthaste_events_queued";
+/// Gauge: events of a backlog that are left, about; they go at the drain rate.
+pub const BACKLOG: &str = "posthaste_backlog_events";
 /// Counter, by `outcome` (delivered, retry, halve, bisect, hold): answers to requests.
 pub const REQUESTS: &str = "posthaste_requests_total";
 /// Gauge: requests under way.
@@ -53,6 +55,11 @@ pub(crate) fn describe() {
     describe_counter!(REPLAYED, Unit::Count, "Events of dead letters put back into the queue.");
     describe_counter!(DEAD_LETTERS_FORGOTTEN, Unit::Count, "Dead letters that the bounded list pushed out.");
     describe_gauge!(QUEUED, Unit::Count, "Events that have not come to an end yet.");
+    describe_gauge!(
+        BACKLOG,
+        Unit::Count,
+        "Events that an outage has left behind, which go at the drain rate."
+    );
     describe_counter!(REQUESTS, Unit::Count, "Answers to requests, by outcome.");
     describe_gauge!(IN_FLIGHT, Unit::Count, "Requests under way.");
     describe_gauge!(CONCURRENCY, Unit::Count, "How many requests may be under way now.");

@@ -12,6 +12,7 @@ use super::{
     job::Part,
     lanes::Lanes,
     leases::{Fate, Lease, Leases, PartEnd},
+    line::{Line, Lines},
     mailbox::Command,
     pending::Asked,
     shared::Shared,
@@ -33,6 +34,8 @@ pub(super) struct Ends<T: Item> {
     burials: Burials<T>,
     endings: Endings,
     waiters: Waiters<T>,
+    /// Events of the backlog that have not ended.
+    backlog_events: u64,
     /// Something has changed that others want to know of.
     has_news: bool,
 }
@@ -56,6 +59,7 @@ impl<T: Item> Ends<T> {
             burials: Burials::default(),
             endings: Endings::default(),
             waiters: Waiters::default(),
+            backlog_events: 0,
             has_news: false,
             shared,
         }
@@ -69,8 +73,8 @@ impl<T: Item> Ends<T> {
         self.shared.clock().now_ms()
     }
 
-    /// The sequence that the next lease gets.
-    pub(super) fn next_sequence(&self) -> u64 {
+    /// The sequence that the next lease of each line gets.
+    pub(super) fn next_sequences(&self) -> Lines {
         self.leases.next()
     }
 
@@ -79,17 +83,43 @@ impl<T: Item> Ends<T> {
         self.leases.open()
     }
 
-    /// How many bytes more may be leased.
-    pub(super) fn bytes_left(&self) -> usize {
-        self.held.left()
+    /// How many bytes more may be leased in this line.
+    pub(super) fn bytes_left(&self, line: Line) -> usize {
+        self.held.left(line)
+    }
+
+    /// Those of them that are of the backlog.
+    pub(super) fn open_paced(&self) -> usize {
+        self.leases.open_paced()
     }
 
     /// The lease of an item that takes this many bytes.
-    pub(super) fn begin_lease(&mut self, id: u64, bytes: usize) -> Lease {
-        let lease = self.leases.begin(id);
-        self.held.begin(lease.sequence(), bytes);
-        self.waiters.lease_begun(lease.sequence());
+    pub(super) fn begin_lease(&mut self, line: Line, id: u64, bytes: usize) -> Lease {
+        let lease = self.leases.begin_in(line, id);
+        self.held.begin(lease.place(), bytes);
+        self.waiters.lease_begun(lease.place());
         lease
+    }
+
+    /// What waits in the queue is the backlog, with everything that has been leased, in all so many events; so are new
+    /// leases below this sequence.
+    pub(super) fn begin_backlog(&mut self, before: u64, events: u64) {
+        self.backlog_events = events;
+        self.leases.pace_before(before);
+        self.held.begin_backlog();
+        if before == self.leases.next().new {
+            self.waiters.backlog_begun(self.leases.next());
+        }
+    }
+
+    /// The queue had one line, and nothing of it is left.
+    pub(super) fn end_backlog(&mut self) {
+        self.leases.pace_no_more();
+    }
+
+    /// About how many events of the backlog have not ended.
+    pub(super) fn backlog_events(&self) -> u64 {
+        self.backlog_events
     }
 
     /// The item of this lease is now in one part more.
@@ -104,10 +134,13 @@ impl<T: Item> Ends<T> {
     }
 
     fn end(&mut self, parts: impl Iterator<Item = (Lease, usize, Fate)>) {
-        let Self { leases, held, waiters, shared, .. } = self;
+        let Self { leases, held, waiters, shared, backlog_events, .. } = self;
         let mut ids = Vec::new();
         let answer = shared.books().act(|act| {
             for (lease, events, fate) in parts {
+                if leases.is_paced(lease) {
+                    *backlog_events = backlog_events.saturating_sub(events as u64);
+                }
                 match leases.end_part(lease, events, fate) {
                     PartEnd::Lost => continue,
                     PartEnd::OthersLeft => act.end_early(lease.id(), events),
@@ -116,8 +149,8 @@ impl<T: Item> Ends<T> {
                             act.end_whole(lease.id());
                         }
                         ids.push(lease.id());
-                        held.end(lease.sequence());
-                        waiters.lease_ended(lease.sequence());
+                        held.end(lease.place());
+                        waiters.lease_ended(lease.place());
                     }
                 }
                 note(act, events, fate);
@@ -166,15 +199,15 @@ impl<T: Item> Ends<T> {
         self.shared.letters().tell(letter);
     }
 
-    /// What the queue has let go to make room for newer items.
-    pub(super) fn bury_displaced(&mut self) {
+    /// What the queue has let go to make room for newer items; it stood in this line.
+    pub(super) fn bury_displaced(&mut self, line: Line) {
         /// Keeps one call's memory and time small.
         const AT_ONCE: usize = 1_024;
         if self.burials.is_stuck() {
             return;
         }
         for Leased { id, item, .. } in self.shared.queue().displaced(AT_ONCE) {
-            let lease = self.begin_lease(id, item.bytes());
+            let lease = self.begin_lease(line, id, item.bytes());
             let letter = self.shared.letter(item, DeadReason::Displaced, None, String::new());
             self.begin_burial(Burial { id: None, lease, letter, is_whole: true });
         }
@@ -238,9 +271,9 @@ impl<T: Item> Ends<T> {
     fn lose(&mut self, ids: &[u64], lanes: &mut Lanes<T>) {
         let Self { leases, held, shared, waiters, .. } = self;
         for id in ids {
-            let Some((sequence, ended)) = leases.lose(*id) else { continue };
-            held.end(sequence);
-            waiters.lease_lost(sequence, leases.next());
+            let Some((place, ended)) = leases.lose(*id) else { continue };
+            held.end(place);
+            waiters.lease_lost(place, leases.next());
             shared.books().act(|act| {
                 act.end_whole(*id);
                 for (fate, events) in ended {
@@ -280,14 +313,15 @@ impl<T: Item> Ends<T> {
         self.burials.trouble().or_else(|| self.endings.trouble())
     }
 
-    fn progress(&self, unleased: usize) -> Progress {
+    fn progress(&self, unleased: Lines) -> Progress {
         Progress { now: self.now(), next: self.leases.next(), unleased }
     }
 
     /// Somebody waits for everything that is there.
-    pub(super) fn wait(&mut self, Command { within, asked }: Command<T>, unleased: usize) {
+    pub(super) fn wait(&mut self, Command { within, asked }: Command<T>, unleased: Lines) {
         let deadline = self.now().saturating_add(within);
-        let target = self.leases.next().saturating_add(unleased as u64);
+        let Lines { new, backlog } = self.leases.next();
+        let target = Lines { new: new + unleased.new, backlog: backlog + unleased.backlog };
         self.waiters.add(asked, deadline, target, self.leases.open());
     }
 
@@ -296,12 +330,12 @@ impl<T: Item> Ends<T> {
         self.waiters.closing()
     }
 
-    pub(super) fn is_time_to_end(&self, unleased: usize) -> bool {
+    pub(super) fn is_time_to_end(&self, unleased: Lines) -> bool {
         self.waiters.is_time_to_end(self.progress(unleased))
     }
 
     /// Those who need not or cannot wait any longer, with how much is left for each.
-    pub(super) fn take_over(&mut self, unleased: usize) -> Vec<(Asked<T>, u64)> {
+    pub(super) fn take_over(&mut self, unleased: Lines) -> Vec<(Asked<T>, u64)> {
         self.waiters.take_over(self.progress(unleased))
     }
 

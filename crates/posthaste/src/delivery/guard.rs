@@ -79,6 +79,23 @@ impl<T> Guarded<T> {
             .unwrap_or_else(|| Eventually::Now(Err(panicked())))
     }
 
+    pub(super) fn begin_backlog(&self) -> bool {
+        self.call("begin_backlog", |queue| queue.begin_backlog()).unwrap_or_default()
+    }
+
+    pub(super) fn lease_backlog(
+        &self,
+        count: usize,
+        bytes: usize,
+    ) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {
+        self.call("lease_backlog", |queue| queue.lease_backlog(count, bytes))
+            .unwrap_or_else(|| Eventually::Now(Err(panicked())))
+    }
+
+    pub(super) fn newer_than_backlog(&self) -> Option<usize> {
+        self.call("newer_than_backlog", |queue| queue.newer_than_backlog()).flatten()
+    }
+
     pub(super) fn settle(&self, ids: &[u64]) -> Eventually<Result<(), QueueError>> {
         self.call("settle", |queue| queue.settle(ids)).unwrap_or_else(|| Eventually::Now(Err(panicked())))
     }

@@ -17,6 +17,8 @@ pub(super) struct Part<T> {
 pub(super) struct Job<T> {
     pub(super) parts: Vec<Part<T>>,
     pub(super) request: LogEvent,
+    /// It is under way as one of the backlog's.
+    pub(super) is_paced: bool,
     /// How often it has failed in a row.
     pub(super) failures: u32,
     /// When it was last refused as if the address or a credential were wrong.
@@ -31,7 +33,7 @@ pub(super) struct Job<T> {
 impl<T: Item> Job<T> {
     pub(super) fn new(parts: Vec<Part<T>>, end_point: Option<&Arc<str>>) -> Self {
         let request = T::request(parts.iter().map(|part| &part.item), end_point);
-        Self { parts, request, failures: 0, held_at: None, trouble: None, sibling: None }
+        Self { parts, request, is_paced: false, failures: 0, held_at: None, trouble: None, sibling: None }
     }
 
     /// Its parts, with those that wait for its answer.

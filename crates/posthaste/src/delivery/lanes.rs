@@ -1,22 +1,23 @@
 //! The end points of a pipeline, each with what is on its way to it.
 //!
 //! ```text
-//! backlog ─▶ open groups ─▶ schedule: ready ─▶ in flight
-//!            (one a context)        ▲               │
-//!                                   └─ later ◀──────┘
+//! new events ─▶ flow ───────────────────┬─▶ in flight
+//! backlog ────▶ flow ─ pace, half of it ┘
 //! ```
 //!
-//! Events become requests only once their end point may be sent to. So what waits for a dead one costs little.
-//! Invariant: a lane with anything in it, or under way, is never forgotten.
+//! Events become requests only once their end point may be sent to. So what waits for a dead one costs little. With a
+//! drain rate, what an outage has left behind has a flow of its own, and new events pass it.
+//! Invariants: a lane with anything in it, or under way, is never forgotten; no request has events of both flows.
 
-use std::{cmp::Reverse, collections::VecDeque, sync::Arc, time::Duration};
+use std::{cmp::Reverse, sync::Arc, time::Duration};
 
 use super::{
-    groups::Groups,
+    flow::Flow,
     item::Item,
     job::{Job, Part},
+    leases::Lease,
     options::Options,
-    schedule::Schedule,
+    pace::Pace,
     upstream::{Turn, Upstream},
 };
 use crate::outcome::{Trouble, UpstreamHealth};
@@ -28,10 +29,12 @@ pub(super) const IDLE_LANES_MAX: usize = 64;
 #[derive(Debug)]
 pub(super) struct Lane<T> {
     upstream: Upstream,
-    schedule: Schedule<T>,
-    groups: Groups<T>,
-    /// Leased, and not grouped yet.
-    backlog: VecDeque<Part<T>>,
+    new: Flow<T>,
+    /// Of the backlog; empty where there is no drain rate.
+    paced: Flow<T>,
+    pace: Pace,
+    /// Requests of the backlog that are under way.
+    paced_in_flight: usize,
     /// When it was last used, in uses.
     used: u64,
 }
@@ -44,13 +47,15 @@ pub(super) struct Lanes<T> {
     turn: usize,
     uses: u64,
     found: u64,
+    /// New leases below this are of the backlog too.
+    paced_before: u64,
     random: fastrand::Rng,
 }
 
 impl<T: Item> Lanes<T> {
     pub(super) fn new(seed: Option<u64>) -> Self {
         let random = seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-        Self { all: Vec::new(), turn: 0, uses: 0, found: 0, random }
+        Self { all: Vec::new(), turn: 0, uses: 0, found: 0, paced_before: 0, random }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Lane<T>> {
@@ -96,43 +101,73 @@ impl<T: Item> Lanes<T> {
     pub(super) fn make_ready(&mut self, parts: Vec<Part<T>>, options: &Options<T>) {
         let Some(first) = parts.first() else { return };
         let end_point = first.item.end_point(options.end_point.as_ref()).to_owned();
-        self.to(&end_point, options).make_ready(parts, options);
+        let lease = first.lease;
+        self.flow(&end_point, lease, options).make_ready(parts, options);
+    }
+
+    /// Takes in an item that has been leased.
+    pub(super) fn push(&mut self, part: Part<T>, options: &Options<T>) {
+        let end_point = part.item.end_point(options.end_point.as_ref());
+        let flow = self.flow(end_point, part.lease, options);
+        flow.ungrouped.push_back(part);
+    }
+
+    /// Where what belongs to this lease goes.
+    fn flow(&mut self, end_point: &str, lease: Lease, options: &Options<T>) -> &mut Flow<T> {
+        let is_paced = lease.is_before(self.paced_before);
+        let lane = self.to(end_point, options);
+        if is_paced { &mut lane.paced } else { &mut lane.new }
+    }
+
+    /// Everything that is here is of the backlog, and so are new leases below this one.
+    pub(super) fn begin_backlog(&mut self, before: u64) {
+        self.paced_before = before;
+        for lane in &mut self.all {
+            lane.paced.absorb(&mut lane.new);
+        }
+    }
+
+    /// New leases are new from this one on.
+    pub(super) fn end_backlog(&mut self, from: u64) {
+        self.paced_before = from;
     }
 
     /// The left half goes at once; the right one waits for its answer.
     pub(super) fn ask_about(&mut self, left: Vec<Part<T>>, right: Vec<Part<T>>, options: &Options<T>) {
         let mut job = Job::new(left, options.end_point.as_ref());
         job.sibling = Some(right);
-        self.same_as(&job, options).schedule.add_first(job);
+        self.same_as(&job, options).0.schedule.add_first(job);
     }
 
     /// It has failed, and goes again after its backoff, and not before this time has passed.
     pub(super) fn retry(&mut self, job: Job<T>, at_least: Duration, now: Duration, options: &Options<T>) {
-        let lane = self.same_as(&job, options);
+        let (flow, jitter) = self.same_as(&job, options);
         let floor = now.saturating_add(at_least.min(options.rules.retry_after_max));
-        let wait = options.rules.backoff.wait(job.failures, lane.upstream.jitter());
-        lane.schedule.add_later(job, now.saturating_add(wait), floor);
+        let wait = options.rules.backoff.wait(job.failures, jitter);
+        flow.schedule.add_later(job, now.saturating_add(wait), floor);
     }
 
     /// It is held: it goes again slowly, whatever becomes of others meanwhile.
     pub(super) fn hold(&mut self, mut job: Job<T>, now: Duration, options: &Options<T>) {
         job.held_at = Some(now);
-        let lane = self.same_as(&job, options);
-        let wait = options.rules.hold_backoff.wait(job.failures, lane.upstream.jitter());
+        let (flow, jitter) = self.same_as(&job, options);
+        let wait = options.rules.hold_backoff.wait(job.failures, jitter);
         let due = now.saturating_add(wait);
-        lane.schedule.add_later(job, due, due);
+        flow.schedule.add_later(job, due, due);
     }
 
-    fn same_as(&mut self, job: &Job<T>, options: &Options<T>) -> &mut Lane<T> {
-        self.to(job.request.end_point(), options)
+    /// Where a request has come from, and jitter for it.
+    fn same_as(&mut self, job: &Job<T>, options: &Options<T>) -> (&mut Flow<T>, &mut fastrand::Rng) {
+        let is_paced = job.parts.first().is_some_and(|part| part.lease.is_before(self.paced_before));
+        let Lane { new, paced, upstream, .. } = self.to(job.request.end_point(), options);
+        (if is_paced { paced } else { new }, upstream.jitter())
     }
 
     /// Lets go of what is not to be kept.
     pub(super) fn retain(&mut self, keep: &mut impl FnMut(&Part<T>) -> bool, options: &Options<T>) {
         for lane in &mut self.all {
-            lane.backlog.retain(&mut *keep);
-            lane.groups.retain(&mut *keep);
-            lane.schedule.retain(&mut *keep, options.end_point.as_ref());
+            lane.new.retain(&mut *keep, options);
+            lane.paced.retain(&mut *keep, options);
         }
     }
 
@@ -154,6 +189,14 @@ impl<T: Item> Lanes<T> {
         if self.all.is_empty() || (known == 0 && looks_ahead) { in_flight } else { known }
     }
 
+    /// How many requests of the backlog more the lanes could have ready than they have.
+    pub(super) fn paced_demand(&self, now: Duration, in_flight: usize) -> usize {
+        let known: usize = self.all.iter().map(|lane| lane.paced_demand(now)).sum();
+        // What is for others may stand behind what is for a dead one.
+        let looks_ahead = known == 0 && self.some_are_blocked(now);
+        if self.all.is_empty() || looks_ahead { half(in_flight) } else { known }
+    }
+
     pub(super) fn are_several(&self) -> bool {
         self.all.len() > 1
     }
@@ -168,9 +211,9 @@ impl<T: Item> Lanes<T> {
         self.all.iter().filter_map(|lane| lane.upstream.stalls_at(now)).min()
     }
 
-    /// Whether nothing is ready, waiting or under way anywhere.
+    /// Whether nothing new is ready or waiting, and nothing is under way, anywhere.
     pub(super) fn nothing_moves(&self) -> bool {
-        let moves = |lane: &Lane<T>| lane.upstream.in_flight() > 0 || !lane.schedule.is_empty();
+        let moves = |lane: &Lane<T>| lane.upstream.in_flight() > 0 || !lane.new.schedule.is_empty();
         !self.all.iter().any(moves)
     }
 
@@ -181,7 +224,7 @@ impl<T: Item> Lanes<T> {
     /// How many more events it takes until some group is full; `None`: none can fill now.
     pub(super) fn missing(&self, now: Duration, batch_size: usize, looks_ahead: bool) -> Option<usize> {
         let can_send = self.all.iter().filter(|lane| lane.demand(now) > 0);
-        let known = can_send.map(|lane| lane.groups.missing()).min();
+        let known = can_send.map(|lane| lane.new.groups.missing()).min();
         let is_unknown_welcome = self.all.is_empty() || looks_ahead;
         known.or(is_unknown_welcome.then_some(batch_size))
     }
@@ -209,9 +252,10 @@ impl<T: Item> Lane<T> {
     fn new(end_point: Arc<str>, options: &Options<T>, random: fastrand::Rng) -> Self {
         Self {
             upstream: Upstream::new(end_point, &options.rules, random),
-            schedule: Schedule::default(),
-            groups: Groups::new(options.batch_size),
-            backlog: VecDeque::new(),
+            new: Flow::new(options),
+            paced: Flow::new(options),
+            pace: Pace::new(options.drain_rate),
+            paced_in_flight: 0,
             used: 0,
         }
     }
@@ -222,8 +266,7 @@ impl<T: Item> Lane<T> {
     }
 
     fn is_idle(&self) -> bool {
-        let is_waiting = !self.schedule.is_empty() || !self.backlog.is_empty() || !self.groups.is_empty();
-        self.upstream.in_flight() == 0 && !is_waiting
+        self.upstream.in_flight() == 0 && self.new.is_empty() && self.paced.is_empty()
     }
 
     pub(super) fn upstream(&self) -> &Upstream {
@@ -236,16 +279,19 @@ impl<T: Item> Lane<T> {
 
     /// What waits need wait no longer, except for what a server asked for.
     pub(super) fn hurry(&mut self, now: Duration) {
-        self.schedule.hurry(now);
+        self.new.schedule.hurry(now);
+        self.paced.schedule.hurry(now);
     }
 
-    /// Takes in an item that has been leased.
-    pub(super) fn push(&mut self, part: Part<T>) {
-        self.backlog.push_back(part);
+    /// A request has been answered, or not.
+    pub(super) fn answered(&mut self, job: &mut Job<T>) {
+        if std::mem::take(&mut job.is_paced) {
+            self.paced_in_flight -= 1;
+        }
     }
 
-    /// Makes requests of the backlog, as many as may be sent. Groups with a lease below `force_before` go although they are
-    /// not full, once nothing more can join them.
+    /// Makes requests of what is leased, as many as may be sent. Groups with a lease below `force_before` go although they
+    /// are not full, once nothing more can join them.
     pub(super) fn load(
         &mut self,
         now: Duration,
@@ -253,31 +299,12 @@ impl<T: Item> Lane<T> {
         force_before: u64,
         may_others_join: bool,
     ) {
-        while self.demand(now) > 0
-            && let Some(part) = self.backlog.pop_front()
-        {
-            if let Some(group) = self.groups.add(part) {
-                self.make_ready(group, options);
-            }
-        }
-        if self.backlog.is_empty() && !may_others_join {
-            for group in self.groups.seal_before(force_before) {
-                self.make_ready(group, options);
-            }
-        }
+        self.new.load(self.upstream.free(now), options, force_before, may_others_join);
     }
 
-    /// A group becomes a request, or several where it would be too large for one.
-    pub(super) fn make_ready(&mut self, group: Vec<Part<T>>, options: &Options<T>) {
-        let job = Job::new(group, options.end_point.as_ref());
-        if job.parts.len() > 1 && job.request.body().len() > options.max_batch_bytes {
-            let mut left = job.parts;
-            let right = left.split_off(left.len() / 2);
-            self.make_ready(left, options);
-            self.make_ready(right, options);
-        } else {
-            self.schedule.add(job);
-        }
+    /// The same of the backlog, in which nobody waits for a group to fill.
+    pub(super) fn load_paced(&mut self, now: Duration, options: &Options<T>, may_others_join: bool) {
+        self.paced.load(self.paced_free(now), options, u64::MAX, may_others_join);
     }
 
     /// Whether it takes nothing, and others are not to wait for it.
@@ -287,26 +314,79 @@ impl<T: Item> Lane<T> {
 
     /// How many requests more may be sent than are ready.
     fn demand(&self, now: Duration) -> usize {
-        self.upstream.free(now).saturating_sub(self.schedule.ready())
+        self.upstream.free(now).saturating_sub(self.new.schedule.ready())
+    }
+
+    /// How many requests of the backlog may be under way besides those that are: half of all at most, so that there is
+    /// always room for a new one.
+    fn paced_free(&self, now: Duration) -> usize {
+        let free = half(self.upstream.limit()).saturating_sub(self.paced_in_flight);
+        free.min(self.upstream.free(now))
+    }
+
+    fn paced_demand(&self, now: Duration) -> usize {
+        self.paced_free(now).saturating_sub(self.paced.schedule.ready())
     }
 
     fn send_next(&mut self, now: Duration) -> Option<Job<T>> {
-        let job = match self.upstream.turn(now) {
-            Turn::Any => self.schedule.next(now),
-            Turn::Probe => self.schedule.next_probe(now),
+        let turn = self.upstream.turn(now);
+        let job = match turn {
+            Turn::Any => self.new.schedule.next(now).or_else(|| self.next_paced(now)),
+            Turn::Probe => self.next_probe(now),
             Turn::NotBefore(_) | Turn::Wait => None,
         }?;
+        if job.is_paced || turn == Turn::Probe {
+            self.pace.sent(job.request.events(), now);
+        }
+        self.paced_in_flight += usize::from(job.is_paced);
         self.upstream.sent(now);
         Some(job)
     }
 
+    fn next_paced(&mut self, now: Duration) -> Option<Job<T>> {
+        let may_send = self.pace.may_send(now) && self.paced_free(now) > 0;
+        may_send.then(|| self.paced.schedule.next(now)).flatten().map(paced)
+    }
+
+    /// New or not, one that has not failed yet, or else the one whose turn comes next.
+    fn next_probe(&mut self, now: Duration) -> Option<Job<T>> {
+        if !self.pace.may_send(now) || self.paced.schedule.is_empty() {
+            return self.new.schedule.next_probe(now);
+        }
+        if let Some(job) = self.new.schedule.next_ready() {
+            return Some(job);
+        }
+        if let Some(job) = self.paced.schedule.next_ready() {
+            return Some(paced(job));
+        }
+        let new_is_first =
+            match (self.new.schedule.first_allowed_due(now), self.paced.schedule.first_allowed_due(now)) {
+                (Some(new), Some(paced)) => new <= paced,
+                (new, _) => new.is_some(),
+            };
+        if new_is_first {
+            self.new.schedule.next_probe(now)
+        } else {
+            self.paced.schedule.next_probe(now).map(paced)
+        }
+    }
+
     fn next_attempt(&self, now: Duration) -> Option<Duration> {
-        let floor = || self.schedule.first_floor();
-        match self.upstream.turn(now) {
-            Turn::Any => self.schedule.first_due(),
-            Turn::Probe => floor(),
-            Turn::NotBefore(until) if self.schedule.ready() > 0 => Some(until),
-            Turn::NotBefore(until) => floor().map(|floor| floor.max(until)).or(Some(until)),
+        let turn = self.upstream.turn(now);
+        let first = |flow: &Flow<T>| match turn {
+            Turn::Any => flow.schedule.first_due(),
+            _ => flow.schedule.first_floor(),
+        };
+        // What is ready and may be sent is under way by now; it is the pace, then, that it waits for.
+        let is_paced_ready = self.paced.schedule.ready() > 0;
+        let paced = if is_paced_ready { Some(Duration::ZERO) } else { first(&self.paced) };
+        let paced = paced.filter(|_| turn != Turn::Any || self.paced_free(now) > 0);
+        let paced = paced.map(|due| due.max(self.pace.due()));
+        let next = [first(&self.new), paced].into_iter().flatten().min();
+        match turn {
+            Turn::Any | Turn::Probe => next,
+            Turn::NotBefore(until) if self.new.schedule.ready() > 0 => Some(until),
+            Turn::NotBefore(until) => next.map(|next| next.max(until)).or(Some(until)),
             Turn::Wait => None,
         }
     }
@@ -319,14 +399,17 @@ impl<T: Item> Lane<T> {
             None => Trouble::at(end_point, what, now_ms),
         };
         let mut troubles = Vec::new();
-        for job in self.schedule.jobs() {
-            let trouble = job.trouble.clone().unwrap_or_else(|| untried("not sent yet"));
-            troubles.push(trouble.with_events(job.events() as u64));
-        }
-        let waiting = self.backlog.iter().chain(self.groups.parts());
-        let events: usize = waiting.map(|part| part.item.events()).sum();
-        if events > 0 {
-            troubles.push(untried("not sent yet").with_events(events as u64));
+        for (flow, what) in
+            [(&self.new, "not sent yet"), (&self.paced, "not sent yet: drain_rate sets the pace")]
+        {
+            for job in flow.schedule.jobs() {
+                let trouble = job.trouble.clone().unwrap_or_else(|| untried(what));
+                troubles.push(trouble.with_events(job.events() as u64));
+            }
+            let events = flow.events_unsent();
+            if events > 0 {
+                troubles.push(untried(what).with_events(events as u64));
+            }
         }
         if self.upstream.in_flight() > 0 {
             let what = format!("{} requests have had no answer yet", self.upstream.in_flight());
@@ -336,6 +419,16 @@ impl<T: Item> Lane<T> {
         }
         troubles
     }
+}
+
+fn paced<T>(mut job: Job<T>) -> Job<T> {
+    job.is_paced = true;
+    job
+}
+
+/// Half of these requests, and one at least.
+fn half(requests: usize) -> usize {
+    (requests / 2).max(1)
 }
 
 #[cfg(test)]

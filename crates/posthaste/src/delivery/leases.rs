@@ -5,19 +5,36 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::line::{Line, Lines};
 use crate::outcome::DeadReason;
 
 /// Where an item came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Lease {
-    sequence: u64,
+    place: Place,
     id: u64,
 }
 
+/// A line, and the machine's own count of leases in it: 0 is the first that it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub(super) line: Line,
+    pub(super) sequence: u64,
+}
+
 impl Lease {
-    /// The machine's own count of leases: 0 is the first that it took.
+    pub(super) fn place(self) -> Place {
+        self.place
+    }
+
+    /// The machine's own count of leases in its line: 0 is the first that it took.
     pub(super) fn sequence(self) -> u64 {
-        self.sequence
+        self.place.sequence
+    }
+
+    /// Whether it is of a backlog that has begun when this was the next new lease.
+    pub(super) fn is_before(self, next: u64) -> bool {
+        self.place.line == Line::Backlog || self.place.sequence < next
     }
 
     /// The queue's name for it.
@@ -29,14 +46,18 @@ impl Lease {
 /// The leases that last.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
-    next_sequence: u64,
+    next: Lines,
     open: usize,
+    /// Those of them that are of the backlog.
+    open_paced: usize,
+    /// New leases below this are of the backlog too.
+    paced_before: u64,
     /// Leases that end in more than one part, and how far they are.
-    splits: FxHashMap<u64, Split>,
+    splits: FxHashMap<Place, Split>,
     /// By the queue's ids, where the queue can take them back.
-    by_id: Option<FxHashMap<u64, u64>>,
+    by_id: Option<FxHashMap<u64, Lease>>,
     /// Taken back by the queue, and still in some request.
-    lost: FxHashSet<u64>,
+    lost: FxHashSet<Place>,
 }
 
 /// What became of a part of an item.
@@ -71,9 +92,9 @@ impl Leases {
         Self { by_id: renewable.then(FxHashMap::default), ..Self::default() }
     }
 
-    /// The sequence that the next lease gets.
-    pub(super) fn next(&self) -> u64 {
-        self.next_sequence
+    /// The sequence that the next lease of each line gets.
+    pub(super) fn next(&self) -> Lines {
+        self.next
     }
 
     /// Leases that have not ended.
@@ -81,45 +102,78 @@ impl Leases {
         self.open
     }
 
-    /// One more.
+    /// Those of them that are of the backlog.
+    pub(super) fn open_paced(&self) -> usize {
+        self.open_paced
+    }
+
+    /// Whether a lease is of the backlog.
+    pub(super) fn is_paced(&self, lease: Lease) -> bool {
+        lease.is_before(self.paced_before)
+    }
+
+    /// New leases below this are of the backlog; all that have begun are.
+    pub(super) fn pace_before(&mut self, sequence: u64) {
+        self.paced_before = sequence;
+        self.open_paced = self.open;
+    }
+
+    /// New leases are from here on new.
+    pub(super) fn pace_no_more(&mut self) {
+        self.paced_before = self.next.new;
+    }
+
+    #[cfg(test)]
     pub(super) fn begin(&mut self, id: u64) -> Lease {
-        let lease = Lease { sequence: self.next_sequence, id };
-        self.next_sequence += 1;
+        self.begin_in(Line::New, id)
+    }
+
+    /// One more.
+    pub(super) fn begin_in(&mut self, line: Line, id: u64) -> Lease {
+        let next = self.next.of_mut(line);
+        let lease = Lease { place: Place { line, sequence: *next }, id };
+        *next += 1;
         self.open += 1;
+        self.open_paced += usize::from(self.is_paced(lease));
         if let Some(by_id) = &mut self.by_id {
-            by_id.insert(id, lease.sequence);
+            by_id.insert(id, lease);
         }
         lease
+    }
+
+    fn ended(&mut self, lease: Lease) {
+        self.open -= 1;
+        self.open_paced -= usize::from(self.is_paced(lease));
     }
 
     /// Its item is now in one part more.
     pub(super) fn split(&mut self, lease: Lease) {
         let new = || Split { left: 1, ended: Vec::new() };
-        self.splits.entry(lease.sequence).or_insert_with(new).left += 1;
+        self.splits.entry(lease.place).or_insert_with(new).left += 1;
     }
 
     /// Whether its item is in several parts.
     pub(super) fn is_split(&self, lease: Lease) -> bool {
-        self.splits.contains_key(&lease.sequence)
+        self.splits.contains_key(&lease.place)
     }
 
     /// A part with this many events has come to its end.
     pub(super) fn end_part(&mut self, lease: Lease, events: usize, fate: Fate) -> PartEnd {
         let is_lost = self.is_lost(lease);
         let was_split = self.is_split(lease);
-        if let Some(split) = self.splits.get_mut(&lease.sequence) {
+        if let Some(split) = self.splits.get_mut(&lease.place) {
             split.left -= 1;
             split.ended.push((fate, events));
             if split.left > 0 {
                 return if is_lost { PartEnd::Lost } else { PartEnd::OthersLeft };
             }
-            self.splits.remove(&lease.sequence);
+            self.splits.remove(&lease.place);
         }
         if is_lost {
-            self.lost.remove(&lease.sequence);
+            self.lost.remove(&lease.place);
             return PartEnd::Lost;
         }
-        self.open -= 1;
+        self.ended(lease);
         if let Some(by_id) = &mut self.by_id {
             by_id.remove(&lease.id);
         }
@@ -131,14 +185,14 @@ impl Leases {
         self.by_id.iter().flat_map(FxHashMap::keys).copied().collect()
     }
 
-    /// The queue has taken this lease back. Returns its sequence, if it lasted, and what became of parts of its item:
+    /// The queue has taken this lease back. Returns its place, if it lasted, and what became of parts of its item:
     /// they will come again.
-    pub(super) fn lose(&mut self, id: u64) -> Option<(u64, Vec<(Fate, usize)>)> {
-        let sequence = self.by_id.as_mut()?.remove(&id)?;
-        self.lost.insert(sequence);
-        self.open -= 1;
-        let ended = self.splits.get_mut(&sequence).map(|split| std::mem::take(&mut split.ended));
-        Some((sequence, ended.unwrap_or_default()))
+    pub(super) fn lose(&mut self, id: u64) -> Option<(Place, Vec<(Fate, usize)>)> {
+        let lease = self.by_id.as_mut()?.remove(&id)?;
+        self.lost.insert(lease.place);
+        self.ended(lease);
+        let ended = self.splits.get_mut(&lease.place).map(|split| std::mem::take(&mut split.ended));
+        Some((lease.place, ended.unwrap_or_default()))
     }
 
     /// Whether some request may hold what the queue has taken back.
@@ -148,7 +202,7 @@ impl Leases {
 
     /// Whether the queue has taken it back.
     pub(super) fn is_lost(&self, lease: Lease) -> bool {
-        !self.lost.is_empty() && self.lost.contains(&lease.sequence)
+        !self.lost.is_empty() && self.lost.contains(&lease.place)
     }
 }
 
@@ -169,7 +223,34 @@ mod tests {
         assert_eq!(leases.end_part(one, 1, Fate::Delivered), PartEnd::Last { was_split: false });
         assert_eq!(leases.end_part(two, 1, REJECTED), PartEnd::OthersLeft);
         assert_eq!(leases.end_part(two, 3, Fate::Delivered), PartEnd::Last { was_split: true });
-        assert_eq!((leases.open(), leases.next()), (0, 2));
+        assert_eq!((leases.open(), leases.next()), (0, Lines { new: 2, backlog: 0 }));
+    }
+
+    #[test]
+    fn what_has_begun_before_a_backlog_is_of_it_and_what_comes_later_is_not() {
+        let mut leases = Leases::new(false);
+        let old = leases.begin(1);
+        assert!(!leases.is_paced(old));
+        leases.pace_before(leases.next().new);
+        let (of_backlog, new) = (leases.begin_in(Line::Backlog, 2), leases.begin(3));
+        assert_eq!([old, of_backlog, new].map(|lease| leases.is_paced(lease)), [true, true, false]);
+        assert_eq!((leases.open(), leases.open_paced()), (3, 2));
+        for lease in [old, of_backlog, new] {
+            leases.end_part(lease, 1, Fate::Delivered);
+        }
+        assert_eq!((leases.open(), leases.open_paced()), (0, 0));
+    }
+
+    #[test]
+    fn where_the_queue_has_one_line_everything_is_of_the_backlog_until_that_is_over() {
+        let mut leases = Leases::new(true);
+        leases.pace_before(u64::MAX);
+        let old = leases.begin(1);
+        leases.pace_no_more();
+        let new = leases.begin(2);
+        assert_eq!((leases.is_paced(old), leases.is_paced(new), leases.open_paced()), (true, false, 1));
+        leases.lose(1);
+        assert_eq!((leases.open(), leases.open_paced()), (1, 0));
     }
 
     #[test]
@@ -179,7 +260,7 @@ mod tests {
         leases.split(one);
         leases.split(one);
         assert_eq!(leases.end_part(one, 4, REJECTED), PartEnd::OthersLeft);
-        assert_eq!(leases.lose(7), Some((0, vec![(REJECTED, 4)])));
+        assert_eq!(leases.lose(7), Some((one.place(), vec![(REJECTED, 4)])));
         assert_eq!((leases.lose(7), leases.lose(8)), (None, None));
         assert_eq!((leases.open(), leases.is_lost(one), leases.is_lost(two)), (1, true, false));
         let ends = [(); 2].map(|()| leases.end_part(one, 1, Fate::Delivered));

@@ -1,14 +1,17 @@
 //! The loop: it leases, sends and settles until it is told to close. Each part says what it may do; this file says in
 //! which order.
 //!
-//! Invariant: every part of a lease that lasts is in exactly one of a backlog, an open group, a request that is ready,
+//! Invariant: every part of a lease that lasts is in exactly one of what is not grouped, an open group, a request that is ready,
 //! waiting or under way, a half that is kept back for one of these, or a burial.
+
+mod backlog;
 
 use std::{future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tracing::Instrument as _;
 
+use self::backlog::Backlog;
 use super::{
     ends::Ends,
     expiry::Expiry,
@@ -16,6 +19,7 @@ use super::{
     item::Item,
     job::{Halves, Job, Part},
     lanes::{Lane, Lanes},
+    line::{Line, Lines},
     options::{Options, WhenFull},
     settle::{Step, settle},
     shared::Shared,
@@ -43,11 +47,12 @@ pub(super) struct Machine<T: Item> {
     dispatcher: Arc<dyn Dispatcher>,
     center: Option<Arc<notification::Center>>,
     supply: Supply<T>,
+    backlog: Backlog<T>,
     lanes: Lanes<T>,
     in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Answered<T>> + Send>>>,
     ends: Ends<T>,
     expiry: Expiry,
-    /// Leases before this sequence are not to wait for their group to fill.
+    /// New leases before this sequence are not to wait for their group to fill.
     force_before: u64,
     next_tick: Duration,
     timer: Option<(Duration, Sleep)>,
@@ -82,6 +87,7 @@ impl<T: Item> Machine<T> {
         Self {
             center: options.sdk_key.as_deref().map(notification::center),
             supply: Supply::default(),
+            backlog: Backlog::default(),
             lanes: Lanes::new(options.seed),
             in_flight: FuturesUnordered::new(),
             ends: Ends::new(Arc::clone(&shared)),
@@ -115,20 +121,23 @@ impl<T: Item> Machine<T> {
     }
 
     async fn work(&mut self) -> End {
+        self.begin_backlog();
         loop {
             self.take_commands();
             self.take_what_is_there();
             self.ends.try_again(&mut self.lanes);
-            self.ends.bury_displaced();
+            self.ends.bury_displaced(self.backlog.line());
+            self.end_backlog();
             self.tick();
             self.expire();
             self.fill();
             self.send_what_may_go();
+            self.shared.set_backlog(self.events_of_backlog());
             self.publish(false);
             if let Some(why) = self.shared.queue().broken() {
                 return End::Broken(why.to_owned());
             }
-            if self.ends.is_time_to_end(self.unleased()) {
+            if self.ends.is_time_to_end(self.unleased_lines()) {
                 return End::Closed;
             }
             self.answer_waiters();
@@ -156,19 +165,20 @@ impl<T: Item> Machine<T> {
                 self.shared.queue().close();
             }
             self.force();
-            self.ends.wait(command, self.unleased());
+            self.ends.wait(command, self.unleased_lines());
         }
     }
 
     /// Everything goes at each interval. It goes when the queue is full, too: a group that cannot fill would keep it
-    /// full.
+    /// full. That does not hold where a backlog fills it, which goes anyway.
     fn tick(&mut self) {
         let now = self.now();
         let is_time = now >= self.next_tick;
         if is_time {
             self.next_tick = now.saturating_add(self.options().flush_interval);
         }
-        if self.shared.admission().has_been_full() || is_time || self.is_full() || self.is_stuck() {
+        let is_full = self.shared.admission().has_been_full() || self.is_full();
+        if is_time || is_full && self.ends.open_paced() == 0 || self.is_stuck() {
             self.force();
         }
     }
@@ -202,7 +212,7 @@ impl<T: Item> Machine<T> {
     }
 
     fn force(&mut self) {
-        let all = self.ends.next_sequence().saturating_add(self.unleased() as u64);
+        let all = self.ends.next_sequences().new.saturating_add(self.unleased_new() as u64);
         self.force_before = self.force_before.max(all);
     }
 
@@ -210,51 +220,53 @@ impl<T: Item> Machine<T> {
     fn fill(&mut self) {
         self.load();
         while let Some(wanted) = self.wanted() {
-            let answer = self.shared.queue().lease(wanted, self.ends.bytes_left());
+            let answer = self.shared.queue().lease(wanted, self.ends.bytes_left(Line::New));
             let now = self.now();
             let leased = self.supply.ask(answer, now, self.shared.clock().now_ms());
             if leased.is_empty() {
                 self.note_empty_lease(now);
                 break;
             }
-            self.take_leased(leased);
+            self.take_leased(leased, Line::New);
         }
-        if self.unleased() == 0 {
+        self.fill_from_backlog();
+        if self.unleased_new() == 0 {
             // What was to go may have been taken out of the queue instead.
-            self.force_before = self.force_before.min(self.ends.next_sequence());
+            self.force_before = self.force_before.min(self.ends.next_sequences().new);
         }
     }
 
-    fn take_leased(&mut self, leased: Vec<Leased<T>>) {
-        self.supply.flows();
+    fn take_leased(&mut self, leased: Vec<Leased<T>>, line: Line) {
+        self.supply_of(line).flows();
         let now_ms = self.shared.clock().now_ms();
         for Leased { id, item, .. } in leased {
-            let lease = self.ends.begin_lease(id, item.bytes());
-            self.supply.leased(item.events());
-            if self.expiry.is_over(&item, now_ms) {
-                self.ends.expire(Part { lease, item }, self.expiry.reason());
-                continue;
+            let lease = self.ends.begin_lease(line, id, item.bytes());
+            self.supply_of(line).leased(item.events());
+            let part = Part { lease, item };
+            if self.expiry.is_over(&part.item, now_ms) {
+                self.ends.expire(part, self.expiry.reason());
+            } else {
+                self.lanes.push(part, self.shared.options());
             }
-            let options = self.shared.options();
-            let lane = self.lanes.to(item.end_point(options.end_point.as_ref()), options);
-            lane.push(Part { lease, item });
         }
         self.load();
     }
 
     /// Groups that must go wait for what may still join them, unless there is no room for it.
     fn load(&mut self) {
-        let all_leased = self.ends.next_sequence() >= self.force_before || self.unleased() == 0;
+        let all_leased = self.ends.next_sequences().new >= self.force_before || self.unleased_new() == 0;
         // What others have leased, where others share the queue, will not join either.
         let may_others_join = !all_leased && !self.supply.is_dry() && self.room() > 0;
+        let may_join_backlog = self.may_join_backlog();
         let (now, options) = (self.now(), self.shared.options());
         for lane in self.lanes.iter_mut() {
             lane.load(now, options, self.force_before, may_others_join);
+            lane.load_paced(now, options, may_join_backlog);
         }
     }
 
     fn note_empty_lease(&mut self, now: Duration) {
-        if self.unleased() == 0 {
+        if self.unleased_new() == 0 && !self.backlog.is_all() {
             self.supply.flows();
         } else if self.supply.may_ask(now) {
             self.supply.ran_dry(now);
@@ -263,10 +275,8 @@ impl<T: Item> Machine<T> {
 
     /// How many items to lease now, if any.
     fn wanted(&self) -> Option<usize> {
-        /// Keeps one call's memory and time small.
-        const AT_ONCE: usize = 4_096;
         let now = self.now();
-        if !self.supply.may_ask(now) || self.unleased() == 0 {
+        if !self.supply.may_ask(now) || self.unleased_new() == 0 {
             return None;
         }
         let options = self.options();
@@ -291,16 +301,19 @@ impl<T: Item> Machine<T> {
     /// How many items more may be leased. The bound is higher while an end point holds back what it has, so that the
     /// others get theirs.
     fn room(&self) -> usize {
-        if self.ends.bytes_left() == 0 {
+        if self.ends.bytes_left(Line::New) == 0 {
             return 0;
         }
-        let window = self.options().window_max();
-        let max = if self.may_look_ahead() && self.lanes.some_are_blocked(self.now()) {
+        let open = self.ends.open() - self.ends.open_paced();
+        self.leases_max(self.options().window_max()).saturating_sub(open)
+    }
+
+    fn leases_max(&self, window: usize) -> usize {
+        if self.may_look_ahead() && self.lanes.some_are_blocked(self.now()) {
             self.shared.queue().leases_max().unwrap_or(window.saturating_mul(BLOCKED_WINDOWS))
         } else {
             window
-        };
-        max.saturating_sub(self.ends.open())
+        }
     }
 
     fn send_what_may_go(&mut self) {
@@ -331,6 +344,7 @@ impl<T: Item> Machine<T> {
         let verdict = verdict(&answer, now_ms);
         self.published.answered(verdict);
         let moment = Moment { sent, now, now_ms, held_at: job.held_at };
+        self.lanes.to(job.request.end_point(), self.shared.options()).answered(&mut job);
         self.learn(job.request.end_point(), verdict, &answer, moment);
         if matches!(verdict, Verdict::Retry { .. } | Verdict::Hold) {
             job.failed(&answer, now_ms);
@@ -376,6 +390,7 @@ impl<T: Item> Machine<T> {
             Some(Change::Closed(_)) => {
                 tracing::info!(end_point, "the upstream works again");
                 lane.hurry(moment.now);
+                self.begin_backlog();
             }
             None => {}
         }
@@ -411,16 +426,23 @@ impl<T: Item> Machine<T> {
             self.ends.take(event, &mut self.lanes);
         }
         if let Some(leased) = self.supply.next().now_or_never() {
-            self.take_late_leases(leased);
+            self.take_late_leases(leased, Line::New);
+        }
+        if let Some(leased) = self.backlog.supply_mut().next().now_or_never() {
+            self.take_late_leases(leased, Line::Backlog);
         }
     }
 
     /// The queue has taken its time to lease.
-    fn take_late_leases(&mut self, leased: Result<Vec<Leased<T>>, QueueError>) {
+    fn take_late_leases(&mut self, leased: Result<Vec<Leased<T>>, QueueError>, line: Line) {
         self.is_health_stale = true;
-        let now = self.now();
-        let leased = self.supply.answered(leased, now, self.shared.clock().now_ms());
-        if leased.is_empty() { self.note_empty_lease(now) } else { self.take_leased(leased) }
+        let (now, now_ms) = (self.now(), self.shared.clock().now_ms());
+        let leased = self.supply_of(line).answered(leased, now, now_ms);
+        match line {
+            _ if !leased.is_empty() => self.take_leased(leased, line),
+            Line::New => self.note_empty_lease(now),
+            Line::Backlog => self.note_empty_backlog(now),
+        }
     }
 
     /// Waits until there is something to do.
@@ -435,13 +457,14 @@ impl<T: Item> Machine<T> {
         }
         self.set_timer();
         let shared = Arc::clone(&self.shared);
-        let Self { in_flight, ends, supply, timer, .. } = self;
+        let Self { in_flight, ends, supply, backlog, timer, .. } = self;
         let (mut answered, mut event, mut leased) = (None, None, None);
         tokio::select! {
             biased;
             Some(next) = in_flight.next(), if !in_flight.is_empty() => answered = Some(next),
             next = ends.next_event() => event = Some(next),
-            next = supply.next() => leased = Some(next),
+            next = supply.next() => leased = Some((next, Line::New)),
+            next = backlog.supply_mut().next() => leased = Some((next, Line::Backlog)),
             () = shared.mailbox().woken() => {}
             () = wait(timer) => *timer = None,
         }
@@ -452,8 +475,8 @@ impl<T: Item> Machine<T> {
         if let Some(event) = event {
             self.ends.take(event, &mut self.lanes);
         }
-        if let Some(leased) = leased {
-            self.take_late_leases(leased);
+        if let Some((leased, line)) = leased {
+            self.take_late_leases(leased, line);
         }
     }
 
@@ -464,10 +487,14 @@ impl<T: Item> Machine<T> {
             return None;
         }
         let missing = self.lanes.missing(now, self.options().batch_size, self.looks_ahead())?;
-        let is_forced = self.force_before > self.ends.next_sequence();
-        let open = self.ends.open();
-        let size = open.saturating_add(if is_forced { 1 } else { self.supply.items_of(missing) });
-        Some(size.min(self.shared.queue().capacity()).max(open + 1))
+        if self.backlog.is_all() {
+            // Whatever comes stands behind it.
+            return None;
+        }
+        let is_forced = self.force_before > self.ends.next_sequences().new;
+        let others = self.ends.open() + self.unleased_backlog();
+        let size = others.saturating_add(if is_forced { 1 } else { self.supply.items_of(missing) });
+        Some(size.min(self.shared.queue().capacity()).max(others + 1))
     }
 
     /// The next moment at which something has to be done whatever happens until then.
@@ -479,6 +506,7 @@ impl<T: Item> Machine<T> {
             self.lanes.next_stall(now).filter(|_| self.may_look_ahead()),
             self.published.due(),
             self.supply.due(now),
+            self.backlog.supply().due(now),
             self.ends.due(),
             self.expiry.due(now, self.shared.clock().now_ms()),
         ];
@@ -506,7 +534,7 @@ impl<T: Item> Machine<T> {
 
     /// What is wrong with the queue or the dead letters.
     fn trouble(&self) -> Option<&Trouble> {
-        self.ends.trouble().or_else(|| self.supply.trouble())
+        self.ends.trouble().or_else(|| self.supply.trouble()).or_else(|| self.backlog.supply().trouble())
     }
 
     /// Why what is left is left.
@@ -514,15 +542,20 @@ impl<T: Item> Machine<T> {
         let now_ms = self.shared.clock().now_ms();
         let known = self.shared.health();
         let of_lanes = self.lanes.iter().flat_map(|lane| lane.troubles(now_ms));
-        let unleased = self.unleased() as u64;
-        let in_queue = (unleased > 0)
-            .then(|| Trouble::new("not taken from the queue yet", now_ms).with_events(unleased));
+        let unleased = [
+            (self.unleased_new(), "not taken from the queue yet"),
+            (self.unleased_backlog(), "not taken from the queue yet: drain_rate sets the pace"),
+        ];
+        let in_queue = unleased
+            .into_iter()
+            .filter(|(items, _)| *items > 0)
+            .map(|(items, what)| Trouble::new(what, now_ms).with_events(items as u64));
         merged(known.ended.into_iter().chain(known.queue).chain(of_lanes).chain(in_queue))
     }
 
     /// Answers whoever need not or cannot wait any longer, while others do.
     fn answer_waiters(&mut self) {
-        let over = self.ends.take_over(self.unleased());
+        let over = self.ends.take_over(self.unleased_lines());
         if over.is_empty() {
             return;
         }
@@ -572,6 +605,9 @@ impl<T: Item> Machine<T> {
         Some(FlushReport::new(0, Ledger::default(), vec![trouble]))
     }
 }
+
+/// Items leased in one call, at most. Keeps its memory and time small.
+const AT_ONCE: usize = 4_096;
 
 /// How many windows may be leased while an end point holds back what it has, unless the queue sets its own bound.
 const BLOCKED_WINDOWS: usize = 16;

@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    num::NonZeroU32,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     time::Duration,
@@ -59,6 +60,8 @@ pub(crate) struct Options<T> {
     pub(crate) window_bytes: usize,
     /// How long ago an item may have been taken when it is sent; `None`: any time.
     pub(crate) age_max: Option<Duration>,
+    /// Events of a backlog that go to an end point in a second, at most; `None`: as many as it takes.
+    pub(crate) drain_rate: Option<NonZeroU32>,
     /// What a full queue does to the next event.
     pub(crate) when_full: WhenFull,
     /// Where requests go; `None`: the region's Event API, or where a request already says.
@@ -100,6 +103,7 @@ impl<T> Default for Options<T> {
             // A queue in memory holds its items all the same.
             window_bytes: usize::MAX,
             age_max: None,
+            drain_rate: None,
             when_full: WhenFull::Reject,
             end_point: None,
             dead_letters_max: DEFAULT_DEAD_LETTERS_MAX,
@@ -127,6 +131,22 @@ macro_rules! delivery_setters {
         /// Default: 3,500,000, the API's limit.
         pub fn max_batch_bytes(mut self, bytes: usize) -> Self {
             self.options.max_batch_bytes = bytes;
+            self
+        }
+
+        /// Paces what an outage leaves behind: each end point gets at most this many events of it in a second, and those of
+        /// one request; new events pass it, unpaced. What counts as left behind, the backlog: everything that the queue
+        /// holds at the start, and everything that has not come to an end when an end point works again that had
+        /// failed five times in a row ([`breaker_threshold`](Self::breaker_threshold)) or had refused everything.
+        /// [`Health::backlog`](crate::Health::backlog) says how much of it is left.
+        ///
+        /// The backlog goes oldest first, what has to be sent again counts again, and at most half of the requests that
+        /// may be under way are its. Flush, close and drop do not hurry it, so that a restart is no rush either: give
+        /// them the time, or keep the queue on disk. A queue of your own that does not keep a backlog apart
+        /// ([`begin_backlog`](crate::queue::DeliveryQueue::begin_backlog)) is paced as a whole until it has been empty
+        /// once. Default: no pace.
+        pub fn drain_rate(mut self, events_per_second: std::num::NonZeroU32) -> Self {
+            self.options.drain_rate = Some(events_per_second);
             self
         }
 
@@ -319,6 +339,7 @@ impl<T> std::fmt::Debug for Options<T> {
             .field("flush_interval", &self.flush_interval)
             .field("rules", &self.rules)
             .field("max_batch_bytes", &self.max_batch_bytes)
+            .field("drain_rate", &self.drain_rate)
             .field("when_full", &self.when_full)
             .field("end_point", &self.end_point)
             .finish_non_exhaustive()

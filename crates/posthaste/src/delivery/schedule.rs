@@ -65,13 +65,36 @@ impl<T: Item> Schedule<T> {
         due.map(|entry| entry.remove().job).or_else(|| self.ready.pop_front())
     }
 
+    /// One that has not failed yet.
+    pub(super) fn next_ready(&mut self) -> Option<Job<T>> {
+        self.ready.pop_front()
+    }
+
     /// One that has not failed yet, or else the one whose turn comes next: a request that always fails must not be
     /// every probe. A probe need not wait out its own backoff, only what the server asked for: the breaker paces it.
     pub(super) fn next_probe(&mut self, now: Duration) -> Option<Job<T>> {
-        self.ready.pop_front().or_else(|| {
-            let allowed = self.waiting.iter().find(|(_, waiting)| waiting.floor <= now).map(|(key, _)| *key);
-            allowed.and_then(|key| self.waiting.remove(&key)).map(|waiting| waiting.job)
+        self.next_ready().or_else(|| {
+            let allowed = self.first_allowed(now)?;
+            self.waiting.remove(&allowed).map(|waiting| waiting.job)
         })
+    }
+
+    /// Whose turn comes next among those that have failed and that the server lets go now.
+    fn first_allowed(&self, now: Duration) -> Option<(Duration, u64)> {
+        self.waiting.iter().find(|(_, waiting)| waiting.floor <= now).map(|(key, _)| *key)
+    }
+
+    /// When that one would go by itself.
+    pub(super) fn first_allowed_due(&self, now: Duration) -> Option<Duration> {
+        self.first_allowed(now).map(|(due, _)| due)
+    }
+
+    /// Takes over everything that another has.
+    pub(super) fn absorb(&mut self, other: &mut Self) {
+        self.ready.append(&mut other.ready);
+        for ((due, _), Waiting { job, floor }) in std::mem::take(&mut other.waiting) {
+            self.add_later(job, due, floor);
+        }
     }
 
     /// When the first job that waits may be sent.

@@ -3,7 +3,10 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     process,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
 };
 
 use parking_lot::Mutex;
@@ -33,6 +36,8 @@ pub(super) struct Shared<T> {
     mailbox: Mailbox<T>,
     letters: Letters<T>,
     health: Mutex<Health>,
+    /// Events of the backlog, at most; beyond what is queued where that is all of it.
+    backlog: AtomicU64,
     /// The process that the delivery thread lives in: a forked child has none.
     owner: u32,
 }
@@ -60,6 +65,7 @@ impl<T: Item> Shared<T> {
             mailbox: Mailbox::default(),
             letters,
             health: Mutex::default(),
+            backlog: AtomicU64::new(0),
             owner: process::id(),
         }
     }
@@ -101,7 +107,20 @@ impl<T: Item> Shared<T> {
     }
 
     pub(super) fn health(&self) -> Health {
-        self.health.lock().clone()
+        let health = self.health.lock().clone();
+        Health { backlog: self.backlog(), ..health }
+    }
+
+    /// Events that go at the drain rate.
+    pub(super) fn backlog(&self) -> u64 {
+        match self.backlog.load(SeqCst) {
+            0 => 0,
+            left => left.min(self.ledger().queued),
+        }
+    }
+
+    pub(super) fn set_backlog(&self, events: u64) {
+        self.backlog.store(events, SeqCst);
     }
 
     pub(super) fn set_health(&self, upstreams: Vec<UpstreamHealth>, queue: Option<Trouble>) {

@@ -122,6 +122,12 @@ impl<T> Supply<T> {
         }
     }
 
+    /// There should have been something, and it is no matter of a moment.
+    pub(super) fn pauses(&mut self, now: Duration) {
+        self.empty = self.empty.saturating_add(1);
+        self.not_before = Some(now.saturating_add(RETRY));
+    }
+
     /// Whether there was nothing to lease when it was last asked, though there should have been.
     pub(super) fn is_dry(&self) -> bool {
         self.empty > 0

@@ -87,7 +87,7 @@ impl Published {
         let statement = shared.statement();
         let ledger = statement.ledger;
         self.publish_counters(&statement);
-        self.publish_gauges(lanes, ledger.queued);
+        self.publish_gauges(lanes, ledger.queued, shared.backlog());
         self.log_dead_letters(ledger.dead_lettered, now, now_or_never);
     }
 
@@ -115,11 +115,12 @@ impl Published {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts far below 2^53")]
-    fn publish_gauges<T: Item>(&self, lanes: &Lanes<T>, queued: u64) {
+    fn publish_gauges<T: Item>(&self, lanes: &Lanes<T>, queued: u64, backlog: u64) {
         let set = |name: &'static str, value: f64| {
             ::metrics::gauge!(name, "pipeline" => self.pipeline.clone()).set(value);
         };
         set(metrics::QUEUED, queued as f64);
+        set(metrics::BACKLOG, backlog.min(queued) as f64);
         set(metrics::IN_FLIGHT, lanes.in_flight() as f64);
         set(metrics::CONCURRENCY, lanes.iter().map(|lane| lane.upstream().limit()).sum::<usize>() as f64);
         let worst = lanes.iter().map(|lane| match lane.upstream().why() {

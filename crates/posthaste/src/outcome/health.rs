@@ -26,6 +26,8 @@ pub struct Health {
     pub queue: Option<Trouble>,
     /// Why delivery has ended before it was closed: a queue or clock of your own panicked. Nothing is taken any more.
     pub ended: Option<Trouble>,
+    /// About how many events of a backlog are left, which go at the drain rate. 0 where none is set.
+    pub backlog: u64,
 }
 
 impl Health {

@@ -6,7 +6,6 @@
 //! bound is set.
 
 use std::{
-    collections::VecDeque,
     fmt,
     sync::atomic::{AtomicUsize, Ordering::SeqCst},
 };
@@ -18,6 +17,7 @@ use parking_lot::Mutex;
 use super::{
     Counts, DeliveryQueue, Eventually, Leased, Queue, QueueError, QueueItem, Receipt, Refused,
     leasing::Leasing,
+    store::{Gone, Store},
     tally::{HELD_MAX, NotTaken, Tally},
 };
 use crate::outcome::Refusal;
@@ -187,7 +187,7 @@ impl<T: QueueItem, I: Inbox<T>> Queue<T> for BoundedQueue<T, I> {
     }
 
     fn get(&self, count: usize) -> Vec<T> {
-        self.store.lock().filled_from(&self.inbox).items.iter().flatten().take(count).cloned().collect()
+        self.store.lock().filled_from(&self.inbox).get(count)
     }
 
     fn remove(&self, count: usize) -> Vec<T> {
@@ -227,6 +227,23 @@ impl<T: QueueItem, I: Inbox<T>> DeliveryQueue<T> for BoundedQueue<T, I> {
         Eventually::Now(Ok(leasing.leases))
     }
 
+    fn begin_backlog(&self) -> bool {
+        self.store.lock().filled_from(&self.inbox).begin_backlog();
+        true
+    }
+
+    fn lease_backlog(&self, count: usize, bytes: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {
+        let mut leasing = Leasing::new(count, bytes);
+        self.store.lock().lease_backlog(&mut leasing);
+        Eventually::Now(Ok(leasing.leases))
+    }
+
+    fn newer_than_backlog(&self) -> Option<usize> {
+        let others = self.store.lock().older_than_new()?;
+        // Whoever has reserved a place counts as having added.
+        Some(self.items.held().saturating_sub(others))
+    }
+
     fn settle(&self, ids: &[u64]) -> Eventually<Result<(), QueueError>> {
         let settled = self.store.lock().settle(ids);
         self.gone(settled);
@@ -234,13 +251,13 @@ impl<T: QueueItem, I: Inbox<T>> DeliveryQueue<T> for BoundedQueue<T, I> {
     }
 
     fn release(&self) {
-        self.store.lock().leased = 0;
+        self.store.lock().release();
     }
 
     fn close(&self) {
         self.items.close();
         // Whoever reserved a place before that is about to put an item in it.
-        while self.store.lock().filled_from(&self.inbox).live != self.items.held() {
+        while self.store.lock().filled_from(&self.inbox).live() != self.items.held() {
             std::thread::yield_now();
         }
     }
@@ -251,30 +268,6 @@ impl<T: QueueItem, I: Inbox<T>> DeliveryQueue<T> for BoundedQueue<T, I> {
 
     fn is_own(&self) -> bool {
         true
-    }
-}
-
-/// What has left.
-#[derive(Debug, Clone, Copy, Default)]
-struct Gone {
-    items: usize,
-    events: usize,
-    bytes: usize,
-}
-
-impl Gone {
-    fn of(item: &impl QueueItem) -> Self {
-        Self { items: 1, events: item.events(), bytes: item.bytes() }
-    }
-}
-
-impl std::iter::Sum for Gone {
-    fn sum<I: Iterator<Item = Self>>(gone: I) -> Self {
-        gone.fold(Self::default(), |a, b| Self {
-            items: a.items + b.items,
-            events: a.events + b.events,
-            bytes: a.bytes + b.bytes,
-        })
     }
 }
 
@@ -305,80 +298,5 @@ impl<T: Send> Inbox<T> for Channel<T> {
 
     fn pop(&self) -> Option<T> {
         self.1.try_recv().ok()
-    }
-}
-
-/// Items in order. An item's id is its distance from the first item that ever was.
-///
-/// ```text
-/// first_id ─▶ [leased, gone, leased | waiting, waiting, …]
-///              └───── leased ──────┘
-/// ```
-struct Store<T> {
-    items: VecDeque<Option<T>>,
-    first_id: u64,
-    /// How many places at the front have been leased.
-    leased: usize,
-    /// How many items there are: places that are not gone.
-    live: usize,
-}
-
-impl<T> Default for Store<T> {
-    fn default() -> Self {
-        Self { items: VecDeque::new(), first_id: 0, leased: 0, live: 0 }
-    }
-}
-
-impl<T: QueueItem> Store<T> {
-    fn filled_from(&mut self, inbox: &impl Inbox<T>) -> &mut Self {
-        while let Some(item) = inbox.pop() {
-            self.items.push_back(Some(item));
-            self.live += 1;
-        }
-        self
-    }
-
-    fn lease(&mut self, leasing: &mut Leasing<T>) {
-        while leasing.wants_more() {
-            let Some(place) = self.items.get(self.leased) else { break };
-            if let Some(item) = place {
-                let id = self.first_id + self.leased as u64;
-                leasing.take(id, item.clone());
-            }
-            self.leased += 1;
-        }
-    }
-
-    fn settle(&mut self, ids: &[u64]) -> Gone {
-        let gone = ids.iter().filter_map(|id| self.take(*id)).map(|item| Gone::of(&item)).sum::<Gone>();
-        self.live -= gone.items;
-        self.drop_gone();
-        gone
-    }
-
-    fn take(&mut self, id: u64) -> Option<T> {
-        let place = usize::try_from(id.checked_sub(self.first_id)?).ok()?;
-        self.items.get_mut(place)?.take()
-    }
-
-    fn remove(&mut self, count: usize) -> Vec<T> {
-        let mut removed = Vec::new();
-        while removed.len() < count {
-            let Some(place) = self.items.remove(self.leased) else { break };
-            removed.extend(place);
-        }
-        self.live -= removed.len();
-        removed
-    }
-
-    fn drop_gone(&mut self) {
-        while let Some(None) = self.items.front() {
-            self.items.pop_front();
-            self.first_id += 1;
-            self.leased = self.leased.saturating_sub(1);
-        }
-        if self.items.is_empty() {
-            self.items.shrink_to(1024);
-        }
     }
 }

@@ -77,6 +77,46 @@ pub trait DeliveryQueue<T>: Queue<T> {
     /// Refuses further items, at once. From here on, the queue only shrinks.
     fn close(&self);
 
+    /// Everything that waits now and is not leased becomes the backlog: from here on, [`lease`](Self::lease) hands out
+    /// only what comes later, and [`lease_backlog`](Self::lease_backlog) the rest. What is left of an earlier backlog
+    /// stays in it, in front. Delivery calls it where a drain rate is set: at its start, and whenever an end point works
+    /// again. False, the default: this queue hands out everything in one order; then all of it is paced until the queue
+    /// has been empty once, new items included.
+    ///
+    /// ```
+    /// use posthaste::{InMemoryQueue, Queue, queue::DeliveryQueue};
+    ///
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// # let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+    /// # let event = config.impression("checkout_button", "control", &posthaste::UserContext::new("visitor-1"))?;
+    /// let (old, new) = (event.clone(), event.with_uuid("c280ad37-29a6-42e7-b126-0ebc7d56ab56"));
+    /// let queue = InMemoryQueue::new(2);
+    /// queue.add(old.clone())?.forget();
+    /// assert!(queue.begin_backlog());
+    /// queue.add(new.clone())?.forget();
+    ///
+    /// assert_eq!(queue.newer_than_backlog(), Some(1));
+    /// assert_eq!(queue.lease(10).wait()?[0].item, new);
+    /// assert_eq!(queue.lease_backlog(10, usize::MAX).wait()?[0].item, old);
+    /// assert_eq!(queue.newer_than_backlog(), None, "there is no backlog any more");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    fn begin_backlog(&self) -> bool {
+        false
+    }
+
+    /// Leases the oldest items of the [backlog](Self::begin_backlog), at most `count`, and no more once they hold so many
+    /// bytes; one however many it holds.
+    fn lease_backlog(&self, _count: usize, _bytes: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {
+        Eventually::Now(Ok(Vec::new()))
+    }
+
+    /// How many items wait, are not leased, and are newer than the [backlog](Self::begin_backlog). `None`: all of the
+    /// backlog has been leased, or there has been none.
+    fn newer_than_backlog(&self) -> Option<usize> {
+        None
+    }
+
     /// How many leased items may be in memory at once while an end point holds back what it has; `None`: delivery
     /// chooses. Each time that a dead end point is asked again, a batch more may be leased, up to what delivery leases
     /// while all end points work. A queue that holds its items in memory anyway says `usize::MAX`.
@@ -184,6 +224,18 @@ impl<T, Q: DeliveryQueue<T> + ?Sized> DeliveryQueue<T> for Arc<Q> {
 
     fn close(&self) {
         (**self).close();
+    }
+
+    fn begin_backlog(&self) -> bool {
+        (**self).begin_backlog()
+    }
+
+    fn lease_backlog(&self, count: usize, bytes: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {
+        (**self).lease_backlog(count, bytes)
+    }
+
+    fn newer_than_backlog(&self) -> Option<usize> {
+        (**self).newer_than_backlog()
     }
 
     fn leases_max(&self) -> Option<usize> {

@@ -8,9 +8,10 @@
 //!           └──── release ─────┘
 //! ```
 //!
-//! Invariants: a queue hands out its items in the order in which it took them; it keeps each until it is settled or
+//! Invariants: a queue hands out its items in the order in which it took them, but for a backlog, which newer ones pass; it keeps each until it is settled or
 //! removed; it never holds more than it may; and it counts what it has taken, what it holds, and what it has lost.
 
+mod backlog;
 mod bounded;
 mod dead_letter_store;
 mod delivery_queue;
@@ -21,6 +22,7 @@ mod receipt;
 mod sequential;
 #[cfg(feature = "spool")]
 mod spool;
+mod store;
 mod tally;
 
 use std::{fmt, sync::Arc};

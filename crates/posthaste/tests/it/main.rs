@@ -18,6 +18,7 @@ mod closing;
 mod datafiles;
 mod deadlines;
 mod delivery;
+mod draining;
 mod far_queue;
 mod halving;
 mod house;

@@ -30,8 +30,8 @@ fn a_group_that_is_too_large_for_a_request_becomes_several() {
         let mut lanes = Lanes::new(Some(1));
         lanes.make_ready(parts(&mut Leases::new(false), A, 4), &options);
         let lane = lanes.to(A, &options);
-        assert_eq!(lane.schedule.ready(), requests);
-        assert_eq!(lane.schedule.jobs().map(Job::events).sum::<usize>(), 4);
+        assert_eq!(lane.new.schedule.ready(), requests);
+        assert_eq!(lane.new.schedule.jobs().map(Job::events).sum::<usize>(), 4);
     }
 }
 
@@ -39,25 +39,25 @@ fn a_group_that_is_too_large_for_a_request_becomes_several() {
 #[test]
 fn a_lane_makes_no_more_requests_than_it_may_send() {
     let (options, mut lanes) = (narrow(), Lanes::new(Some(1)));
-    let lane = lanes.to(A, &options);
     for part in parts(&mut Leases::new(false), A, 5) {
-        lane.push(part);
+        lanes.push(part, &options);
     }
+    let lane = lanes.to(A, &options);
     lane.load(Duration::ZERO, &options, 0, true);
-    assert_eq!((lane.schedule.ready(), lane.backlog.len()), (2, 3));
+    assert_eq!((lane.new.schedule.ready(), lane.new.ungrouped.len()), (2, 3));
 }
 
 #[test]
 fn what_is_not_to_be_kept_goes_wherever_it_waits() {
     let (options, mut lanes) = (Options::<LogEvent>::default(), Lanes::new(Some(1)));
     let mut all = parts(&mut Leases::new(false), A, 6);
-    let (late, ready, group, backlog) = (all.pop(), all.pop(), all.pop(), all);
+    let (late, ready, group, ungrouped) = (all.pop(), all.pop(), all.pop(), all);
     lanes.make_ready(ready.into_iter().collect(), &options);
     let job = Job::new(late.into_iter().collect(), None);
     lanes.retry(job, Duration::ZERO, Duration::ZERO, &options);
     let lane = lanes.to(A, &options);
-    lane.backlog.extend(backlog);
-    assert!(group.and_then(|part| lane.groups.add(part)).is_none());
+    lane.new.ungrouped.extend(ungrouped);
+    assert!(group.and_then(|part| lane.new.groups.add(part)).is_none());
     let left = |lanes: &Lanes<LogEvent>| -> u64 {
         lanes.iter().flat_map(|lane| lane.troubles(0)).map(|trouble| trouble.events).sum()
     };

@@ -54,6 +54,11 @@ impl<T> Fresh<T> {
         self.items.front().map(|item| item.sequence)
     }
 
+    /// The number of the oldest that is not in the queue yet.
+    pub(super) fn first_hidden(&self) -> Option<u64> {
+        self.items.iter().find(|item| !item.is_visible).map(|item| item.sequence)
+    }
+
     pub(super) fn is_large(&self) -> bool {
         self.bytes > BYTES_MAX
     }
@@ -140,8 +145,8 @@ mod tests {
     fn hidden_items_show_once_they_are_revealed() {
         let mut fresh = fresh([1; 4]);
         fresh.push_hidden(5, vec!['e', 'f', 'g']);
-        assert_eq!(items(&fresh), "abcd");
+        assert_eq!((items(&fresh).as_str(), fresh.first_hidden()), ("abcd", Some(5)));
         fresh.reveal(5..7);
-        assert_eq!(items(&fresh), "abcdef");
+        assert_eq!((items(&fresh).as_str(), fresh.first_hidden()), ("abcdef", Some(7)));
     }
 }

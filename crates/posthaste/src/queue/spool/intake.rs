@@ -14,6 +14,8 @@ use crate::queue::{Counts, Leased, QueueItem};
 pub(super) struct Intake<T> {
     closed: bool,
     fresh: Fresh<T>,
+    /// The number after the last that the spool has given.
+    end: u64,
     /// Records that make room for newer ones: they are buried, not leased for delivery. Kept until leasing has passed
     /// them, with the number of the first that has not been handed out to be buried.
     displaced: VecDeque<(Range<u64>, u64)>,
@@ -38,10 +40,10 @@ struct Numbers {
 }
 
 impl<T: QueueItem> Intake<T> {
-    /// `found`: records that an earlier process left, and those it lost.
-    pub(super) fn new(found: u64) -> Self {
+    /// `found`: records that an earlier process left, and those it lost; `end`: the number after them.
+    pub(super) fn new(found: u64, end: u64) -> Self {
         let numbers = Numbers { taken: found, ..Numbers::default() };
-        Self { closed: false, fresh: Fresh::default(), displaced: VecDeque::new(), numbers }
+        Self { closed: false, fresh: Fresh::default(), end, displaced: VecDeque::new(), numbers }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -64,12 +66,14 @@ impl<T: QueueItem> Intake<T> {
     /// One that the spool has taken.
     pub(super) fn push(&mut self, sequence: u64, item: T, bytes: usize) {
         self.numbers.add(1, item.events());
+        self.end = sequence + 1;
         self.fresh.push(sequence, item, bytes);
     }
 
     /// Items that will be in the queue once they are stored.
     pub(super) fn push_hidden(&mut self, first: u64, items: Vec<T>) {
         self.numbers.hidden += items.len() as u64;
+        self.end = first + items.len() as u64;
         self.fresh.push_hidden(first, items);
     }
 
@@ -115,15 +119,26 @@ impl<T: QueueItem> Intake<T> {
         self.numbers.counts(spool)
     }
 
-    /// What makes room for newer ones is not for those who deliver.
-    pub(super) fn skip_displaced(&mut self, next: &mut u64) {
+    /// The number after everything that is in the queue.
+    pub(super) fn end(&self) -> u64 {
+        self.fresh.first_hidden().unwrap_or(self.end)
+    }
+
+    /// How many of the records from this number on are in the queue, where none of them has been leased.
+    pub(super) fn waiting_from(&self, next: u64) -> u64 {
+        self.end.saturating_sub(next).saturating_sub(self.numbers.hidden)
+    }
+
+    /// What makes room for newer ones is not for those who deliver. `unleased_from`: the first record that waits.
+    pub(super) fn skip_displaced(&mut self, next: &mut u64, unleased_from: u64) {
         for (range, _) in &self.displaced {
             if range.contains(next) {
                 *next = range.end;
             }
         }
-        while self.displaced.front().is_some_and(|(range, handed)| *handed >= range.end && range.end <= *next)
-        {
+        let is_over =
+            |(range, handed): &(Range<u64>, u64)| *handed >= range.end && range.end <= unleased_from;
+        while self.displaced.front().is_some_and(is_over) {
             self.displaced.pop_front();
         }
     }
@@ -203,7 +218,7 @@ mod tests {
 
     #[test]
     fn records_that_are_not_in_the_queue_yet_do_not_count() {
-        let mut intake = Intake::<LogEvent>::new(3);
+        let mut intake = Intake::<LogEvent>::new(3, 3);
         intake.push_hidden(3, vec![LogEvent::new("http://127.0.0.1/", &Batch::default()); 2]);
         assert_eq!(counts(intake.counts(&stats(3, 2, 0))), (3, 3, 0, 0));
         // Stored: the spool counts them no longer as hidden; the intake has not heard of it.
@@ -218,17 +233,45 @@ mod tests {
 
     #[test]
     fn what_makes_room_is_passed_over_until_nothing_does() {
-        let mut intake = Intake::<LogEvent>::new(20);
+        let mut intake = Intake::<LogEvent>::new(20, 20);
         intake.displace(5..10);
         let mut next = 5;
-        intake.skip_displaced(&mut next);
+        intake.skip_displaced(&mut next, 5);
         assert_eq!((next, intake.bound(2), intake.bound(5)), (10, 5, u64::MAX));
         assert_eq!((intake.displaceable_from(2), intake.displaceable_from(12)), (10, 12));
         intake.handed(&(5..10), 7);
         assert_eq!(intake.next_displaced(), Some((5..10, 7)));
         intake.keep_displaced();
         let mut next = 5;
-        intake.skip_displaced(&mut next);
+        intake.skip_displaced(&mut next, 5);
         assert_eq!((next, intake.next_displaced()), (5, None));
+    }
+
+    /// While a backlog waits, leasing goes past what is to be buried before the backlog does.
+    #[test]
+    fn what_makes_room_is_passed_over_by_what_comes_later_too() {
+        let mut intake = Intake::<LogEvent>::new(20, 20);
+        intake.displace(5..10);
+        intake.handed(&(5..10), 10);
+        let (mut newer, mut older) = (20, 5);
+        intake.skip_displaced(&mut newer, 3);
+        intake.skip_displaced(&mut older, 3);
+        assert_eq!((newer, older), (20, 10));
+        intake.skip_displaced(&mut older, 10);
+        let mut again = 5;
+        intake.skip_displaced(&mut again, 10);
+        assert_eq!(again, 5, "leasing has passed it");
+    }
+
+    #[test]
+    fn what_is_not_in_the_queue_yet_does_not_wait() {
+        let request = || LogEvent::new("http://127.0.0.1/", &Batch::default());
+        let mut intake = Intake::<LogEvent>::new(3, 3);
+        intake.push(3, request(), 1);
+        intake.push_hidden(4, vec![request(); 2]);
+        intake.push(6, request(), 1);
+        assert_eq!((intake.end(), intake.waiting_from(3), intake.waiting_from(4)), (4, 2, 1));
+        intake.known(Some(4..6), 2, 2);
+        assert_eq!((intake.end(), intake.waiting_from(4)), (7, 3));
     }
 }

@@ -12,16 +12,13 @@ mod codec;
 mod dead_letters;
 mod fresh;
 mod intake;
+mod work;
 
 use std::{
-    collections::VecDeque,
     fmt,
     ops::Range,
     path::Path,
-    sync::{
-        Arc, OnceLock, Weak,
-        atomic::{AtomicU64, Ordering::SeqCst},
-    },
+    sync::{Arc, OnceLock, Weak},
     task::{Wake, Waker},
     time::Duration,
 };
@@ -33,12 +30,16 @@ pub use self::{
     codec::{SpoolItem, UnreadableRecord},
     dead_letters::read_dead_letter,
 };
-use self::{dead_letters::DiskDeadLetters, intake::Intake};
+use self::{
+    dead_letters::DiskDeadLetters,
+    intake::Intake,
+    work::{LeasedTo, Line, Work},
+};
 use super::{
     Counts, DeadLetterStore, DeliveryQueue, Displacing, Eventually, Leased, Queue, QueueError, QueueWatcher,
     Receipt, Refused, leasing::Leasing, receipt::stored as stored_or_why,
 };
-use crate::{outcome::Refusal, project::Context};
+use crate::outcome::Refusal;
 
 pub use posthaste_spool::{Durability, OpenError, Spool, SpoolOptions};
 
@@ -81,25 +82,13 @@ struct Inner<T> {
     intake: Mutex<Intake<T>>,
     /// Held while records are read back: by those who lease, and by nobody who adds.
     work: Mutex<Work>,
-    /// A copy of the work's `next`.
-    leased_to: AtomicU64,
+    /// A copy of what the work knows.
+    leased: Mutex<LeasedTo>,
     /// The oldest item when somebody asked last, and the oldest number then: reading it again would take the reader away
     /// from where leasing goes on.
     oldest: Mutex<Option<(u64, T)>>,
     watcher: OnceLock<Arc<dyn QueueWatcher>>,
     dead_letters: Arc<DiskDeadLetters<T>>,
-}
-
-struct Work {
-    /// The first sequence number that has not been leased.
-    next: u64,
-    context: Option<Arc<Context>>,
-    /// Records known to be lost.
-    lost: u64,
-    /// Records that could not be read: tried again when nothing else is left.
-    again: VecDeque<Range<u64>>,
-    /// Unreadable records whose letters the disk would not take: tried again when nothing else is left.
-    not_aside: Vec<u64>,
 }
 
 impl<T: SpoolItem> SpoolQueue<T> {
@@ -130,15 +119,9 @@ impl<T: SpoolItem> SpoolQueue<T> {
             new_from: stats.next_sequence,
             dead_letters: Arc::new(DiskDeadLetters::new(spool.dead().clone())),
             spool,
-            intake: Mutex::new(Intake::new(stats.records + lost)),
-            work: Mutex::new(Work {
-                next: stats.first_sequence,
-                context: None,
-                lost,
-                again: VecDeque::new(),
-                not_aside: Vec::new(),
-            }),
-            leased_to: AtomicU64::new(stats.first_sequence),
+            intake: Mutex::new(Intake::new(stats.records + lost, stats.next_sequence)),
+            work: Mutex::new(Work::new(stats.first_sequence, lost)),
+            leased: Mutex::new(LeasedTo::all_below(stats.first_sequence)),
             oldest: Mutex::default(),
             watcher: OnceLock::new(),
         }));
@@ -227,7 +210,7 @@ impl<T: SpoolItem> Inner<T> {
             Ok((sequence, receipt)) => {
                 intake.push(sequence, item, bytes);
                 if intake.fresh().is_large() {
-                    intake.forget(self.spool.stored(), self.leased_to.load(SeqCst));
+                    intake.forget(self.spool.stored(), self.leased.lock().first);
                 }
                 Ok(Receipt::of_spool(receipt))
             }
@@ -241,74 +224,87 @@ impl<T: SpoolItem> Inner<T> {
     }
 
     /// Hands items on, oldest first, until it has had enough of them or there are no more.
-    fn lease(&self, work: &mut Work, leasing: &mut Leasing<T>) {
-        while leasing.wants_more() {
+    fn lease(&self, work: &mut Work, line: Line, leasing: &mut Leasing<T>) {
+        while leasing.wants_more()
+            && let Some(waiting) = work.waiting(line)
+        {
             let stored = self.spool.stored();
-            let from_disk_until = {
+            let (from, from_disk_until) = {
                 let mut intake = self.intake.lock();
-                intake.skip_displaced(&mut work.next);
-                intake.forget(stored, work.next);
-                let bound = intake.bound(work.next);
-                intake.fresh().first().unwrap_or(u64::MAX).min(stored).min(bound)
+                let mut from = waiting.start;
+                intake.skip_displaced(&mut from, work.leased_to().first);
+                work.passed(line, from);
+                intake.forget(stored, work.leased_to().first);
+                let bound = intake.bound(from).min(waiting.end);
+                (from, intake.fresh().first().unwrap_or(u64::MAX).min(stored).min(bound))
             };
-            let is_over = if work.next < from_disk_until {
-                self.read_on(work, from_disk_until, leasing);
+            let is_over = if from >= waiting.end {
+                false
+            } else if from < from_disk_until {
+                self.read_on(work, line, from..from_disk_until, leasing);
                 false
             } else {
-                !self.take_fresh(work, leasing)
+                !self.take_fresh(work, line, from..waiting.end, leasing)
             };
-            self.leased_to.store(work.next, SeqCst);
+            *self.leased.lock() = work.leased_to();
             if is_over {
                 break;
             }
         }
         if leasing.leases.is_empty() {
-            self.try_again(work, leasing);
+            self.try_again(work, line, leasing);
         }
     }
 
     /// False: there is nothing more.
-    fn take_fresh(&self, work: &mut Work, leasing: &mut Leasing<T>) -> bool {
+    fn take_fresh(&self, work: &mut Work, line: Line, waiting: Range<u64>, leasing: &mut Leasing<T>) -> bool {
         let intake = self.intake.lock();
-        let bound = intake.bound(work.next);
-        let before = leasing.leases.len();
-        for (sequence, item) in intake.fresh().from(work.next).take_while(|(at, _)| *at < bound) {
+        let bound = intake.bound(waiting.start).min(waiting.end);
+        let (before, mut passed) = (leasing.leases.len(), waiting.start);
+        for (sequence, item) in intake.fresh().from(waiting.start).take_while(|(at, _)| *at < bound) {
             if !leasing.wants_more() {
                 break;
             }
-            work.next = sequence + 1;
+            passed = sequence + 1;
             if !self.spool.is_settled(sequence) {
                 leasing.take(sequence, item.clone());
             }
         }
-        leasing.leases.len() > before
+        if line == Line::Backlog && passed == waiting.start {
+            // What else it had has come to an end meanwhile: it holds nothing that is still to come.
+            passed = bound;
+        }
+        work.passed(line, passed);
+        leasing.leases.len() > before || line == Line::Backlog
     }
 
     /// Reads on from where the last lease ended. What cannot be decoded is set aside among the dead letters;
     /// what cannot be read now is tried again later. Whatever is read is handed on, so that nothing is read twice.
-    fn read_on(&self, work: &mut Work, until: u64, leasing: &mut Leasing<T>) {
-        let until_there = usize::try_from(until - work.next).unwrap_or(usize::MAX);
-        let count = leasing.items_left().min(until_there);
+    fn read_on(&self, work: &mut Work, line: Line, waiting: Range<u64>, leasing: &mut Leasing<T>) {
+        let there = usize::try_from(waiting.end - waiting.start).unwrap_or(usize::MAX);
+        let count = leasing.items_left().min(there);
         let bytes = leasing.bytes_left().min(READ_BYTES_MAX);
-        let read = match self.spool.read(work.next, count, bytes) {
+        let read = match self.spool.read(waiting.start, count, bytes) {
             Ok(read) => read,
             Err(error) => {
                 tracing::error!(%error, "failed to read the spool; events that are only there wait");
                 // What is in memory need not wait with them.
-                work.again.push_back(work.next..until);
-                work.next = until;
+                work.passed(line, waiting.end);
+                work.again.push_back(waiting);
                 return;
             }
         };
         self.count_lost(work);
-        work.again.extend(read.unreadable);
-        let is_at_end = read.records.is_empty() && read.next <= work.next;
-        for record in read.records.into_iter().filter(|record| record.sequence < until) {
-            work.next = record.sequence + 1;
+        let unreadable = read.unreadable.into_iter();
+        let unreadable = unreadable.map(|piece| piece.start..piece.end.min(waiting.end));
+        work.again.extend(unreadable.filter(|piece| !piece.is_empty()));
+        let is_at_end = read.records.is_empty() && read.next <= waiting.start;
+        for record in read.records.into_iter().filter(|record| record.sequence < waiting.end) {
+            work.passed(line, record.sequence + 1);
             self.decode(work, &record, leasing);
         }
         // Where nothing is left to read, everything before what is in memory has come to an end.
-        work.next = if is_at_end { until } else { work.next.max(read.next.min(until)) };
+        work.passed(line, if is_at_end { waiting.end } else { read.next.min(waiting.end) });
     }
 
     fn decode(&self, work: &mut Work, record: &Record, leasing: &mut Leasing<T>) {
@@ -323,8 +319,8 @@ impl<T: SpoolItem> Inner<T> {
     }
 
     /// Tries once more what could not be read, and what the disk would not take among the dead letters.
-    fn try_again(&self, work: &mut Work, leasing: &mut Leasing<T>) {
-        for range in std::mem::take(&mut work.again) {
+    fn try_again(&self, work: &mut Work, line: Line, leasing: &mut Leasing<T>) {
+        for range in work.take_again(line) {
             if !leasing.wants_more() {
                 work.again.push_back(range);
                 continue;
@@ -407,7 +403,9 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
     }
 
     fn remove(&self, count: usize) -> Vec<T> {
-        let leases = self.0.take_leases(count, usize::MAX);
+        let mut leases = self.0.take_leases(Line::Backlog, count, usize::MAX);
+        let missing = count - leases.len();
+        leases.extend(self.0.take_leases(Line::New, missing, usize::MAX));
         let ids: Vec<u64> = leases.iter().map(|lease| lease.id).collect();
         self.0.settle(&ids);
         leases.into_iter().map(|lease| lease.item).collect()
@@ -419,9 +417,9 @@ impl<T: SpoolItem> Queue<T> for SpoolQueue<T> {
 }
 
 impl<T: SpoolItem> Inner<T> {
-    fn take_leases(&self, count: usize, bytes: usize) -> Vec<Leased<T>> {
+    fn take_leases(&self, line: Line, count: usize, bytes: usize) -> Vec<Leased<T>> {
         let mut leasing = Leasing::new(count, bytes);
-        self.lease(&mut self.work.lock(), &mut leasing);
+        self.lease(&mut self.work.lock(), line, &mut leasing);
         self.note_leases(&leasing.leases);
         leasing.leases
     }
@@ -464,7 +462,25 @@ impl<T: SpoolItem> DeliveryQueue<T> for SpoolQueue<T> {
     }
 
     fn lease_within(&self, count: usize, bytes: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {
-        Eventually::Now(Ok(self.0.take_leases(count, bytes)))
+        Eventually::Now(Ok(self.0.take_leases(Line::New, count, bytes)))
+    }
+
+    fn begin_backlog(&self) -> bool {
+        let mut work = self.0.work.lock();
+        let end = self.0.intake.lock().end();
+        work.begin_backlog(end);
+        *self.0.leased.lock() = work.leased_to();
+        true
+    }
+
+    fn lease_backlog(&self, count: usize, bytes: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {
+        Eventually::Now(Ok(self.0.take_leases(Line::Backlog, count, bytes)))
+    }
+
+    fn newer_than_backlog(&self) -> Option<usize> {
+        let work = self.0.work.lock();
+        let next = work.newer_than_backlog()?;
+        Some(usize::try_from(self.0.intake.lock().waiting_from(next)).unwrap_or(usize::MAX))
     }
 
     fn settle(&self, ids: &[u64]) -> Eventually<Result<(), QueueError>> {
@@ -486,8 +502,8 @@ impl<T: SpoolItem> DeliveryQueue<T> for SpoolQueue<T> {
         self.0.intake.lock().keep_displaced();
         let first = self.0.spool.stats().first_sequence;
         if let Some(mut work) = self.0.work.try_lock() {
-            work.next = first;
-            self.0.leased_to.store(first, SeqCst);
+            work.release(first);
+            *self.0.leased.lock() = work.leased_to();
         }
     }
 
@@ -573,9 +589,16 @@ impl<T: SpoolItem> Inner<T> {
     fn make_room_for(&self, (item, reason): &(T, posthaste_spool::Refusal)) -> bool {
         let posthaste_spool::Refusal::Blocked(error) = reason else { return false };
         let mut intake = self.intake.lock();
-        let from = intake.displaceable_from(self.leased_to.load(SeqCst));
+        let leased = self.leased.lock().clone();
+        let from = intake.displaceable_from(leased.first);
         let bytes = item.to_record().len() + RECORD_ROOM;
         let oldest = self.spool.oldest_to_displace(from, bytes).filter(|_| error.is_full());
+        let oldest = match oldest {
+            Some(oldest) if leased.reach_into(&oldest) => {
+                self.spool.oldest_to_displace(from.max(leased.behind.end), bytes)
+            }
+            other => other,
+        };
         let Some(oldest) = oldest.filter(|_| self.dead_letters.has_room_for(&self.spool)) else {
             return false;
         };

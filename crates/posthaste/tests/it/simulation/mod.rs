@@ -4,6 +4,7 @@
 //!
 //! `POSTHASTE_SIM_SEEDS=10000` runs more of them, `POSTHASTE_SIM_SEED=17` runs one again.
 
+mod pacing;
 mod pipelines;
 mod schedule;
 mod upstream;
@@ -22,6 +23,9 @@ fn number(name: &str) -> Option<u64> {
 /// Schedules that every run tries; those with a disk take longer.
 const IN_MEMORY: u64 = 1_500;
 const ON_DISK: u64 = 200;
+/// The same with a drain rate.
+const PACED: u64 = 300;
+const PACED_ON_DISK: u64 = 60;
 /// Beyond those, schedules that found a fault once: every run tries them, too. 424: a request of several events was given
 /// up at the end, of which one had been buried before, and that one was counted twice.
 const FOUND_A_FAULT: [u64; 1] = [424];
@@ -61,4 +65,24 @@ fn no_schedule_of_faults_of_api_and_disk_loses_an_event_of_the_processor() {
 #[test]
 fn no_schedule_of_faults_of_api_and_disk_loses_an_event_of_the_queueing_dispatcher() {
     simulate(ON_DISK, |seed| async move { Schedule::new(seed, spooled_dispatcher).run().await });
+}
+
+#[test]
+fn no_schedule_of_faults_makes_the_processor_exceed_its_drain_rate() {
+    simulate(PACED, |seed| async move { Schedule::paced(seed, processor).run().await });
+}
+
+#[test]
+fn no_schedule_of_faults_makes_the_queueing_dispatcher_exceed_its_drain_rate() {
+    simulate(PACED, |seed| async move { Schedule::paced(seed, dispatcher).run().await });
+}
+
+#[test]
+fn no_schedule_of_faults_of_api_and_disk_makes_the_processor_exceed_its_drain_rate() {
+    simulate(PACED_ON_DISK, |seed| async move { Schedule::paced(seed, spooled_processor).run().await });
+}
+
+#[test]
+fn no_schedule_of_faults_of_api_and_disk_makes_the_queueing_dispatcher_exceed_its_drain_rate() {
+    simulate(PACED_ON_DISK, |seed| async move { Schedule::paced(seed, spooled_dispatcher).run().await });
 }

@@ -1,6 +1,6 @@
 //! The pipelines that schedules are tried on: a processor and a queueing dispatcher, in memory and on disk.
 
-use std::{sync::Arc, time::Duration};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use posthaste::{
     Batch, BatchEventProcessor, Clock, CloseReport, FlushReport, Ledger, LogEvent, Pending,
@@ -182,9 +182,10 @@ pub(super) fn spooled_processor(
     upstream: Upstream,
     clock: JumpingClock,
     random: &mut fastrand::Rng,
+    rate: Option<NonZeroU32>,
 ) -> Built<BatchEventProcessor> {
     let (queue, disk) = spool(random);
-    let (pipeline, driver) = BatchEventProcessor::builder()
+    let builder = BatchEventProcessor::builder()
         .event_dispatcher(upstream)
         .clock(clock)
         .queue(queue)
@@ -192,9 +193,12 @@ pub(super) fn spooled_processor(
         .in_flight(random.usize(1..10))
         .flush_interval(interval(random))
         .when_full(if random.bool() { WhenFull::Reject } else { WhenFull::DropOldest })
-        .seed(random.u64(..))
-        .build_with_driver()
-        .unwrap();
+        .seed(random.u64(..));
+    let builder = match rate {
+        Some(rate) => builder.drain_rate(rate),
+        None => builder,
+    };
+    let (pipeline, driver) = builder.build_with_driver().unwrap();
     Built { pipeline, driver, disk: Some(disk) }
 }
 
@@ -202,9 +206,10 @@ pub(super) fn spooled_dispatcher(
     upstream: Upstream,
     clock: JumpingClock,
     random: &mut fastrand::Rng,
+    rate: Option<NonZeroU32>,
 ) -> Built<QueueEventDispatcher> {
     let (queue, disk) = spool(random);
-    let (pipeline, driver) = QueueEventDispatcher::builder(upstream)
+    let builder = QueueEventDispatcher::builder(upstream)
         .clock(clock)
         .queue(queue)
         .batch_size(random.usize(1..20))
@@ -212,9 +217,12 @@ pub(super) fn spooled_dispatcher(
         .flush_interval(interval(random))
         .seed(random.u64(..))
         .window_bytes(window(random))
-        .age_max(age(random))
-        .build_with_driver()
-        .unwrap();
+        .age_max(age(random));
+    let builder = match rate {
+        Some(rate) => builder.drain_rate(rate),
+        None => builder,
+    };
+    let (pipeline, driver) = builder.build_with_driver().unwrap();
     Built { pipeline, driver, disk: Some(disk) }
 }
 
@@ -222,9 +230,10 @@ pub(super) fn processor(
     upstream: Upstream,
     clock: JumpingClock,
     random: &mut fastrand::Rng,
+    rate: Option<NonZeroU32>,
 ) -> Built<BatchEventProcessor> {
     let batch_size = random.usize(1..30);
-    let (pipeline, driver) = BatchEventProcessor::builder()
+    let builder = BatchEventProcessor::builder()
         .event_dispatcher(upstream)
         .clock(clock)
         .batch_size(batch_size)
@@ -233,9 +242,12 @@ pub(super) fn processor(
         .flush_interval(interval(random))
         .when_full(if random.bool() { WhenFull::Reject } else { WhenFull::DropOldest })
         .dead_letters_max(usize::MAX)
-        .seed(random.u64(..))
-        .build_with_driver()
-        .unwrap();
+        .seed(random.u64(..));
+    let builder = match rate {
+        Some(rate) => builder.drain_rate(rate),
+        None => builder,
+    };
+    let (pipeline, driver) = builder.build_with_driver().unwrap();
     Built { pipeline, driver, disk: None }
 }
 
@@ -243,9 +255,10 @@ pub(super) fn dispatcher(
     upstream: Upstream,
     clock: JumpingClock,
     random: &mut fastrand::Rng,
+    rate: Option<NonZeroU32>,
 ) -> Built<QueueEventDispatcher> {
     let queue_size = random.usize(1..100);
-    let (pipeline, driver) = QueueEventDispatcher::builder(upstream)
+    let builder = QueueEventDispatcher::builder(upstream)
         .clock(clock)
         .queue_size(queue_size)
         .in_flight(random.usize(1..10))
@@ -254,8 +267,11 @@ pub(super) fn dispatcher(
         .batch_size(random.usize(0..20.min(queue_size)) + 1)
         .flush_interval(interval(random))
         .window_bytes(window(random))
-        .age_max(age(random))
-        .build_with_driver()
-        .unwrap();
+        .age_max(age(random));
+    let builder = match rate {
+        Some(rate) => builder.drain_rate(rate),
+        None => builder,
+    };
+    let (pipeline, driver) = builder.build_with_driver().unwrap();
     Built { pipeline, driver, disk: None }
 }

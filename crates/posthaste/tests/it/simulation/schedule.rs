@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    num::NonZeroU32,
     sync::LazyLock,
     time::Duration,
 };
@@ -11,6 +12,7 @@ use posthaste_spool::{Fault, Operation};
 use tokio::task::JoinSet;
 
 use super::{
+    pacing::Pacing,
     pipelines::{Built, Disk, Pipeline},
     upstream::{JumpingClock, Upstream},
 };
@@ -28,6 +30,8 @@ pub(super) struct Schedule<P> {
     upstream: Upstream,
     clock: JumpingClock,
     random: fastrand::Rng,
+    /// Where there is a drain rate.
+    pacing: Option<Pacing>,
     end_points: usize,
     offered: u64,
     accepted: HashMap<String, (SnapshotEvent, String)>,
@@ -37,14 +41,32 @@ pub(super) struct Schedule<P> {
 impl<P: Pipeline> Schedule<P> {
     pub(super) fn new(
         seed: u64,
-        build: impl FnOnce(Upstream, JumpingClock, &mut fastrand::Rng) -> Built<P>,
+        build: impl FnOnce(Upstream, JumpingClock, &mut fastrand::Rng, Option<NonZeroU32>) -> Built<P>,
+    ) -> Self {
+        Self::with_rate(seed, build, None)
+    }
+
+    /// The same with a drain rate, low or high.
+    pub(super) fn paced(
+        seed: u64,
+        build: impl FnOnce(Upstream, JumpingClock, &mut fastrand::Rng, Option<NonZeroU32>) -> Built<P>,
+    ) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let most = random.choice([5, 50, 5_000]).unwrap();
+        Self::with_rate(seed, build, NonZeroU32::new(random.u32(1..most)))
+    }
+
+    fn with_rate(
+        seed: u64,
+        build: impl FnOnce(Upstream, JumpingClock, &mut fastrand::Rng, Option<NonZeroU32>) -> Built<P>,
+        rate: Option<NonZeroU32>,
     ) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let clock = JumpingClock::default();
         let upstream = Upstream::new(random.fork(), &clock);
         let end_points = random.usize(1..5);
         let mut tasks = JoinSet::new();
-        let Built { pipeline, driver, disk } = build(upstream.clone(), clock.clone(), &mut random);
+        let Built { pipeline, driver, disk } = build(upstream.clone(), clock.clone(), &mut random, rate);
         tasks.spawn(driver);
         let disk = disk.map(|(disk, turns)| {
             tasks.spawn(turns);
@@ -57,6 +79,7 @@ impl<P: Pipeline> Schedule<P> {
             upstream,
             clock,
             random,
+            pacing: rate.map(Pacing::new),
             end_points,
             offered: 0,
             accepted: HashMap::new(),
@@ -92,7 +115,10 @@ impl<P: Pipeline> Schedule<P> {
             6 | 7 => tokio::time::sleep(Duration::from_millis(self.random.u64(0..500))).await,
             8 => tokio::time::sleep(Duration::from_secs(self.random.u64(0..100))).await,
             9 => *self.clock.0.lock().unwrap() += self.random.i64(-100_000_000..100_000_000),
-            10 => self.pipeline.replay(),
+            10 => {
+                self.forget_dead();
+                self.pipeline.replay();
+            }
             12.. => self.hurt_disk(),
             _ => {
                 let within = Duration::from_millis(self.random.u64(0..20_000));
@@ -107,6 +133,13 @@ impl<P: Pipeline> Schedule<P> {
                     );
                 });
             }
+        }
+    }
+
+    /// What is dead is accepted anew when it is replayed, whenever that is.
+    fn forget_dead(&mut self) {
+        if let Some(pacing) = &mut self.pacing {
+            self.pipeline.kept().1.iter().for_each(|uuid| pacing.forget(uuid));
         }
     }
 
@@ -159,6 +192,9 @@ impl<P: Pipeline> Schedule<P> {
     fn offer(&mut self, events: Vec<UserEvent>, to: usize) {
         for event in self.pipeline.offer(events, to) {
             let wire = Visitor::from(&event);
+            if let Some(pacing) = &mut self.pacing {
+                pacing.accepted(event.uuid().to_string());
+            }
             let payload = (wire.snapshots[0].events[0].clone(), wire.visitor_id);
             assert!(self.accepted.insert(event.uuid().to_string(), payload).is_none());
         }
@@ -177,6 +213,9 @@ impl<P: Pipeline> Schedule<P> {
     async fn heal_and_drain(&mut self) {
         self.upstream.heal();
         self.heal_disk();
+        if self.pacing.is_some() {
+            self.pass_backlog().await;
+        }
         assert!(
             self.pipeline.flush(HOUR * 3).await.is_complete(),
             "not drained: {:?}",
@@ -195,8 +234,27 @@ impl<P: Pipeline> Schedule<P> {
         assert!(self.pipeline.kept().0.is_empty());
     }
 
+    /// Once every end point has been found to work, a new event passes whatever is left.
+    async fn pass_backlog(&mut self) {
+        // Longer than any wait and any answer: 600 seconds, and then up to 90 and two minutes.
+        tokio::time::sleep(Duration::from_secs(1_500)).await;
+        let event = impression(&larkspur(), "prompt");
+        let before = self.accepted.len();
+        while self.accepted.len() == before {
+            self.offer(vec![event.clone()], 0);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        // The interval at which everything goes is a minute at most.
+        tokio::time::sleep(Duration::from_secs(70)).await;
+        let has_arrived = self.upstream.arrived().contains_key(&event.uuid().to_string());
+        assert!(has_arrived, "a new event waits behind the backlog: {:?}", self.pipeline.ledger());
+    }
+
     fn check(&self) {
         self.heal_disk();
+        if let Some(pacing) = &self.pacing {
+            pacing.check(&self.upstream.requests());
+        }
         let arrived = &self.upstream.arrived();
         let (queued, dead) = self.pipeline.kept();
         let kept: HashSet<&String> = queued.iter().chain(&dead).collect();

@@ -11,6 +11,7 @@ use posthaste::{
     clock::Sleep,
     dispatch::{Answer, DispatchError, DispatchFuture, Response, RetryAfter},
 };
+use tokio::time::Instant;
 
 /// When every schedule begins.
 pub(super) const BEGUN_MS: i64 = 1_795_500_000_000;
@@ -48,6 +49,18 @@ struct State {
     /// By end point: out of 100 requests, how many meet a fault.
     faults: HashMap<String, u8>,
     arrived: Arrived,
+    requests: Vec<Request>,
+}
+
+/// A request as the API saw it.
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub(super) end_point: String,
+    pub(super) sent: Instant,
+    pub(super) answered: Instant,
+    /// `None`: no answer that means anything.
+    pub(super) status: Option<u16>,
+    pub(super) uuids: Vec<String>,
 }
 
 /// Visitors of this kind are refused for good, in every schedule.
@@ -58,7 +71,15 @@ pub(super) fn is_bad(visitor: &str) -> bool {
 impl Upstream {
     pub(super) fn new(random: fastrand::Rng, clock: &JumpingClock) -> Self {
         let (faults, arrived) = (HashMap::new(), Arrived::new());
-        Self(Arc::new(Mutex::new(State { random, healed: false, clock: clock.clone(), faults, arrived })))
+        let requests = Vec::new();
+        Self(Arc::new(Mutex::new(State {
+            random,
+            healed: false,
+            clock: clock.clone(),
+            faults,
+            arrived,
+            requests,
+        })))
     }
 
     /// From here on, it works.
@@ -68,6 +89,11 @@ impl Upstream {
 
     pub(super) fn arrived(&self) -> Arrived {
         self.0.lock().unwrap().arrived.clone()
+    }
+
+    /// Those that have been answered, in the order of their answers.
+    pub(super) fn requests(&self) -> Vec<Request> {
+        self.0.lock().unwrap().requests.clone()
     }
 
     fn answer(&self, event: &LogEvent) -> (Duration, Answer) {
@@ -146,13 +172,26 @@ impl State {
     }
 }
 
+fn uuids(batch: &Batch) -> Vec<String> {
+    let snapshots = batch.visitors.iter().flat_map(|visitor| &visitor.snapshots);
+    snapshots.flat_map(|snapshot| &snapshot.events).map(|event| event.uuid.clone()).collect()
+}
+
 impl Dispatcher for Upstream {
     fn dispatch_event(&self, event: LogEvent) -> DispatchFuture {
         let upstream = self.clone();
         Box::pin(async move {
             // It is judged when it arrives, half-way.
-            let (delay, answer) = upstream.answer(&event);
+            let (sent, (delay, answer)) = (Instant::now(), upstream.answer(&event));
             tokio::time::sleep(delay).await;
+            let request = Request {
+                end_point: event.end_point().to_owned(),
+                sent,
+                answered: Instant::now(),
+                status: answer.as_ref().ok().map(|response| response.status),
+                uuids: uuids(&event.event().unwrap()),
+            };
+            upstream.0.lock().unwrap().requests.push(request);
             answer
         })
     }
