@@ -52,6 +52,7 @@ pub mod metrics;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
 mod text;
+mod words;
 
 pub use batch::{
     Batch, Decision, DecisionMetadata, DecodeError, LogEvent, RawBatch, Snapshot, SnapshotEvent, Visitor,

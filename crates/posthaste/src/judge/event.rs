@@ -60,7 +60,7 @@ pub(super) fn check_event(
     optional_text(&event.get("entity_id"), found);
     let uuid = event.get("uuid");
     if uuid.id().is_none() {
-        uuid.expected("a string", "make a random uuid once, and keep it when sending again", found);
+        uuid.expected_id("make a random uuid once, and keep it when sending again", found);
     }
     check_timestamp(&event.get("timestamp"), found);
     check_extras(event, found);

@@ -18,7 +18,7 @@
 //! | a conversion goes by `entity_id`; `key` is optional | `OpenAPI` 1.3.0 |
 //! | attributes have any type; `custom` ones have `entity_id` and `key` | `OpenAPI` 1.3.0, `Attribute.type` |
 //! | a time is in milliseconds since 1970: 13 digits | Event API guide |
-//! | an empty `account_id` or `project_id` belongs to nobody | events without one are dropped |
+//! | an empty or blank `account_id` or `project_id` belongs to nobody | events without one are dropped |
 //! | a body without events is refused | there is nothing in it to count |
 //! | a byte order mark is skipped; half of a surrogate pair becomes U+FFFD, counted | RFC 8259 8.1, 8.2 |
 //! | a `revenue` tag is an integer, a `value` tag a number; else a warning | PROTOCOL 2.6 |

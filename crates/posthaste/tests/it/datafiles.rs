@@ -129,6 +129,23 @@ fn the_last_of_a_key_counts_with_a_warning() {
     assert_eq!(config.warnings().len(), 2, "{:?}", config.warnings());
 }
 
+#[test]
+fn an_owner_of_blanks_only_is_a_warning() {
+    for (account, project, warned) in [
+        ("1", "2", &[][..]),
+        (" ", "2", &["accountId"]),
+        ("1", "\\t", &["projectId"]),
+        ("\u{a0}", " ", &["accountId", "projectId"]),
+    ] {
+        let json =
+            format!(r#"{{"version":"4","accountId":"{account}","projectId":"{project}","revision":"3"}}"#);
+        let config = ProjectConfig::from_datafile(json).unwrap();
+        let about: Vec<_> =
+            config.warnings().iter().map(|text| text.split_once(": only blanks").unwrap().0).collect();
+        assert_eq!(about, warned);
+    }
+}
+
 /// Half of larkspur's ids as numbers: the same events.
 #[test]
 fn ids_that_are_whole_numbers_stand_for_their_digits() {
