@@ -101,7 +101,7 @@ pub(super) fn parse(json: &[u8]) -> Result<Datafile, DatafileError> {
     let root = root.object()?;
     version(&root)?;
     let mut warnings: Vec<String> = halves_warning(text.repaired()).into_iter().collect();
-    warnings.extend(misspelt::warnings(root.map));
+    warnings.extend(misspelt::warnings(&root));
     warnings.extend(["accountId", "projectId"].into_iter().filter_map(|key| blank_warning(&root, key)));
     let all_flags = flags(&root, &mut warnings);
     Ok(Datafile {
