@@ -45,7 +45,7 @@ use self::{
 use crate::common::{
     bar::Bar,
     exit::{Exit, Failure},
-    output::{Audience, Output, grouped},
+    output::{Audience, Output, counted},
     values::some_time,
 };
 
@@ -101,9 +101,9 @@ pub(crate) fn run(args: &TortureArgs) -> Result<Exit, Failure> {
     let output = Output::new(Audience::of(args.json));
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
     output.tell_aside(format_args!(
-        "seed {seed}: {} events, {} kills, in {}",
-        grouped(args.events),
-        grouped(args.kills.into()),
+        "seed {seed}: {}, {}, in {}",
+        counted(args.events, "event", "events"),
+        counted(args.kills.into(), "kill", "kills"),
         args.dir.display()
     ));
     let report = Torture::start(args, seed, bar)?.run()?;
@@ -206,7 +206,7 @@ impl<'a> Torture<'a> {
         loop {
             self.runs += 1;
             let mut victim = self.breed.spawn(self.runs)?;
-            self.bar.set_message(format!("killed {} times", self.runs - 1));
+            self.bar.set_message(format!("killed {}", counted((self.runs - 1).into(), "time", "times")));
             if victim.watch(|| is_due(self))? {
                 return Ok(victim);
             }
