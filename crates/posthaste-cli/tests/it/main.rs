@@ -11,6 +11,7 @@ mod terminal;
 
 mod cases;
 mod collect;
+mod damaged;
 mod demo;
 mod follow;
 mod help;
