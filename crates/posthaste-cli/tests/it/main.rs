@@ -12,6 +12,7 @@ mod terminal;
 mod cases;
 mod collect;
 mod damaged;
+mod datafiles;
 mod demo;
 mod follow;
 mod help;
