@@ -1,5 +1,5 @@
 //! Experiment events, from the code that makes them to the Optimizely Event API that counts them: none is lost without
-//! saying so, none is counted twice.
+//! saying so, and one that is sent again has the uuid and the time that it had, by which the API counts it once.
 //!
 //! # The journey of one event
 //!

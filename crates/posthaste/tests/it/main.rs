@@ -18,6 +18,7 @@ mod datafiles;
 mod deadlines;
 mod delivery;
 mod far_queue;
+mod folders;
 mod halving;
 mod house;
 mod http;
