@@ -34,7 +34,8 @@ pub(super) fn check_decisions(snapshot: &Node<'_>, config: Option<&ProjectConfig
     }
 }
 
-fn check_metadata(metadata: &Node<'_>, found: &mut PartFindings) {
+/// Notes what is wrong with how a decision came about.
+pub(super) fn check_metadata(metadata: &Node<'_>, found: &mut PartFindings) {
     if metadata.is_absent() || !object(metadata, "send flag_key, rule_key and so on, or leave it out", found)
     {
         return;
