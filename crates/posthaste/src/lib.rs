@@ -1,5 +1,5 @@
 //! Experiment events, from the code that makes them to the Optimizely Event API that counts them: none is lost without
-//! saying so, none is counted twice.
+//! saying so, and one that is sent again has the uuid and the time that it had, by which the API counts it once.
 //!
 //! # The journey of one event
 //!
@@ -52,6 +52,7 @@ pub mod metrics;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
 mod text;
+mod words;
 
 pub use batch::{
     Batch, Decision, DecisionMetadata, DecodeError, LogEvent, RawBatch, Snapshot, SnapshotEvent, Visitor,

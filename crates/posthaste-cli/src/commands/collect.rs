@@ -31,7 +31,7 @@ pub(crate) struct CollectArgs {
     #[arg(long, value_name = "ADDR", default_value = "8080", value_parser = values::address)]
     listen: SocketAddr,
     /// The project to judge events against; without it, only their form is judged
-    #[arg(long, value_name = "FILE", env = "POSTHASTE_DATAFILE", hide_env_values = true)]
+    #[arg(long, value_name = "FILE", env = "POSTHASTE_DATAFILE", hide_env_values = true, value_parser = values::datafile())]
     datafile: Option<PathBuf>,
     /// Answer 400 to every bad request, not only to those that ask for it
     #[arg(long)]

@@ -9,7 +9,7 @@ use std::{
 };
 
 use posthaste::{
-    ProjectConfig,
+    ProjectConfig, Refusal, UserEvent,
     judge::{Judge, Judgement, judge_batch, judge_timestamp},
 };
 use serde::Serialize;
@@ -20,6 +20,7 @@ use crate::{
         datafile,
         exit::{Exit, Failure},
         output::{Audience, Output, counted, grouped},
+        values,
     },
     input::{self, is_broken},
     lines::{self, EventLine, EventMaker, Fault, Line, LineReader, Size},
@@ -46,8 +47,11 @@ pub(crate) struct ValidateArgs {
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// The project to look keys and ids up in
-    #[arg(long, value_name = "FILE", env = "POSTHASTE_DATAFILE", hide_env_values = true)]
+    #[arg(long, value_name = "FILE", env = "POSTHASTE_DATAFILE", hide_env_values = true, value_parser = values::datafile())]
     datafile: Option<PathBuf>,
+    /// Bytes that a line may have
+    #[arg(long, value_name = "BYTES", default_value_t = lines::LINE_BYTES_MAX, value_parser = values::at_least_one)]
+    max_line_bytes: usize,
     /// Write the result as JSON, an object for each file
     #[arg(long)]
     json: bool,
@@ -112,7 +116,7 @@ pub(crate) fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
         if let Some(note) = input::is_standard(path).then(input::terminal_note).flatten() {
             output.inform(format_args!("posthaste: {note}"));
         }
-        let findings = match judge(path, config.as_ref()) {
+        let findings = match judge(path, config.as_ref(), args.max_line_bytes) {
             Ok(findings) => findings,
             Err(source) => {
                 // The others are judged all the same.
@@ -135,7 +139,7 @@ pub(crate) fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn judge(path: &Path, config: Option<&ProjectConfig>) -> io::Result<Findings> {
+fn judge(path: &Path, config: Option<&ProjectConfig>, line_bytes_max: usize) -> io::Result<Findings> {
     let mut stream = input::unpacked(path)?.stream;
     let mut start = Vec::new();
     // The end is not asked for twice: at a terminal, that would be a second Ctrl-D.
@@ -153,9 +157,9 @@ fn judge(path: &Path, config: Option<&ProjectConfig>) -> io::Result<Findings> {
         Kind::Datafile => Findings::of_datafile(&start),
         Kind::Batch => Findings::of_batch(&start, config),
         Kind::Events => match broken {
-            Some(error) => Findings::of_events(start.chain(Broken(Some(error))), config)?,
-            None if is_whole => Findings::of_events(&start[..], config)?,
-            None => Findings::of_events(start.chain(stream), config)?,
+            Some(error) => Findings::of_events(start.chain(Broken(Some(error))), config, line_bytes_max)?,
+            None if is_whole => Findings::of_events(&start[..], config, line_bytes_max)?,
+            None => Findings::of_events(start.chain(stream), config, line_bytes_max)?,
         },
     };
     findings.sound = findings.problems_total == 0;
@@ -206,15 +210,17 @@ impl Findings {
         findings
     }
 
-    fn of_events(input: impl BufRead, config: Option<&ProjectConfig>) -> io::Result<Self> {
+    fn of_events(
+        input: impl BufRead,
+        config: Option<&ProjectConfig>,
+        line_bytes_max: usize,
+    ) -> io::Result<Self> {
         let mut findings = Self { kind: "events", ..Self::default() };
         let has_datafile = config.is_some();
-        let mut checker = Checker {
-            judge: Judge::new(config.cloned()),
-            maker: config.cloned().map(EventMaker::new),
-            lines: 0,
-        };
-        let mut lines = LineReader::new(input, lines::LINE_BYTES_MAX);
+        let mut checker =
+            Checker { judge: Judge::new(config.cloned()), maker: config.cloned().map(EventMaker::new) };
+        let mut lines = LineReader::new(input, line_bytes_max);
+        let mut blank = 0;
         loop {
             let size = match lines.advance() {
                 Ok(Some(size)) => size,
@@ -229,11 +235,14 @@ impl Findings {
             if size == Size::TooLong {
                 findings.add(Some(number), Fault::TooLong(lines.bytes_max()));
                 lines.rest(|_| {})?;
-            } else if !lines.content().trim_ascii().is_empty() {
+            } else if lines.content().trim_ascii().is_empty() {
+                blank += 1;
+            } else {
                 checker.check(lines.content(), number, &mut findings);
             }
         }
-        findings.summary = counted(checker.lines, "line", "lines");
+        let blank = if blank > 0 { format!(", {} of them blank", grouped(blank)) } else { String::new() };
+        findings.summary = counted(lines.number(), "line", "lines") + &blank;
         findings.note_dropped_attributes(config);
         findings.warnings.extend(checker.judge.visits().warning().map(|warning| warning.to_string().into()));
         findings.note_repaired();
@@ -298,12 +307,10 @@ impl Findings {
 struct Checker {
     judge: Judge,
     maker: Option<EventMaker>,
-    lines: u64,
 }
 
 impl Checker {
     fn check(&mut self, line: &[u8], number: u64, findings: &mut Findings) {
-        self.lines += 1;
         if let Err(fault) = self.try_check(line, number, findings) {
             findings.add(Some(number), fault);
         }
@@ -321,7 +328,9 @@ impl Checker {
         };
         findings.repaired += text.repaired();
         if let Some(maker) = &mut self.maker {
-            for warning in self.judge.event(&maker.make(&event)?) {
+            let event = maker.make(&event)?;
+            refuse_too_large(&event)?;
+            for warning in self.judge.event(&event) {
                 findings.warn(Some(number), warning);
             }
         } else {
@@ -343,6 +352,13 @@ impl Checker {
         }
         Ok(())
     }
+}
+
+/// As `send` would.
+fn refuse_too_large(event: &UserEvent) -> Result<(), Fault> {
+    let bytes_max = lines::REQUEST_BYTES_MAX;
+    let reason = event.too_large_for(bytes_max).map(|bytes| Refusal::TooLarge { bytes, bytes_max });
+    reason.map_or(Ok(()), |reason| Err(reason.into()))
 }
 
 fn summary(config: &ProjectConfig) -> String {

@@ -5,7 +5,7 @@ use std::fmt;
 use posthaste_collector::CollectorLedger;
 use serde::Serialize;
 
-use super::output::grouped;
+use super::output::{counted, grouped};
 
 /// A collector's ledger.
 #[derive(Serialize)]
@@ -15,8 +15,9 @@ pub(crate) struct Arrived(pub(crate) CollectorLedger);
 impl fmt::Display for Arrived {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let CollectorLedger { requests, events, good, bad, duplicates, .. } = self.0;
-        let [requests, events, good, bad, duplicates] =
-            [requests, events, good, bad, duplicates].map(grouped);
-        write!(f, "{events} events in {requests} requests: {good} good, {bad} bad, {duplicates} repeated")
+        let [events, requests] =
+            [counted(events, "event", "events"), counted(requests, "request", "requests")];
+        let [good, bad, duplicates] = [good, bad, duplicates].map(grouped);
+        write!(f, "{events} in {requests}: {good} good, {bad} bad, {duplicates} repeated")
     }
 }

@@ -1,7 +1,6 @@
 //! Datafiles: reading one, and the one that is built in.
 
 use std::{
-    fs::File,
     io::{self, Read},
     path::{Path, PathBuf},
 };
@@ -9,14 +8,15 @@ use std::{
 use posthaste::ProjectConfig;
 
 use super::exit::Failure;
+use crate::input;
 
 /// A project to play with.
 pub(crate) const LARKSPUR: &str = include_str!("larkspur.json");
 
-/// Bytes that a datafile may have: many times the largest that are known.
+/// Bytes that a datafile may have, unpacked: many times the largest that are known.
 const BYTES_MAX: u64 = 64 * 1_024 * 1_024;
 
-/// Reads a datafile from disk.
+/// Reads a datafile from disk, compressed or not.
 pub(crate) fn read(path: &Path) -> Result<ProjectConfig, Failure> {
     let named = || PathBuf::from(path);
     let text = read_bounded(path).map_err(|source| Failure::Read { path: named(), source })?;
@@ -25,9 +25,10 @@ pub(crate) fn read(path: &Path) -> Result<ProjectConfig, Failure> {
 
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut text)?;
+    input::unpacked_file(path)?.stream.take(BYTES_MAX + 1).read_to_end(&mut text)?;
     if text.len() as u64 > BYTES_MAX {
-        let why = format!("it has more than {BYTES_MAX} bytes, and is no datafile");
+        let why =
+            format!("it has more than {BYTES_MAX} bytes, and is no datafile; give the project's datafile");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, why));
     }
     Ok(text)

@@ -34,7 +34,7 @@ impl From<Exit> for ExitCode {
 pub(crate) enum Failure {
     #[error("{0}")]
     Usage(String),
-    #[error("failed to read {path:?}: {source}; check the path and its permissions")]
+    #[error("failed to read {path:?}: {source}{}", advice(source))]
     Read { path: PathBuf, source: io::Error },
     #[error("failed to open {path:?} for writing: {source}; check the folder and its permissions")]
     Write { path: PathBuf, source: io::Error },
@@ -70,6 +70,14 @@ pub(crate) enum Failure {
     Threads { needed: usize, source: io::Error },
     #[error("failed to start: {0}")]
     System(#[from] io::Error),
+}
+
+/// What is wrong with a file that was opened is said with what to do.
+fn advice(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::FileTooLarge => "",
+        _ => "; check the path and its permissions",
+    }
 }
 
 impl Failure {

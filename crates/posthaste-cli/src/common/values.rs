@@ -2,8 +2,11 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr, ToSocketAddrs},
+    path::PathBuf,
     time::Duration,
 };
+
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 /// A span of time, such as `500ms`, `30s` or `2m`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -29,6 +32,14 @@ pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(number) => Ok(number),
         Err(_) => Err("give a number, such as 10".to_owned()),
     }
+}
+
+/// A datafile's path, which may come from the environment, where variables are often set and empty.
+pub(crate) fn datafile() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|path| {
+        let empty = "it is empty; give a file, or unset POSTHASTE_DATAFILE";
+        if path.is_empty() { Err(empty) } else { Ok(PathBuf::from(path)) }
+    })
 }
 
 /// An address to listen on: `HOST:PORT`, or a port alone, which means this machine only.

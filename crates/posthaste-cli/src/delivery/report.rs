@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     common::output::{counted, grouped, losses, plain},
+    input::is_broken,
     pipeline::{self, Pipeline},
 };
 
@@ -117,6 +118,9 @@ pub(crate) struct Stopped {
     reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// Where what is packed is damaged: the lines of the file before that, which nothing vouches for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsure_lines: Option<u64>,
     /// The input has no end of its own: it ends where it is told to.
     #[serde(skip)]
     is_its_end: bool,
@@ -222,7 +226,9 @@ impl Stopped {
             (Some(End::Stopped) | None, _) => ("signal", None),
         };
         let is_its_end = reason == "signal" && job.length == Length::Unknown;
-        Some(Self { line, name: job.progress.name.lock().clone(), reason, error, is_its_end })
+        let is_damaged = matches!(&ended.reading, Some(End::Unreadable(error)) if is_broken(error));
+        let unsure_lines = is_damaged.then(|| line - 1);
+        Some(Self { line, name: job.progress.name.lock().clone(), reason, error, unsure_lines, is_its_end })
     }
 
     /// Nothing went wrong.
@@ -245,7 +251,16 @@ impl fmt::Display for Stopped {
                 write!(
                     f,
                     "{name}:{line}: failed to read on: {error}. This line and what follows were not sent"
-                )
+                )?;
+                match self.unsure_lines {
+                    None | Some(0) => Ok(()),
+                    Some(before) => write!(
+                        f,
+                        "; {} before it {} taken, and may be wrong",
+                        counted(before, "line", "lines"),
+                        if before == 1 { "was" } else { "were" }
+                    ),
+                }
             }
             "not_stored" => write!(
                 f,

@@ -31,7 +31,7 @@ mod stream;
 mod tail;
 
 pub(crate) use self::{
-    names::{is_standard, name, unpacked},
+    names::{is_standard, name, unpacked, unpacked_file},
     open::{open, terminal_note},
     packed::is_broken,
     position::Position,

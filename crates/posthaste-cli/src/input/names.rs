@@ -26,7 +26,12 @@ pub(super) fn folder_of(path: &Path) -> &Path {
 
 /// Opens one, whatever it is packed in.
 pub(crate) fn unpacked(path: &Path) -> io::Result<Unpacked> {
-    Ok(if is_standard(path) { packed::open(io::stdin()) } else { packed::open(File::open(path)?) })
+    if is_standard(path) { Ok(packed::open(io::stdin())) } else { unpacked_file(path) }
+}
+
+/// Opens a file, whatever it is packed in.
+pub(crate) fn unpacked_file(path: &Path) -> io::Result<Unpacked> {
+    Ok(packed::open(File::open(path)?))
 }
 
 pub(super) fn wrong(path: &Path, source: io::Error) -> Failure {

@@ -24,7 +24,10 @@ use super::{
     stream::Stream,
     tail::{Tail, Way},
 };
-use crate::{common::exit::Failure, lines::LineReader};
+use crate::{
+    common::{exit::Failure, output::grouped},
+    lines::LineReader,
+};
 
 /// Why files are not those that were being read.
 #[derive(Debug)]
@@ -49,7 +52,20 @@ pub(super) fn take_up(wanted: Wanted<'_>, stored: &Position) -> Result<Result<Fo
     let start = Start { path, lines: stored.lines, is_last, line_bytes_max: wanted.line_bytes_max };
     Ok(match start.behind(&stored.place).map_err(|source| wrong(path, source))? {
         Some(current) => Ok(Found { current, index, earlier, earlier_bytes }),
-        None => Err(Another(format!("{} does not begin with what was read", path.display()))),
+        None => Err(Another(not_it(path, stored.lines).map_err(|source| wrong(path, source))?)),
+    })
+}
+
+/// Of a compressed file what was read may have been damaged, and this one may be sound.
+fn not_it(path: &Path, lines: u64) -> io::Result<String> {
+    let why = format!("{} does not begin with what was read", path.display());
+    Ok(match Format::of_file(&File::open(path)?)? {
+        None => why,
+        Some(_) => format!(
+            "{why}. If that was a damaged copy of it: once the spool is drained, send its lines from line {} on, or all of \
+             them if each has a uuid and a timestamp",
+            grouped(lines + 1)
+        ),
     })
 }
 

@@ -28,6 +28,9 @@ pub(crate) enum Fault {
         semicolon(near)
     )]
     UnknownMetadata { key: String, near: NearMisses },
+    /// As bodies are told it.
+    #[error("{0}")]
+    Metadata(Problem),
     #[error("metadata.rule_type: {0:?} is unknown: it is experiment, feature-test, rollout or holdout")]
     UnknownRuleType(String),
     #[error("{path}: {found:?} is not {of}, which is {expected:?}: correct one of them")]

@@ -1,6 +1,6 @@
 //! How a decision came about, as an event line says it: the six fields that today's SDKs send, and no others.
 
-use posthaste::{DecisionMetadata, Experiment, Variation, project::NearMisses};
+use posthaste::{DecisionMetadata, Experiment, Variation, judge::judge_metadata, project::NearMisses};
 use serde_json::{Map, Value};
 
 use super::fault::Fault;
@@ -18,9 +18,11 @@ pub(super) fn read(
         let near = NearMisses::of(key, KEYS.into_iter());
         return Err(Fault::UnknownMetadata { key: key.clone(), near });
     }
-    let (flag_key, rule_key) = (text(fields, "metadata.flag_key")?, text(fields, "metadata.rule_key")?);
-    let rule_type = text(fields, "metadata.rule_type")?;
-    let variation_key = text(fields, "metadata.variation_key")?;
+    if let Some(problem) = judge_metadata(fields).into_iter().next() {
+        return Err(Fault::Metadata(problem));
+    }
+    let (flag_key, rule_key) = (text(fields, "flag_key"), text(fields, "rule_key"));
+    let (rule_type, variation_key) = (text(fields, "rule_type"), text(fields, "variation_key"));
     if !rule_type.is_empty() && !RULE_TYPES.contains(&rule_type) {
         return Err(Fault::UnknownRuleType(rule_type.to_owned()));
     }
@@ -28,23 +30,16 @@ pub(super) fn read(
     if let Some(variation) = variation {
         agrees("metadata.variation_key", variation_key, "the variation's key", variation.key())?;
     }
-    let enabled = match fields.get("enabled") {
-        None | Some(Value::Null) => false,
-        Some(Value::Bool(enabled)) => *enabled,
-        Some(other) => return Err(wrong_type("metadata.enabled", "a boolean", other)),
-    };
+    let enabled = fields.get("enabled").and_then(Value::as_bool).unwrap_or_default();
     let mut metadata = DecisionMetadata::new(flag_key, rule_key, rule_type, variation_key, enabled);
-    let cmab_uuid = text(fields, "metadata.cmab_uuid")?;
+    let cmab_uuid = text(fields, "cmab_uuid");
     metadata.cmab_uuid = (!cmab_uuid.is_empty()).then(|| cmab_uuid.to_owned());
     Ok(metadata)
 }
 
-fn text<'a>(fields: &'a Map<String, Value>, path: &'static str) -> Result<&'a str, Fault> {
-    match fields.get(path.strip_prefix("metadata.").unwrap_or(path)) {
-        None | Some(Value::Null) => Ok(""),
-        Some(Value::String(text)) => Ok(text),
-        Some(other) => Err(wrong_type(path, "a string", other)),
-    }
+/// Its type has been judged.
+fn text<'a>(fields: &'a Map<String, Value>, key: &str) -> &'a str {
+    fields.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// An empty text says nothing, and so contradicts nothing.
@@ -53,16 +48,4 @@ fn agrees(path: &'static str, found: &str, of: &'static str, expected: &str) -> 
         return Ok(());
     }
     Err(Fault::Contradiction { path, found: found.to_owned(), of, expected: expected.to_owned() })
-}
-
-fn wrong_type(key: &'static str, expected: &'static str, value: &Value) -> Fault {
-    let found = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "an object",
-    };
-    Fault::WrongType { key, expected, found }
 }

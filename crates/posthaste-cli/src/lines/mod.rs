@@ -20,3 +20,6 @@ pub(crate) use write::{dead_batch_line, dead_event_line, event_line};
 
 /// Bytes that a line may have, unless told otherwise: a full request of the Event API (3.5 MB), and room to wrap it.
 pub(crate) const LINE_BYTES_MAX: usize = 4_000_000;
+
+/// Bytes that a request may have, unless told otherwise: what the Event API takes.
+pub(crate) const REQUEST_BYTES_MAX: usize = 3_500_000;

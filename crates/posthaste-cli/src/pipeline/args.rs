@@ -4,13 +4,16 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use posthaste::{DEFAULT_BATCH_SIZE, Strict, dispatch::Share};
 
-use crate::common::{descriptors, endpoint, exit::Failure, values};
+use crate::{
+    common::{descriptors, endpoint, exit::Failure, values},
+    lines,
+};
 
 /// How what there is to send is delivered.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct DeliveryArgs {
     /// Where to send to [default: the Event API of the project's or the batch's region]
-    #[arg(long, value_name = "URL", env = "POSTHASTE_ENDPOINT", hide_env_values = true)]
+    #[arg(long, value_name = "URL", env = endpoint::VARIABLE, hide_env_values = true)]
     pub(crate) endpoint: Option<String>,
     /// Events that may share a request
     #[arg(long, value_name = "N", default_value_t = DEFAULT_BATCH_SIZE, value_parser = values::at_least_one)]
@@ -22,7 +25,7 @@ pub(crate) struct DeliveryArgs {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = values::at_least_one)]
     pub(crate) in_flight: usize,
     /// Bytes that a request may have
-    #[arg(long, value_name = "BYTES", default_value_t = 3_500_000, value_parser = values::at_least_one)]
+    #[arg(long, value_name = "BYTES", default_value_t = lines::REQUEST_BYTES_MAX, value_parser = values::at_least_one)]
     pub(crate) max_batch_bytes: usize,
     /// How long a request may take
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = values::some_time)]

@@ -352,7 +352,7 @@ fn tags_that_state_nothing_are_a_warning_everywhere() {
 }
 
 /// What `metadata` of a line may be, and words of the refusal.
-const METADATA: [(&str, &str); 9] = [
+const METADATA: [(&str, &str); 11] = [
     (
         r#"{"flag_key":"flag_two","rule_key":"rule_ab","rule_type":"feature-test","variation_key":"on","enabled":true}"#,
         "",
@@ -363,7 +363,9 @@ const METADATA: [(&str, &str); 9] = [
     (r#"{"rule_type":"test"}"#, "metadata.rule_type"),
     (r#"{"rule_key":"other"}"#, "metadata.rule_key"),
     (r#"{"variation_key":"off"}"#, "metadata.variation_key"),
-    (r#"{"enabled":"yes"}"#, "metadata.enabled"),
+    (r#"{"enabled":"yes"}"#, "metadata.enabled: expected a boolean, found string \"yes\""),
+    (r#"{"flag_key":5}"#, "metadata.flag_key: expected a string, found number 5"),
+    (r#"{"cmab_uuid":["a"]}"#, "metadata.cmab_uuid: expected a string, found a list of 1"),
     ("5", "metadata: expected an object"),
 ];
 

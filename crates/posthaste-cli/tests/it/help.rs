@@ -111,7 +111,7 @@ fn the_command_line_says_how_much_is_logged() {
     let logged = |more: &[&str]| run(&[&send[..], more].concat()).ended(1).stderr.clone();
     assert!(!logged(&[]).contains("INFO") && logged(&["-vv"]).contains("DEBUG"), "{}", logged(&["-vv"]));
     assert!(!logged(&["-q"]).contains("next time"), "advice");
-    assert!(logged(&["-q"]).contains("not delivered: 1 events: "), "{}", logged(&["-q"]));
+    assert!(logged(&["-q"]).contains("not delivered: 1 event: "), "{}", logged(&["-q"]));
     let colored = logged(&["-vv", "--color", "always"]);
     assert!(colored.contains('\u{1b}'), "{colored}");
 }

@@ -11,6 +11,8 @@ mod terminal;
 
 mod cases;
 mod collect;
+mod damaged;
+mod datafiles;
 mod demo;
 mod follow;
 mod help;

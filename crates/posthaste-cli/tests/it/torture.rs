@@ -139,7 +139,7 @@ fn people_read_a_table_and_the_seed() {
     let ran =
         run(&["torture", "--dir", &files.path("spool"), "--events", "50", "--kills", "1", "--seed", "7"]);
     ran.ended(0);
-    assert!(ran.stderr.starts_with("seed 7: 50 events, 1 kills, in "), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("seed 7: 50 events, 1 kill, in "), "{}", ran.stderr);
     for part in ["claimed             50  ", "kills                1  ", "Nothing is lost", "Seed 7, "] {
         assert!(ran.stdout.contains(part), "{part}: {}", ran.stdout);
     }

@@ -4,7 +4,7 @@ use std::fs;
 
 use posthaste::ProjectConfig;
 
-use crate::support::{Files, datafile, impression, recorded_bodies, run, run_with, vector};
+use crate::support::{Files, Server, datafile, impression, recorded_bodies, run, run_with, vector};
 
 #[test]
 fn datafiles_are_judged_as_the_library_judges_them() {
@@ -99,5 +99,44 @@ fn whatever_comes_in_is_answered_with_words() {
     ] {
         let ran = run(&["validate", "--json", &files.write("input", text)]);
         assert_eq!(ran.ended(1).json()["kind"], kind, "{text:?}");
+    }
+}
+
+#[test]
+fn every_line_counts_and_blank_ones_are_told_apart() {
+    for (text, summary) in [
+        (impression("ann"), "events (1 line): sound\n"),
+        (impression("ann") + "\n \n" + &impression("bob"), "events (4 lines, 2 of them blank): sound\n"),
+    ] {
+        let ran = run_with(&["validate", "--datafile", datafile(), "-"], text.as_bytes());
+        assert_eq!(ran.ended(0).stdout, summary);
+    }
+}
+
+#[test]
+fn a_line_may_be_as_long_as_it_is_told() {
+    let text = impression("ann");
+    for (bytes, code) in [(text.len() - 1, 0), (text.len() - 2, 1)] {
+        let args = ["validate", "--datafile", datafile(), "--max-line-bytes", &bytes.to_string(), "-"];
+        let ran = run_with(&args, text.as_bytes());
+        let told = format!("<stdin>:1: too long: a line may have {bytes} bytes (--max-line-bytes)");
+        assert_eq!(ran.ended(code).stdout.contains(&told), code == 1, "{ran:?}");
+    }
+}
+
+/// The API takes 3.5 MB, and a line may have more.
+#[test]
+fn an_event_that_no_request_holds_is_refused_as_send_refuses_it() {
+    let files = Files::new();
+    for (bytes, code) in [(3_400_000, 0), (3_600_000, 1)] {
+        let tags = format!(r#"{{"note":"{}"}}"#, "x".repeat(bytes));
+        let line = format!(r#"{{"type":"conversion","user_id":"u","event":"purchase","tags":{tags}}}"#);
+        let input = files.write("events.jsonl", line);
+        let validated = run(&["validate", "--datafile", datafile(), &input]);
+        let server = Server::start(false, |_| 204);
+        let sent = run(&["send", "--datafile", datafile(), "--endpoint", &server.url, &input]);
+        let told = |text: &str| text.lines().find(|line| line.contains(":1: too large: ")).map(str::to_owned);
+        assert_eq!(told(&validated.ended(code).stdout), told(&sent.ended(code).stderr));
+        assert_eq!(told(&validated.stdout).is_some(), code == 1);
     }
 }

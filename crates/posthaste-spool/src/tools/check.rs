@@ -39,7 +39,7 @@ pub struct Problem {
 #[non_exhaustive]
 pub enum ProblemKind {
     /// Records that were stored are gone.
-    #[error("{lost} lost; {bytes} bytes are damaged")]
+    #[error("{lost} lost; {}", damaged(*bytes))]
     Lost {
         /// How many records.
         lost: u64,
@@ -53,7 +53,7 @@ pub enum ProblemKind {
         records: u64,
     },
     /// Damage that cost no record.
-    #[error("{bytes} bytes are damaged, which cost no record")]
+    #[error("{}, which cost no record", damaged(*bytes))]
     Damaged {
         /// How many bytes.
         bytes: u64,
@@ -71,11 +71,19 @@ pub enum ProblemKind {
     #[error("the segment is not this spool's, or not in its place")]
     Foreign,
     /// A write that was cut off; nobody was told that it had been finished.
-    #[error("{bytes} bytes of an unfinished write")]
+    #[error("{} of an unfinished write", counted(*bytes))]
     Unfinished {
         /// How many bytes.
         bytes: u64,
     },
+}
+
+fn counted(bytes: u64) -> String {
+    format!("{bytes} {}", if bytes == 1 { "byte" } else { "bytes" })
+}
+
+fn damaged(bytes: u64) -> String {
+    format!("{} {} damaged", counted(bytes), if bytes == 1 { "is" } else { "are" })
 }
 
 impl ProblemKind {
@@ -223,5 +231,21 @@ impl Log {
             }
         }
         Ok(gaps)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_byte_reads_as_one() {
+        for (kind, text) in [
+            (ProblemKind::Lost { lost: 1, bytes: 1 }, "1 lost; 1 byte is damaged"),
+            (ProblemKind::Damaged { bytes: 2 }, "2 bytes are damaged, which cost no record"),
+            (ProblemKind::Unfinished { bytes: 1 }, "1 byte of an unfinished write"),
+        ] {
+            assert_eq!(kind.to_string(), text);
+        }
     }
 }

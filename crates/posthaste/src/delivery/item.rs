@@ -62,13 +62,8 @@ impl Item for UserEvent {
         None
     }
 
-    /// The exact size is worked out only where the estimate leaves it open.
     fn too_large(&self, bytes_max: usize) -> Option<usize> {
-        if self.wire_bytes_max() <= bytes_max {
-            return None;
-        }
-        let bytes = crate::event::encode_events(std::iter::once(self)).0.len();
-        (bytes > bytes_max).then_some(bytes)
+        self.too_large_for(bytes_max)
     }
 
     fn taken_ms(&self) -> Option<i64> {

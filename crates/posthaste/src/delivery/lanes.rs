@@ -20,7 +20,10 @@ use super::{
     pace::Pace,
     upstream::{Turn, Upstream},
 };
-use crate::outcome::{Trouble, UpstreamHealth};
+use crate::{
+    outcome::{Trouble, UpstreamHealth},
+    words::counted,
+};
 
 /// Idle end points that are remembered, at most. So their breakers and limits outlast a lull.
 pub(super) const IDLE_LANES_MAX: usize = 64;
@@ -412,7 +415,8 @@ impl<T: Item> Lane<T> {
             }
         }
         if self.upstream.in_flight() > 0 {
-            let what = format!("{} requests have had no answer yet", self.upstream.in_flight());
+            let requests = self.upstream.in_flight() as u64;
+            let what = format!("{} without an answer yet", counted(requests, "request", "requests"));
             troubles.push(
                 self.upstream.trouble().cloned().unwrap_or_else(|| Trouble::at(end_point, what, now_ms)),
             );

@@ -272,6 +272,26 @@ impl UserEvent {
         size_of::<EventData>() + self.visitor_id().len() + tags + self.0.attributes.heap_bytes()
     }
 
+    /// Whether a request of this event alone would have more bytes than this: then, how many. A processor refuses such an
+    /// event.
+    ///
+    /// ```
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+    /// let event = config.conversion("purchase", &posthaste::UserContext::new("ann"), [("note", "x".repeat(500))])?;
+    /// assert_eq!(event.too_large_for(3_500_000), None);
+    /// assert!(event.too_large_for(500).is_some_and(|bytes| bytes > 500));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn too_large_for(&self, request_bytes: usize) -> Option<usize> {
+        // The exact size is worked out only where the estimate leaves it open.
+        if self.wire_bytes_max() <= request_bytes {
+            return None;
+        }
+        let bytes = super::encode_events(std::iter::once(self)).0.len();
+        (bytes > request_bytes).then_some(bytes)
+    }
+
     /// About how many bytes the event takes in a request where nothing must be escaped.
     pub(crate) fn wire_bytes_typical(&self) -> usize {
         let tags =

@@ -15,16 +15,16 @@ const BOOLS: [&str; 2] = ["anonymize_ip", "enrich_decisions"];
 /// Notes what is wrong with the envelope of this body.
 pub(super) fn check_envelope(root: &Node<'_>, config: Option<&ProjectConfig>, found: &mut PartFindings) {
     let account = root.get("account_id");
-    if account.id().is_none() {
-        account.expected("a string", "send the datafile's accountId, in quotes", found);
+    if account.id().is_none() || account.is_blank() {
+        account.expected_id("send the datafile's accountId, in quotes", found);
     }
     for key in TEXTS {
         optional_text(&root.get(key), found);
     }
     let project = root.get("project_id");
-    // One that is left out is fine; an empty one belongs to nobody.
-    if project.value() == "" {
-        project.expected("a string", "send the datafile's projectId, in quotes, or leave it out", found);
+    // One that is left out is fine; an empty or blank one belongs to nobody.
+    if project.is_blank() {
+        project.expected_id("send the datafile's projectId, in quotes, or leave it out", found);
     }
     for key in BOOLS {
         optional_bool(&root.get(key), found);

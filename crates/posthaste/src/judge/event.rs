@@ -34,7 +34,8 @@ pub(super) fn check_decisions(snapshot: &Node<'_>, config: Option<&ProjectConfig
     }
 }
 
-fn check_metadata(metadata: &Node<'_>, found: &mut PartFindings) {
+/// Notes what is wrong with how a decision came about.
+pub(super) fn check_metadata(metadata: &Node<'_>, found: &mut PartFindings) {
     if metadata.is_absent() || !object(metadata, "send flag_key, rule_key and so on, or leave it out", found)
     {
         return;
@@ -60,7 +61,7 @@ pub(super) fn check_event(
     optional_text(&event.get("entity_id"), found);
     let uuid = event.get("uuid");
     if uuid.id().is_none() {
-        uuid.expected("a string", "make a random uuid once, and keep it when sending again", found);
+        uuid.expected_id("make a random uuid once, and keep it when sending again", found);
     }
     check_timestamp(&event.get("timestamp"), found);
     check_extras(event, found);

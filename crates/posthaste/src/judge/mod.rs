@@ -17,8 +17,9 @@
 //! | an impression has `type` or `key` `campaign_activated`; the other may be absent | Event API guide; `OpenAPI` 1.3.0, `Event.type` |
 //! | a conversion goes by `entity_id`; `key` is optional | `OpenAPI` 1.3.0 |
 //! | attributes have any type; `custom` ones have `entity_id` and `key` | `OpenAPI` 1.3.0, `Attribute.type` |
+//! | `metadata` of a decision: texts, and `enabled` true or false | PROTOCOL 2.3 |
 //! | a time is in milliseconds since 1970: 13 digits | Event API guide |
-//! | an empty `account_id` or `project_id` belongs to nobody | events without one are dropped |
+//! | an empty or blank `account_id` or `project_id` belongs to nobody | events without one are dropped |
 //! | a body without events is refused | there is nothing in it to count |
 //! | a byte order mark is skipped; half of a surrogate pair becomes U+FFFD, counted | RFC 8259 8.1, 8.2 |
 //! | a `revenue` tag is an integer, a `value` tag a number; else a warning | PROTOCOL 2.6 |
@@ -165,6 +166,23 @@ pub fn why_not_json(bytes: &[u8]) -> Option<Problem> {
 /// ```
 pub fn judge_timestamp(timestamp_ms: i64) -> Option<Problem> {
     event::wrong_time(timestamp_ms).map(|(problem, fix)| Problem::new("timestamp", problem, fix))
+}
+
+/// What is wrong with how a decision came about, as `metadata` of a decision says it: the types of its fields.
+///
+/// ```
+/// use posthaste::judge::judge_metadata;
+///
+/// let metadata = serde_json::json!({"flag_key": "dark_mode", "enabled": "yes"});
+/// let problems = judge_metadata(metadata.as_object().unwrap());
+/// let text = "metadata.enabled: expected a boolean, found string \"yes\"; send true or false, or leave it out";
+/// assert_eq!(problems[0].to_string(), text);
+/// ```
+pub fn judge_metadata(metadata: &Map<String, Value>) -> Vec<Problem> {
+    let root = serde_json::json!({"metadata": metadata});
+    let mut found = PartFindings::default();
+    event::check_metadata(&Node::root(&root).get("metadata"), &mut found);
+    found.into_lists().0
 }
 
 /// Judges one body or event after the other, and what only shows across them.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde_json::Value;
 
 use super::problem::{PartFindings, Problem};
+use crate::words::counted;
 
 /// Characters of a wrong value that a problem quotes.
 const QUOTE_CHARS_MAX: usize = 60;
@@ -60,6 +61,11 @@ impl<'a> Node<'a> {
         self.value.as_str().filter(|text| !text.is_empty())
     }
 
+    /// A text without anything to see.
+    pub(super) fn is_blank(&self) -> bool {
+        self.value.as_str().is_some_and(|text| text.trim().is_empty())
+    }
+
     pub(super) fn is_absent(&self) -> bool {
         self.value.is_null()
     }
@@ -73,6 +79,15 @@ impl<'a> Node<'a> {
         found.add_with(|| self.problem(format!("expected {expected}, found {}", self.found()), fix));
     }
 
+    /// Notes that an id should be here, if none is.
+    pub(super) fn expected_id(&self, fix: &str, found: &mut PartFindings) {
+        match self.value {
+            Value::String(text) if text.is_empty() => found.add_with(|| self.problem("empty", fix)),
+            Value::String(_) if self.is_blank() => found.add_with(|| self.problem("only blanks", fix)),
+            _ => self.expected("a string", fix, found),
+        }
+    }
+
     /// What is here, in a few words.
     pub(super) fn found(&self) -> String {
         match self.value {
@@ -81,7 +96,9 @@ impl<'a> Node<'a> {
             Value::Number(number) => format!("number {number}"),
             Value::String(text) => format!("string {}", quote(text)),
             Value::Array(items) => format!("a list of {}", items.len()),
-            Value::Object(map) => format!("an object of {} fields", map.len()),
+            Value::Object(map) => {
+                format!("an object of {}", counted(map.len() as u64, "field", "fields"))
+            }
         }
     }
 }

@@ -31,12 +31,12 @@ fn check_attribute(attribute: &Node<'_>, found: &mut PartFindings) {
     }
     let (entity, key, kind) = (attribute.get("entity_id"), attribute.get("key"), attribute.get("type"));
     if kind.id().is_none() {
-        kind.expected("a string", "send \"custom\", which attributes of a project are", found);
+        kind.expected_id("send \"custom\", which attributes of a project are", found);
     }
     let is_custom = kind.value() == CUSTOM;
     for name in [&entity, &key] {
         if is_custom && name.id().is_none() {
-            name.expected("a string", "send the attribute's id and key as the datafile has them", found);
+            name.expected_id("send the attribute's id and key as the datafile has them", found);
         } else {
             optional_text(name, found);
         }

@@ -80,13 +80,15 @@ impl Visits {
         let odd = self.visitors.iter().filter(|(_, times)| times.are_odd());
         let (visitor, times) = odd.min_by(|(a, _), (b, _)| a.cmp(b))?;
         let (decision, conversion) = (times.decision?, times.conversion?);
-        let others = match self.too_early - 1 {
-            0 => String::new(),
-            others => format!(", and {others} others' likewise"),
+        let all = match self.too_early {
+            1 => String::new(),
+            all => format!(
+                "{all} visitors have a conversion that is earlier than their first decision, such as "
+            ),
         };
         Some(Problem::of_body(
             format!(
-                "visitor {visitor:?}: the conversion of {conversion} is {} ms earlier than the first decision{others}",
+                "{all}visitor {visitor:?}: the conversion of {conversion} is {} ms earlier than the first decision",
                 decision - conversion
             ),
             "the API credits a conversion to earlier decisions only; send the decision's own time, and mind the clocks",
@@ -132,6 +134,25 @@ mod tests {
                 assert_eq!(visits.too_early(), u64::from(expected), "{times:?}");
                 assert_eq!(visits.warning().is_some(), expected);
             }
+        }
+    }
+
+    #[test]
+    fn the_warning_says_how_many_visitors_there_are() {
+        let mut visits = Visits::default();
+        for (count, expected) in [
+            (1, "visitor \"v1\": the conversion of 7 is 2 ms earlier than the first decision"),
+            (
+                1_000,
+                "1000 visitors have a conversion that is earlier than their first decision, such as visitor \"v1\": \
+                 the conversion of 7 is 2 ms earlier than the first decision",
+            ),
+        ] {
+            for visitor in 1..=count {
+                visits.conversion(&format!("v{visitor}"), 7);
+                visits.decision(&format!("v{visitor}"), 9);
+            }
+            assert_eq!(visits.warning().unwrap().problem, expected);
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use crate::words::counted;
+
 /// Whether events get through, and if not, why. A copy of what delivery saw last, cheap to ask for.
 ///
 /// ```
@@ -168,7 +170,7 @@ impl Trouble {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.events > 0 {
-            write!(f, "{} events: ", self.events)?;
+            write!(f, "{}: ", counted(self.events, "event", "events"))?;
         }
         if let Some(end_point) = &self.end_point {
             write!(f, "{end_point}: ")?;
@@ -176,12 +178,11 @@ impl fmt::Display for Trouble {
         let since = std::time::UNIX_EPOCH
             .checked_add(Duration::from_millis(u64::try_from(self.since_ms).unwrap_or_default()))
             .filter(|_| (0..=YEAR_9999_MS).contains(&self.since_ms));
-        match since {
-            Some(since) => {
-                write!(f, "{} ({} times since {})", self.what, self.times, httpdate::fmt_http_date(since))
-            }
-            None => write!(f, "{} ({} times)", self.what, self.times),
+        write!(f, "{} ({}", self.what, counted(self.times, "time", "times"))?;
+        if let Some(since) = since {
+            write!(f, " since {}", httpdate::fmt_http_date(since))?;
         }
+        f.write_str(")")
     }
 }
 
@@ -258,11 +259,12 @@ mod tests {
     fn a_trouble_is_one_line_with_its_date_where_there_is_one() {
         // The date is the example of RFC 9110, section 5.6.7.
         let trouble = |events, since_ms| Trouble::at("http://a", "no answer", since_ms).with_events(events);
-        let dated = "http://a: no answer (1 times since Sun, 06 Nov 1994 08:49:37 GMT)";
+        let dated = "http://a: no answer (1 time since Sun, 06 Nov 1994 08:49:37 GMT)";
         assert_eq!(trouble(0, 784_111_777_000).to_string(), dated);
         assert_eq!(trouble(4, 784_111_777_000).to_string(), format!("4 events: {dated}"));
-        assert_eq!(trouble(0, -1).to_string(), "http://a: no answer (1 times)");
-        assert_eq!(trouble(0, i64::MAX).to_string(), "http://a: no answer (1 times)");
+        assert_eq!(trouble(1, 784_111_777_000).to_string(), format!("1 event: {dated}"));
+        assert_eq!(trouble(0, -1).to_string(), "http://a: no answer (1 time)");
+        assert_eq!(trouble(0, i64::MAX).to_string(), "http://a: no answer (1 time)");
     }
 
     #[test]
@@ -276,8 +278,8 @@ mod tests {
         assert_eq!((health.to_string().as_str(), health.troubles().count()), ("working", 0));
         health.upstreams.push(upstream("http://b", UpstreamState::Failing));
         assert!(!health.is_working());
-        assert_eq!(health.to_string(), "http://b: status 503 (1 times)");
+        assert_eq!(health.to_string(), "http://b: status 503 (1 time)");
         health.queue = Some(Trouble::new("the disk is full", -1));
-        assert_eq!(health.to_string(), "the disk is full (1 times); http://b: status 503 (1 times)");
+        assert_eq!(health.to_string(), "the disk is full (1 time); http://b: status 503 (1 time)");
     }
 }

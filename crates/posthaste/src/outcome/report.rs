@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(
             report.to_string(),
             "12 delivered, 0 dead-lettered, 3 left: 3 events: http://127.0.0.1/v1/events: status 503: busy \
-             (1 times since Sun, 06 Nov 1994 08:49:37 GMT)"
+             (1 time since Sun, 06 Nov 1994 08:49:37 GMT)"
         );
     }
 

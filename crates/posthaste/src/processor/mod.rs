@@ -231,7 +231,7 @@ impl BatchEventProcessor {
     /// assert!(!report.is_complete());
     /// assert_eq!((report.left, processor.get_events(1)), (1, vec![event]), "it is still there");
     /// for trouble in &report.reasons {
-    ///     eprintln!("{trouble}"); // 1 events: https://logx.optimizely.com/v1/events: status 503 (1 times since …)
+    ///     eprintln!("{trouble}"); // 1 event: https://logx.optimizely.com/v1/events: status 503 (1 time since …)
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

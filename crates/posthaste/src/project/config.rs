@@ -11,7 +11,7 @@ use super::{
     dropped::{DroppedAttributes, Drops, UnusableTags},
     entities::{Attribute, Event},
     experiment::Experiment,
-    index::Index,
+    index::{self, Index},
     key_error::ExperimentKeyError,
     listed::Listed,
     names::AttributeNames,
@@ -24,7 +24,7 @@ use crate::clock::{Clock, SystemClock};
 ///
 /// Experiments include those of groups, the rules of rollouts, and holdouts. Where an id occurs twice, the last one in
 /// that order of precedence counts: holdouts, rollout rules, experiments, group members; so does the last event or
-/// attribute of a key. An experiment's key that stands for several finds none of them. [`warnings`](Self::warnings)
+/// attribute of a key, and the last variation of a key in one experiment. An experiment's key that stands for several finds none of them. [`warnings`](Self::warnings)
 /// says so.
 ///
 /// ```
@@ -78,6 +78,7 @@ impl ProjectConfig {
     fn new(datafile: datafile::Datafile) -> Self {
         let mut warnings = datafile.warnings;
         let experiments = Index::new(datafile.experiments, &mut warnings);
+        warnings.extend(experiments.items().iter().flat_map(index::warnings_of_variations));
         let events = Index::new(datafile.events, &mut warnings);
         let attributes = Index::new(datafile.attributes, &mut warnings);
         let names = AttributeNames::new(attributes.found_by_key());

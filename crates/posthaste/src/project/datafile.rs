@@ -19,7 +19,7 @@ use super::{
     region::Region,
     tree::{self, Node, Object, Path, WrongType, id_text},
 };
-use crate::text::Text;
+use crate::{text::Text, words::counted};
 
 /// The versions that today's official SDKs take. Older ones lack keys, and nothing that is read means another thing.
 const VERSIONS: [&str; 3] = ["2", "3", "4"];
@@ -101,7 +101,8 @@ pub(super) fn parse(json: &[u8]) -> Result<Datafile, DatafileError> {
     let root = root.object()?;
     version(&root)?;
     let mut warnings: Vec<String> = halves_warning(text.repaired()).into_iter().collect();
-    warnings.extend(misspelt::warnings(root.map));
+    warnings.extend(misspelt::warnings(&root));
+    warnings.extend(["accountId", "projectId"].into_iter().filter_map(|key| blank_warning(&root, key)));
     let all_flags = flags(&root, &mut warnings);
     Ok(Datafile {
         context: context(&root)?,
@@ -133,11 +134,17 @@ impl fmt::Display for MeantFor<'_> {
 }
 
 fn halves_warning(count: u64) -> Option<String> {
-    match count {
-        0 => None,
-        1 => Some(r#"1 half of a surrogate pair (such as "\ud800") is read as U+FFFD"#.to_owned()),
-        _ => Some(format!(r#"{count} halves of surrogate pairs (such as "\ud800") are read as U+FFFD"#)),
-    }
+    let halves = counted(count, "half of a surrogate pair", "halves of surrogate pairs");
+    let are = if count == 1 { "is" } else { "are" };
+    (count > 0).then(|| format!(r#"{halves} (such as "\ud800") {are} read as U+FFFD"#))
+}
+
+/// The SDKs take it; the Event API knows nobody of that name.
+fn blank_warning(root: &Object<'_>, key: &str) -> Option<String> {
+    let is_blank = root.string(key).is_ok_and(|id| !id.is_empty() && id.trim().is_empty());
+    is_blank.then(|| {
+        format!("{key}: only blanks, and the Event API drops events without it: copy the datafile again")
+    })
 }
 
 /// A text that no event carries: one that cannot be read costs a warning.

@@ -5,7 +5,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     entities::{Attribute, Event},
-    experiment::Experiment,
+    experiment::{Experiment, Variation},
     listed::{Listed, Quoted},
 };
 
@@ -79,6 +79,14 @@ impl<T: Named> Index<T> {
     }
 }
 
+/// What an experiment has twice among its variations.
+pub(super) fn warnings_of_variations(experiment: &Experiment) -> Vec<String> {
+    let mut warnings = Vec::new();
+    Index::new(experiment.variations().iter().collect(), &mut warnings);
+    let of = Quoted(experiment.key());
+    warnings.iter().map(|warning| format!("experiment {of}: {warning}")).collect()
+}
+
 /// The ids of each of these keys, where they are several.
 fn shared<T: Named>(items: &[T], keys: &FxHashSet<&str>) -> FxHashMap<CompactString, Vec<CompactString>> {
     let mut shared = FxHashMap::<CompactString, Vec<CompactString>>::default();
@@ -126,5 +134,17 @@ impl Named for Attribute {
 
     fn key(&self) -> &str {
         self.key()
+    }
+}
+
+impl Named for &Variation {
+    const KIND: &'static str = "variation";
+
+    fn id(&self) -> &str {
+        Variation::id(self)
+    }
+
+    fn key(&self) -> &str {
+        Variation::key(self)
     }
 }

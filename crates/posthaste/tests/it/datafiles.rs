@@ -129,6 +129,56 @@ fn the_last_of_a_key_counts_with_a_warning() {
     assert_eq!(config.warnings().len(), 2, "{:?}", config.warnings());
 }
 
+#[test]
+fn an_owner_of_blanks_only_is_a_warning() {
+    for (account, project, warned) in [
+        ("1", "2", &[][..]),
+        (" ", "2", &["accountId"]),
+        ("1", "\\t", &["projectId"]),
+        ("\u{a0}", " ", &["accountId", "projectId"]),
+    ] {
+        let json =
+            format!(r#"{{"version":"4","accountId":"{account}","projectId":"{project}","revision":"3"}}"#);
+        let config = ProjectConfig::from_datafile(json).unwrap();
+        let about: Vec<_> =
+            config.warnings().iter().map(|text| text.split_once(": only blanks").unwrap().0).collect();
+        assert_eq!(about, warned);
+    }
+}
+
+/// Whatever holds the experiment.
+#[test]
+fn a_variation_that_an_experiment_has_twice_is_a_warning() {
+    for (variations, warning) in [
+        (r#"{"id":"1","key":"a"},{"id":"2","key":"b"}"#, None),
+        (
+            r#"{"id":"1","key":"a"},{"id":"2","key":"a"}"#,
+            Some(
+                r#"experiment "e": variation key "a" stands for several ids, "1", "2": the last one counts"#,
+            ),
+        ),
+        (
+            r#"{"id":"1","key":"a"},{"id":"1","key":"b"}"#,
+            Some(r#"experiment "e": variation id "1" occurs twice: the last one counts"#),
+        ),
+    ] {
+        let experiment = format!(r#"[{{"id":"20","key":"e","layerId":"l","variations":[{variations}]}}]"#);
+        for place in [
+            format!(r#""experiments":{experiment}"#),
+            format!(r#""holdouts":{experiment}"#),
+            format!(r#""localHoldouts":{experiment}"#),
+            format!(r#""groups":[{{"id":"g","experiments":{experiment}}}]"#),
+            format!(r#""rollouts":[{{"id":"r","experiments":{experiment}}}]"#),
+        ] {
+            let json = format!(r#"{{"version":"4","accountId":"1","projectId":"2","revision":"3",{place}}}"#);
+            let config = ProjectConfig::from_datafile(json).unwrap();
+            assert_eq!(config.warnings(), warning.as_slice(), "{place}");
+            let last = config.experiments()[0].variations().last().unwrap();
+            assert_eq!(config.experiments()[0].variation_by_key(last.key()), Some(last));
+        }
+    }
+}
+
 /// Half of larkspur's ids as numbers: the same events.
 #[test]
 fn ids_that_are_whole_numbers_stand_for_their_digits() {

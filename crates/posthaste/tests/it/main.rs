@@ -20,6 +20,7 @@ mod deadlines;
 mod delivery;
 mod draining;
 mod far_queue;
+mod folders;
 mod halving;
 mod house;
 mod http;

@@ -18,7 +18,7 @@ The input has one JSON object on each line. An event is named by the keys of the
   {"type":"impression","user_id":"ann","experiment":"checkout","variation":"b"}
   {"type":"conversion","user_id":"ann","event":"buy","tags":{"revenue":4200}}
 
-An event may also have "attributes": {…}, a "timestamp" (milliseconds or an RFC 3339 time; default: now) and a "uuid" (default: a new one). A line with both counts once, however often it is sent. A line with "visitors" is a whole Event API batch: it is sent as it is, byte for byte, and needs no datafile. A line of a --dead-letters file is sent again.
+An event may also have "attributes": {…}, a "timestamp" (milliseconds or an RFC 3339 time; default: now) and a "uuid" (default: a new one). A line with both counts once, however often it is sent. A line with "visitors" is a whole Event API batch: it needs no datafile, and what it says of visitors is sent byte for byte. With --spool, batches that differ in nothing else may share a request. A line of a --dead-letters file is sent again.
 
 A bad line is reported, --rejects keeps it, and the others go on. The exit code is 0 only if everything was delivered, and nothing that a --spool had stored is lost."#;
 
@@ -50,7 +50,7 @@ pub(crate) struct SendArgs {
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     /// The project's datafile; every line that is an event needs it
-    #[arg(long, value_name = "FILE", env = "POSTHASTE_DATAFILE", hide_env_values = true)]
+    #[arg(long, value_name = "FILE", env = "POSTHASTE_DATAFILE", hide_env_values = true, value_parser = values::datafile())]
     pub(crate) datafile: Option<PathBuf>,
 
     /// Keep events in this folder until they are delivered; the same command again goes on where a run ended

@@ -49,7 +49,7 @@ use crate::common::{
     bar::Bar,
     endpoint,
     exit::{Exit, Failure},
-    output::{Audience, Output, grouped},
+    output::{Audience, Output, counted},
     values::{self, some_time},
 };
 
@@ -124,9 +124,9 @@ pub(crate) fn run(args: &TortureArgs) -> Result<Exit, Failure> {
     let bar = bar(args);
     let output = Output::new(Audience::of(args.json));
     output.tell_aside(format_args!(
-        "seed {seed}: {} events, {} kills, in {}",
-        grouped(args.events),
-        grouped(args.kills.into()),
+        "seed {seed}: {}, {}, in {}",
+        counted(args.events, "event", "events"),
+        counted(args.kills.into(), "kill", "kills"),
         dir.display()
     ));
     let report = Torture::start(args, dir, seed, bar)?.run()?;
@@ -230,7 +230,7 @@ impl<'a> Torture<'a> {
         loop {
             self.runs += 1;
             let mut victim = self.breed.spawn(self.runs)?;
-            self.bar.set_message(format!("killed {} times", self.runs - 1));
+            self.bar.set_message(format!("killed {}", counted((self.runs - 1).into(), "time", "times")));
             if victim.watch(|| is_due(self))? {
                 return Ok(victim);
             }

@@ -37,7 +37,7 @@ use super::{
 use crate::common::{
     bar::Bar,
     exit::{Exit, Failure},
-    output::{Audience, Output, grouped},
+    output::{Audience, Output, counted},
 };
 
 /// Producers that send at the same time.
@@ -70,9 +70,9 @@ pub(super) fn run(args: &TortureArgs, target: &Target<'_>, seed: u64, bar: &Bar)
     let output = Output::new(Audience::of(args.json));
     let kills = if target.command.is_empty() { 0 } else { args.kills };
     output.tell_aside(format_args!(
-        "seed {seed}: {} events, {} kills, through {}",
-        grouped(args.events),
-        grouped(kills.into()),
+        "seed {seed}: {}, {}, through {}",
+        counted(args.events, "event", "events"),
+        counted(kills.into(), "kill", "kills"),
         target.url
     ));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;

@@ -87,3 +87,21 @@ fn a_lane_that_fails_is_blocked_and_others_are_not() {
     let states: Vec<_> = health.iter().map(|upstream| (&*upstream.end_point, upstream.state)).collect();
     assert_eq!(states, [(A, UpstreamState::Failing), ("http://b/", UpstreamState::Working)]);
 }
+
+#[test]
+fn the_last_64_idle_lanes_are_remembered() {
+    let (options, mut lanes) = (Options::<LogEvent>::default(), Lanes::new(Some(1)));
+    let name = |number: u64| format!("http://{number}/");
+    for number in 0..100 {
+        lanes.to(&name(number), &options);
+    }
+    let kept: Vec<u64> =
+        (0..100).filter(|number| lanes.iter().any(|lane| lane.is_to(&name(*number)))).collect();
+    assert_eq!(kept, (36..100).collect::<Vec<_>>());
+    // What something waits for is no idle one.
+    for number in 200..300 {
+        let part = parts(&mut Leases::new(false), &name(number), 1).remove(0);
+        lanes.to(&name(number), &options).push(part);
+    }
+    assert_eq!(lanes.iter().filter(|lane| !lane.is_idle()).count(), 100);
+}
