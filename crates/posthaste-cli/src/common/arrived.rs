@@ -14,9 +14,14 @@ pub(crate) struct Arrived(pub(crate) CollectorLedger);
 
 impl fmt::Display for Arrived {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let CollectorLedger { requests, events, good, bad, duplicates, .. } = self.0;
+        let CollectorLedger { requests, events, good, bad, duplicates, faulted, not_taken, .. } = self.0;
         let [requests, events, good, bad, duplicates] =
             [requests, events, good, bad, duplicates].map(grouped);
-        write!(f, "{events} events in {requests} requests: {good} good, {bad} bad, {duplicates} repeated")
+        write!(f, "{events} events in {requests} requests: {good} good, {bad} bad, {duplicates} repeated")?;
+        if faulted > 0 {
+            let [faulted, not_taken] = [faulted, not_taken].map(grouped);
+            write!(f, "; faults: {faulted} requests, {not_taken} of them not taken")?;
+        }
+        Ok(())
     }
 }
