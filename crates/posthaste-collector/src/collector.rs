@@ -11,7 +11,11 @@ use posthaste::{Clock, SystemClock, judge::Judgement};
 use tokio::{net::TcpListener, sync::Notify};
 
 use crate::{
-    BadEvent, CollectorLedger, CollectorOptions, Filter, GoodEvent, Problem, Record, http,
+    BadEvent, CollectorLedger, CollectorOptions, Fault, Faults, FaultsInForce, Filter, GoodEvent, Problem,
+    Record,
+    connection::{Line, Lines},
+    faults::{Decided, Script},
+    http,
     store::{Kept, STORE_BYTES_MAX, Store},
     taken::Taken,
 };
@@ -28,6 +32,7 @@ struct Inner {
     options: CollectorOptions,
     clock: Arc<dyn Clock>,
     store: Mutex<Store>,
+    script: Mutex<Script>,
 }
 
 /// What became of one body.
@@ -56,10 +61,12 @@ impl Collector {
     /// An empty collector that stamps what it receives with this clock's time.
     pub fn with_clock(options: CollectorOptions, clock: Arc<dyn Clock>) -> Self {
         let store = Mutex::new(Store::new(options.events_max, STORE_BYTES_MAX));
-        Self(Arc::new(Inner { options, clock, store }))
+        let script = Mutex::new(Script::new(options.faults.clone()));
+        Self(Arc::new(Inner { options, clock, store, script }))
     }
 
-    /// The HTTP interface, for a server of your own.
+    /// The HTTP interface, for a server of your own. Resets and the like need [`serve`](Self::serve): from here they are
+    /// answered with 500.
     pub fn router(&self) -> axum::Router {
         http::router(self.clone())
     }
@@ -73,8 +80,11 @@ impl Collector {
         let stopping = Arc::new(Notify::new());
         let stopped = {
             let stopping = Arc::clone(&stopping);
+            let collector = self.clone();
             async move {
                 shutdown.await;
+                // Nobody is to wait for a request that is never answered.
+                collector.0.script.lock().release();
                 stopping.notify_one();
             }
         };
@@ -83,15 +93,17 @@ impl Collector {
             stopping.notified().await;
             self.0.clock.sleep(SHUTDOWN_GRACE).await;
         };
+        let service = self.router().into_make_service_with_connect_info::<Line>();
+        let serving = axum::serve(Lines(listener), service).with_graceful_shutdown(stopped);
         tokio::select! {
-            done = axum::serve(listener, self.router()).with_graceful_shutdown(stopped).into_future() => done,
+            done = serving.into_future() => done,
             () = patience => Ok(()),
         }
     }
 
-    /// Judges a body and keeps what is in it: what `POST /v1/events` does, without HTTP.
+    /// Judges a body and keeps what is in it: what `POST /v1/events` does, without HTTP, and without faults.
     pub fn receive(&self, body: &[u8]) -> Received {
-        self.receive_as(body, self.0.options.strict)
+        self.receive_as(body, self.0.options.strict, None)
     }
 
     /// How much has arrived.
@@ -114,33 +126,70 @@ impl Collector {
         self.page(filter).items
     }
 
-    /// Forgets everything; every count is zero again.
+    /// Forgets everything; every count is zero again, and a script of faults begins anew.
     pub fn reset(&self) {
         self.0.store.lock().clear();
+        self.0.script.lock().restart();
+    }
+
+    /// Puts a script of faults in the place of the one before, from its first request on. What waits because of the one
+    /// before waits no longer.
+    pub fn set_faults(&self, faults: Faults) {
+        *self.0.script.lock() = Script::new(faults);
+    }
+
+    /// The script of faults that is in force, and how often each rule was applied.
+    pub fn faults(&self) -> FaultsInForce {
+        self.0.script.lock().in_force()
     }
 
     pub(crate) fn options(&self) -> &CollectorOptions {
         &self.0.options
     }
 
-    pub(crate) fn receive_as(&self, body: &[u8], strict: bool) -> Received {
-        self.take(Taken::of(body, self.0.options.config.as_ref(), self.0.clock.now_ms()), strict)
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
+    }
+
+    /// Whether a script has anything to say.
+    pub(crate) fn has_faults(&self) -> bool {
+        !self.0.script.lock().is_empty()
+    }
+
+    /// What the script does to this request, which is counted.
+    pub(crate) fn decide(&self, path: &str, body: &[u8], is_end_point: bool) -> Option<Decided> {
+        let decided = self.0.script.lock().decide(path, body, is_end_point)?;
+        self.0.store.lock().count_fault(decided.fault.rule(), decided.takes);
+        Some(decided)
+    }
+
+    pub(crate) fn receive_as(&self, body: &[u8], strict: bool, fault: Option<&Fault>) -> Received {
+        self.take(Taken::of(body, self.0.options.config.as_ref(), self.0.clock.now_ms()), strict, fault)
     }
 
     /// Keeps a body that could not even be decompressed.
-    pub(crate) fn receive_unreadable(&self, body: &[u8], problem: Problem, strict: bool) -> Received {
-        self.take(Taken::of_bad_body(body, problem, self.0.clock.now_ms()), strict)
+    pub(crate) fn receive_unreadable(
+        &self,
+        body: &[u8],
+        problem: Problem,
+        strict: bool,
+        fault: Option<&Fault>,
+    ) -> Received {
+        self.take(Taken::of_bad_body(body, problem, self.0.clock.now_ms()), strict, fault)
     }
 
     /// The events of a body become visible all at once.
-    fn take(&self, taken: Taken, strict: bool) -> Received {
+    fn take(&self, taken: Taken, strict: bool, fault: Option<&Fault>) -> Received {
         let Taken { records, judgement } = taken;
         let refused = strict && !judgement.problems.is_empty();
         let Judgement { problems, warnings, repaired, .. } = judgement;
         let mut received = Received { refused, problems, warnings, ..Received::default() };
         let mut store = self.0.store.lock();
         store.count_request(repaired);
-        for record in records {
+        for mut record in records {
+            if let Some(fault) = fault {
+                record.set_fault(fault.clone());
+            }
             if refused && matches!(record, Record::Good(_)) {
                 continue;
             }

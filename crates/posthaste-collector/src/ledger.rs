@@ -1,11 +1,13 @@
 //! What has arrived, in numbers.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 /// How much has arrived since the start or the last reset. At every moment `events = good + bad + duplicates`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct CollectorLedger {
-    /// Bodies.
+    /// Bodies that were taken.
     pub requests: u64,
     /// Events that were judged. A body or a part of one that cannot be read counts as one.
     pub events: u64,
@@ -26,4 +28,45 @@ pub struct CollectorLedger {
     pub too_early: u64,
     /// Halves of surrogate pairs that were read as U+FFFD.
     pub repaired: u64,
+    /// Requests that a script did something to, taken or not.
+    pub faulted: u64,
+    /// Those of them whose events were not taken; they are not among `requests`.
+    pub not_taken: u64,
+    /// `faulted` by the rules' names, of every script that was in force; beyond [`FAULT_NAMES_MAX`] names the rest is
+    /// under [`OTHER_FAULTS`].
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub faults: BTreeMap<String, u64>,
+}
+
+/// Names of rules that a ledger tells apart.
+pub const FAULT_NAMES_MAX: usize = 1_000;
+/// What rules are counted under once there are too many names.
+pub const OTHER_FAULTS: &str = "(others)";
+
+impl CollectorLedger {
+    /// One more request that this rule did something to.
+    pub(crate) fn count_fault(&mut self, rule: &str, taken: bool) {
+        self.faulted += 1;
+        self.not_taken += u64::from(!taken);
+        let is_told = self.faults.contains_key(rule) || self.faults.len() < FAULT_NAMES_MAX;
+        let name = if is_told { rule } else { OTHER_FAULTS };
+        *self.faults.entry(name.to_owned()).or_default() += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_rules_are_bounded_and_every_request_is_counted() {
+        let mut ledger = CollectorLedger::default();
+        for name in (0..FAULT_NAMES_MAX + 5).chain([0]) {
+            ledger.count_fault(&format!("rule {name}"), name % 2 == 0);
+        }
+        let names = (ledger.faults.len(), ledger.faults["rule 0"], ledger.faults[OTHER_FAULTS]);
+        assert_eq!(names, (FAULT_NAMES_MAX + 1, 2, 5));
+        assert_eq!((ledger.faulted, ledger.not_taken), (1_006, 502));
+        assert_eq!(ledger.faults.values().sum::<u64>(), ledger.faulted);
+    }
 }

@@ -16,7 +16,9 @@
 //! | `POST /v1/events` | 204, empty, whatever the body holds. 413 for a body that is too large, 415 for a compression other than gzip. With `X-Optimizely-Strict: true` or `1`, or [`CollectorOptions::strict`], a bad body gets 400 and a JSON list of [`Problem`]s, and nothing of it counts as good |
 //! | `GET /ledger` | [`CollectorLedger`] |
 //! | `GET /good`, `/bad`, `/all` | JSON list of [`GoodEvent`]s, [`BadEvent`]s or both, oldest first; `?visitor=&experiment=&key=&uuid=&limit=&offset=` ([`Filter`]); at most [`PAGE_MAX`] at once, `X-Total-Count` says how many there are |
-//! | `POST /reset` | 204; everything is forgotten, every count is zero |
+//! | `POST /reset` | 204; everything is forgotten, every count is zero; a script of faults begins anew |
+//! | `PUT /faults` | 204; the body is a script of faults ([`Faults`], [`Rule`]), in force from the next request on; no text at all ends them. 400 and a JSON list of what is wrong, and the one before stays |
+//! | `GET /faults` | [`FaultsInForce`]: the script, and how often each rule was applied |
 //! | `GET /healthz` | 200 |
 //! | another method, another path | 405, 404 |
 //!
@@ -25,15 +27,37 @@
 //! the oldest is forgotten and counted (an event of an official SDK takes about 2 kB). Nothing is written to disk,
 //! nothing is sent anywhere.
 //!
+//! Faults on a script are for whoever tests a client: rules say which `POST` gets which status, headers, delay, reset,
+//! silence or half an answer. The collector's own paths are never touched, so a test can always look. The ledger counts
+//! what was done, and events say what was done to their request (`fault`). A body that is too large gets its 413 first.
+//!
+//! ```
+//! use posthaste_collector::{Collector, CollectorOptions, Faults, Rule};
+//!
+//! let faults = Faults::new([
+//!     Rule::status(503).header("retry-after", "1").requests(1..=3),
+//!     Rule::reset().body_contains("\"ann\"").times(1).named("ann's"),
+//! ])?;
+//! let collector = Collector::new(CollectorOptions { faults, ..CollectorOptions::default() });
+//! assert_eq!(collector.faults().rules[1].applied, 0);
+//! # Ok::<(), posthaste_collector::FaultsError>(())
+//! ```
+//!
 //! Not judged: whether an event is within its experiment's running time, which a datafile does not say; attributes that the
 //! project does not have. Not answered: a browser's preflight.
 
 // In the order in which a body meets them.
 mod options;
 
+mod connection;
+
 mod http;
 
+mod intake;
+
 mod gunzip;
+
+mod faults;
 
 mod taken;
 
@@ -44,12 +68,15 @@ mod store;
 mod filter;
 mod ledger;
 
+mod carry_out;
+
 mod collector;
 
 pub use collector::{Collector, Received};
+pub use faults::{DELAY_MAX, End, Fault, Faults, FaultsError, FaultsInForce, RULES_MAX, Rule, RuleInForce};
 pub use filter::Filter;
-pub use http::PAGE_MAX;
-pub use ledger::CollectorLedger;
+pub use http::{PAGE_MAX, SCRIPT_BYTES_MAX};
+pub use ledger::{CollectorLedger, FAULT_NAMES_MAX, OTHER_FAULTS};
 pub use options::CollectorOptions;
 pub use posthaste::judge::{EVENTS_PER_BODY_MAX, Problem};
 pub use record::{BadEvent, GoodEvent, RECORD_TEXT_BYTES_MAX, Record};

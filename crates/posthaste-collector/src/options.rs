@@ -1,6 +1,10 @@
 //! What a collector may be told, and what it does untold.
 
+use std::time::Duration;
+
 use posthaste::ProjectConfig;
+
+use crate::Faults;
 
 /// How a [`Collector`](crate::Collector) judges and how much it takes.
 #[derive(Debug, Clone)]
@@ -14,6 +18,10 @@ pub struct CollectorOptions {
     /// Events, good and bad, that are kept, at least one; beyond it, or beyond
     /// [`STORE_BYTES_MAX`](crate::STORE_BYTES_MAX), the oldest are forgotten.
     pub events_max: usize,
+    /// What is done to requests, from the start on; nothing untold. `PUT /faults` puts another script in its place.
+    pub faults: Faults,
+    /// How long a request that is never answered is kept, where its client does not leave before.
+    pub hang_max: Duration,
 }
 
 impl Default for CollectorOptions {
@@ -23,6 +31,8 @@ impl Default for CollectorOptions {
             strict: false,
             body_bytes_max: 3_500_000, // the API's own limit
             events_max: 1_000_000,
+            faults: Faults::default(),
+            hang_max: Duration::from_secs(60), // longer than clients wait
         }
     }
 }

@@ -4,7 +4,7 @@ use posthaste::EventUuid;
 use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
 
-use crate::Problem;
+use crate::{Fault, Problem};
 
 /// Bytes that are kept of the text of a bad event or body.
 pub const RECORD_TEXT_BYTES_MAX: usize = 8_192;
@@ -63,6 +63,9 @@ pub struct GoodEvent {
     /// What is odd about it and does no harm by itself.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<Problem>,
+    /// What a script of faults did to the request that it came in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
     /// When it arrived: milliseconds since 1970, UTC.
     pub received_ms: i64,
 }
@@ -91,6 +94,9 @@ pub struct BadEvent {
     pub event: Box<RawValue>,
     /// What is wrong with it; never empty, at most [`PROBLEMS_PER_PART_MAX`](posthaste::judge::PROBLEMS_PER_PART_MAX).
     pub problems: Vec<Problem>,
+    /// What a script of faults did to the request that it came in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
     /// When it arrived: milliseconds since 1970, UTC.
     pub received_ms: i64,
 }
@@ -123,6 +129,13 @@ impl Record {
             }
         };
         Some(Identity { entity_id, uuid: EventUuid::from(uuid.as_str()), timestamp })
+    }
+
+    pub(crate) fn set_fault(&mut self, fault: Fault) {
+        match self {
+            Self::Good(event) => event.fault = Some(fault),
+            Self::Bad(event) => event.fault = Some(fault),
+        }
     }
 
     /// About how much memory it takes, its identity included.
@@ -163,6 +176,7 @@ impl GoodEvent {
             + map_bytes(&self.attributes)
             + self.metadata.as_ref().map_or(0, map_bytes)
             + problems_bytes(&self.warnings)
+            + self.fault.as_ref().map_or(0, Fault::text_bytes)
     }
 }
 
@@ -178,6 +192,7 @@ impl BadEvent {
             + options.into_iter().map(|text| option_bytes(text.as_ref())).sum::<usize>()
             + self.event.get().len()
             + problems_bytes(&self.problems)
+            + self.fault.as_ref().map_or(0, Fault::text_bytes)
     }
 }
 

@@ -53,7 +53,7 @@ impl Store {
     }
 
     pub(crate) fn ledger(&self) -> CollectorLedger {
-        CollectorLedger { too_early: self.visits.too_early(), ..self.ledger }
+        CollectorLedger { too_early: self.visits.too_early(), ..self.ledger.clone() }
     }
 
     pub(crate) fn records(&self) -> impl Iterator<Item = &Record> {
@@ -67,6 +67,10 @@ impl Store {
     pub(crate) fn count_request(&mut self, repaired: u64) {
         self.ledger.requests += 1;
         self.ledger.repaired += repaired;
+    }
+
+    pub(crate) fn count_fault(&mut self, rule: &str, taken: bool) {
+        self.ledger.count_fault(rule, taken);
     }
 
     /// Takes one record in, and forgets the oldest where there is no room.

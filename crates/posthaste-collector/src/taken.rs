@@ -57,6 +57,7 @@ impl Taken {
             experiment: None,
             event: raw(&Value::from(String::from_utf8_lossy(head))),
             problems: vec![problem.clone()],
+            fault: None,
             received_ms,
         };
         Self { records: vec![Record::Bad(Box::new(bad))], judgement: Judgement::from(problem) }
@@ -105,6 +106,7 @@ fn good(part: Part<'_>, config: Option<&ProjectConfig>, received_ms: i64) -> Goo
         variation: ids.variation,
         event: known.map(|event| event.key().to_owned()),
         warnings: part.warnings,
+        fault: None,
         received_ms,
     }
 }
@@ -121,6 +123,7 @@ fn bad(part: Part<'_>, config: Option<&ProjectConfig>, received_ms: i64) -> BadE
         experiment: ids.experiment,
         event: bounded(part.value),
         problems: part.problems,
+        fault: None,
         received_ms,
     }
 }

@@ -40,6 +40,8 @@ pub(crate) enum Failure {
     Write { path: PathBuf, source: io::Error },
     #[error("failed to read datafile {path:?}: {source}; download it again, or `posthaste validate` it")]
     Datafile { path: PathBuf, source: posthaste::DatafileError },
+    #[error("failed to read the faults in {path:?}: {source}")]
+    Faults { path: PathBuf, source: posthaste_collector::FaultsError },
     /// Each of these names the folder, and says what to do.
     #[error("{0}")]
     Spool(#[from] posthaste_spool::OpenError),

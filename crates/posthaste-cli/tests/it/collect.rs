@@ -2,7 +2,7 @@
 
 use std::{io::Write, process::Stdio};
 
-use crate::support::{Collector, command, datafile, impression, run, run_with, signal};
+use crate::support::{Collector, Files, command, datafile, impression, run, run_with, signal};
 
 #[test]
 fn it_says_where_it_listens_and_ends_with_its_ledger() {
@@ -46,4 +46,49 @@ fn strict_answers_400() {
     let mut answer = String::new();
     std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.0 400"), "{answer}");
+}
+
+/// Refused, reset before the answer, and reset after it: `send` ends with everything delivered once.
+#[test]
+fn faults_are_done_to_requests_and_counted() {
+    let files = Files::new();
+    let script = files.write(
+        "faults.json",
+        r#"{"rules": [
+            {"name": "busy", "n": 1, "status": 503, "headers": {"retry-after": "0"}},
+            {"n": 2, "end": "reset", "take": false},
+            {"name": "last word", "n": 3, "end": "answer_then_reset"}
+        ]}"#,
+    );
+    let collector = Collector::start(&["--datafile", datafile(), "--faults", &script]);
+    let input = impression("ann") + &impression("bob");
+    let args = ["send", "--datafile", datafile(), "--endpoint", &collector.url];
+    run_with(&args, input.as_bytes()).ended(0);
+    assert_eq!(collector.good()[0]["fault"]["did"], "204, then reset");
+    assert_eq!(collector.get("/faults")["rules"][1]["applied"], 1);
+    let ledger = collector.stop();
+    let expected = serde_json::json!({"busy": 1, "rule 2": 1, "last word": 1});
+    assert_eq!(
+        (&ledger["good"], &ledger["duplicates"], &ledger["faults"]),
+        (&2.into(), &0.into(), &expected)
+    );
+    assert_eq!(
+        (&ledger["faulted"], &ledger["not_taken"], &ledger["requests"]),
+        (&3.into(), &2.into(), &1.into())
+    );
+}
+
+#[test]
+fn a_script_that_cannot_be_used_says_where_and_what_to_do() {
+    let files = Files::new();
+    let script = files.write("faults.json", r#"{"rules": [{"stauts": 503}]}"#);
+    let large = files.write("large.json", vec![b' '; (1 << 20) + 1]);
+    for (path, expected) in [
+        (script, r#"faults.json": rules[0]: unknown key "stauts"; did you mean "status"?"#),
+        (large, "it has more than 1048576 bytes, and is no script of faults"),
+        (files.path("none"), "failed to read"),
+    ] {
+        let ran = run(&["collect", "--listen", "0", "--faults", &path]);
+        assert!(ran.ended(1).stderr.contains(expected), "{}", ran.stderr);
+    }
 }

@@ -69,15 +69,15 @@ impl Books {
             experiment: play::EXPERIMENT,
             variations: rows(received),
             sent: Sent::new(sent.len() as u64, ledger),
-            received: Arrived(arrived),
             comparison: Comparison::new(sent, received, arrived.duplicates),
+            received: Arrived(arrived),
             agree: false,
         };
         books.agree = books.comparison.is_perfect()
             && books.sent.balances
             && books.sent.delivered == books.sent.events
-            && arrived.good == books.sent.events
-            && arrived.bad == 0;
+            && books.received.0.good == books.sent.events
+            && books.received.0.bad == 0;
         books
     }
 

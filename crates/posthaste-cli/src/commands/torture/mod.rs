@@ -33,7 +33,7 @@ use std::{
     time::Duration,
 };
 
-use posthaste::{Clock, SystemClock};
+use posthaste::{Clock, SystemClock, dispatch::EndPoint};
 
 pub(crate) use self::child::{ChildArgs, run as run_child};
 use self::{
@@ -47,7 +47,6 @@ use self::{
 };
 use crate::common::{
     bar::Bar,
-    endpoint,
     exit::{Exit, Failure},
     output::{Audience, Output, counted},
     values::{self, some_time},
@@ -115,8 +114,7 @@ pub(crate) struct TortureArgs {
 pub(crate) fn run(args: &TortureArgs) -> Result<Exit, Failure> {
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
     if let (Some(url), Some(sink)) = (&args.relay, args.sink) {
-        endpoint::check(Some(url))
-            .map_err(|error| Failure::Usage(error.to_string().replace("--endpoint", "--relay")))?;
+        EndPoint::check(url).map_err(|error| Failure::Usage(format!("--relay: {error}")))?;
         return relay::run(args, &Target { url, sink, command: &args.command }, seed, &bar(args));
     }
     let dir = args.dir.as_deref().unwrap_or(Path::new("."));

@@ -1,0 +1,171 @@
+//! A request with events on its way in: its compression, the script's word on it, the events, and then the answer.
+//!
+//! ```text
+//! body, whole ─▶ unpack ─▶ the script decides ─▶ take the events, or not ─▶ wait ─▶ answer, or what is done instead
+//! ```
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{ConnectInfo, FromRequest, Request, State},
+    http::{HeaderMap, HeaderName, Method, StatusCode, header::CONTENT_ENCODING},
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    Collector, Fault, Problem,
+    carry_out::{Asked, carry_out},
+    collector::Received,
+    connection::Line,
+    faults::Decided,
+    gunzip::{GunzipError, gunzip},
+};
+
+/// Asks for a failure status where a body is bad.
+const STRICT: HeaderName = HeaderName::from_static("x-optimizely-strict");
+
+/// `POST /v1/events`.
+pub(crate) async fn events(State(collector): State<Collector>, request: Request) -> Response {
+    receive(&collector, request, Place::EndPoint).await
+}
+
+/// A path that is not there. A script may say otherwise.
+pub(crate) async fn elsewhere(State(collector): State<Collector>, request: Request) -> Response {
+    if request.method() == Method::POST && collector.has_faults() {
+        receive(&collector, request, Place::Elsewhere).await
+    } else {
+        StatusCode::NOT_FOUND.into_response()
+    }
+}
+
+/// Where a request has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    EndPoint,
+    Elsewhere,
+}
+
+async fn receive(collector: &Collector, mut request: Request, place: Place) -> Response {
+    let asked = Asked { version: request.version(), line: line(&request) };
+    let (uri, headers) = (request.uri().clone(), std::mem::take(request.headers_mut()));
+    let body = match Bytes::from_request(request, &()).await {
+        Ok(body) => body,
+        Err(refused) => return refused.into_response(),
+    };
+    match take_in(collector, uri.path(), &headers, body, place) {
+        (own, None) => own,
+        (own, Some(decided)) => {
+            carry_out(decided, asked, own, collector.clock(), collector.options().hang_max).await
+        }
+    }
+}
+
+fn line(request: &Request) -> Option<Line> {
+    request.extensions().get::<ConnectInfo<Line>>().map(|ConnectInfo(line)| line.clone())
+}
+
+/// The collector's own answer, and what a script does instead. The body ends here: whoever waits holds none.
+fn take_in(
+    collector: &Collector,
+    path: &str,
+    headers: &HeaderMap,
+    body: Bytes,
+    place: Place,
+) -> (Response, Option<Decided>) {
+    let strict = collector.options().strict || asks_for_strictness(headers);
+    let content = Content::of(headers, body, collector.options().body_bytes_max);
+    let is_end_point = place == Place::EndPoint;
+    let decided = collector.decide(path, content.bytes(), is_end_point);
+    let fault = decided.as_ref().map(|decided| &decided.fault);
+    let takes = decided.as_ref().map_or(is_end_point, |decided| decided.takes);
+    let own = match (takes, place) {
+        (true, _) => content.take(collector, strict, fault),
+        // As a server answers that loses them.
+        (false, Place::EndPoint) => StatusCode::NO_CONTENT.into_response(),
+        (false, Place::Elsewhere) => StatusCode::NOT_FOUND.into_response(),
+    };
+    (own, decided)
+}
+
+/// A body, its compression taken off.
+enum Content {
+    Plain(Bytes),
+    /// Not whole gzip: as it came.
+    Broken(Bytes, std::io::Error),
+    TooLarge,
+    UnknownEncoding,
+}
+
+impl Content {
+    fn of(headers: &HeaderMap, body: Bytes, bytes_max: usize) -> Self {
+        match encoding(headers) {
+            Encoding::None => Self::Plain(body),
+            Encoding::Gzip => match gunzip(&body, bytes_max) {
+                Ok(plain) => Self::Plain(plain.into()),
+                Err(GunzipError::TooLarge) => Self::TooLarge,
+                Err(GunzipError::Broken(error)) => Self::Broken(body, error),
+            },
+            Encoding::Unknown => Self::UnknownEncoding,
+        }
+    }
+
+    /// What a script may look into.
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Plain(body) | Self::Broken(body, _) => body,
+            Self::TooLarge | Self::UnknownEncoding => &[],
+        }
+    }
+
+    /// Keeps what is in it, and says what the API says to that.
+    fn take(&self, collector: &Collector, strict: bool, fault: Option<&Fault>) -> Response {
+        match self {
+            Self::Plain(body) => answer(collector.receive_as(body, strict, fault)),
+            Self::Broken(body, error) => {
+                answer(collector.receive_unreadable(body, not_gzip(error), strict, fault))
+            }
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+            Self::UnknownEncoding => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "content-encoding: only gzip is known; compress with gzip or not at all\n",
+            )
+                .into_response(),
+        }
+    }
+}
+
+fn answer(received: Received) -> Response {
+    if received.refused {
+        (StatusCode::BAD_REQUEST, Json(received.problems)).into_response()
+    } else {
+        StatusCode::NO_CONTENT.into_response()
+    }
+}
+
+fn not_gzip(error: &std::io::Error) -> Problem {
+    Problem::of_body(
+        format!("not whole gzip: {error}"),
+        "compress the whole body, or leave out the content-encoding header",
+    )
+}
+
+fn asks_for_strictness(headers: &HeaderMap) -> bool {
+    let is_yes = |value: &[u8]| value == b"1" || value.eq_ignore_ascii_case(b"true");
+    headers.get(STRICT).is_some_and(|value| is_yes(value.as_bytes().trim_ascii()))
+}
+
+/// How a body is compressed.
+enum Encoding {
+    None,
+    Gzip,
+    Unknown,
+}
+
+fn encoding(headers: &HeaderMap) -> Encoding {
+    match headers.get(CONTENT_ENCODING).map(|value| value.as_bytes().trim_ascii().to_ascii_lowercase()) {
+        None => Encoding::None,
+        Some(name) if name.is_empty() || name == b"identity" => Encoding::None,
+        Some(name) if name == b"gzip" || name == b"x-gzip" => Encoding::Gzip,
+        Some(_) => Encoding::Unknown,
+    }
+}
