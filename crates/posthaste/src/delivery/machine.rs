@@ -122,6 +122,7 @@ impl<T: Item> Machine<T> {
             self.ends.bury_displaced();
             self.tick();
             self.expire();
+            self.forget_old_letters();
             self.fill();
             self.send_what_may_go();
             self.publish(false);
@@ -171,6 +172,10 @@ impl<T: Item> Machine<T> {
         if self.shared.admission().has_been_full() || is_time || self.is_full() || self.is_stuck() {
             self.force();
         }
+    }
+
+    fn forget_old_letters(&self) {
+        self.shared.letters().forget_old(self.now(), self.shared.clock().now_ms());
     }
 
     /// What waits and is too old becomes a dead letter.
@@ -406,7 +411,7 @@ impl<T: Item> Machine<T> {
         while let Some(Some(answered)) = self.in_flight.next().now_or_never() {
             self.settle(answered);
         }
-        self.ends.follow_replays();
+        self.ends.follow_letters();
         while let Some(event) = self.ends.next_event().now_or_never() {
             self.ends.take(event, &mut self.lanes);
         }
@@ -480,6 +485,7 @@ impl<T: Item> Machine<T> {
             self.published.due(),
             self.supply.due(now),
             self.ends.due(),
+            self.shared.letters().next_look(),
             self.expiry.due(now, self.shared.clock().now_ms()),
         ];
         let at = moments.into_iter().flatten().min().unwrap_or(self.next_tick);

@@ -14,6 +14,7 @@
 mod admission;
 mod books;
 mod burial;
+mod direct;
 mod ends;
 mod expiry;
 mod groups;
@@ -24,6 +25,8 @@ mod item;
 mod job;
 mod lanes;
 mod leases;
+mod letter_pages;
+mod letter_room;
 mod letters;
 mod machine;
 mod mailbox;
@@ -40,6 +43,7 @@ mod waiters;
 
 pub use handle::Driver;
 pub(crate) use handle::{Delivery, Makings};
+pub use letter_room::WhenDeadLettersFull;
 pub use options::{DEFAULT_BATCH_SIZE, DEFAULT_EVENT_FLUSH_INTERVAL, OptionsError, WhenFull};
 pub(crate) use options::{Options, delivery_setters};
 pub use pending::Pending;
