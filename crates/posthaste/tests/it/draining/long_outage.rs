@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{api::Api, builder, rate, recovery};
-use crate::support::{Driven, HOUR, SECOND, impression, larkspur};
+use crate::support::{Driven, HOUR, SECOND, impression, larkspur, settle};
 
 const EVENTS: usize = 26_000;
 const RATE: u32 = 50;
@@ -73,6 +73,8 @@ async fn after_36_hours_nothing_is_lost_and_new_events_are_hardly_slower() {
     let report = driven.processor.close(Duration::ZERO).await;
     assert_eq!(report.left, EVENTS as u64 / 2);
     drop((driven, turns));
+    // What was dropped lets go of the folder.
+    settle().await;
     let (driven, _turns) = over(&disk, &api);
     offer(&driven.processor, &api, EVENTS / 2, each, "second").await;
 
