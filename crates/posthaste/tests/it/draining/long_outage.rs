@@ -30,7 +30,7 @@ fn over(disk: &MemoryFilesystem, api: &Api) -> (Driven, JoinSet<()>) {
     tasks.spawn(async move {
         loop {
             turns.turn(posthaste::Clock::elapsed(&posthaste::SystemClock));
-            sleep(Duration::from_millis(200)).await;
+            sleep(SECOND).await;
         }
     });
     let queue: SpoolQueue<UserEvent> = SpoolQueue::over(spool);
