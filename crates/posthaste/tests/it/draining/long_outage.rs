@@ -18,6 +18,8 @@ const RATE: u32 = 50;
 const OUTAGE: Duration = HOUR.saturating_mul(36);
 /// New events while it drains, in milliseconds between two of them.
 const BETWEEN: u64 = 70;
+/// Groups of new events fill sooner. A shorter one would make 36 hours take long.
+const INTERVAL: Duration = Duration::from_secs(10);
 const NEW: usize = 6_000;
 
 /// A pipeline over a spool in this file system, with what runs its disk.
@@ -30,11 +32,11 @@ fn over(disk: &MemoryFilesystem, api: &Api) -> (Driven, JoinSet<()>) {
     tasks.spawn(async move {
         loop {
             turns.turn(posthaste::Clock::elapsed(&posthaste::SystemClock));
-            sleep(SECOND).await;
+            sleep(INTERVAL).await;
         }
     });
     let queue: SpoolQueue<UserEvent> = SpoolQueue::over(spool);
-    (Driven::new(builder(api).drain_rate(rate(RATE)).queue(queue)), tasks)
+    (Driven::new(builder(api).drain_rate(rate(RATE)).flush_interval(INTERVAL).queue(queue)), tasks)
 }
 
 async fn offer(processor: &BatchEventProcessor, api: &Api, count: usize, each: Duration, name: &str) {
