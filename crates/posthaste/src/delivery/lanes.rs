@@ -402,11 +402,14 @@ impl<T: Item> Lane<T> {
             None => Trouble::at(end_point, what, now_ms),
         };
         let mut troubles = Vec::new();
-        for (flow, what) in
-            [(&self.new, "not sent yet"), (&self.paced, "not sent yet: drain_rate sets the pace")]
-        {
+        for (is_paced, flow, what) in [
+            (false, &self.new, "not sent yet"),
+            (true, &self.paced, "not sent yet: drain_rate sets the pace"),
+        ] {
             for job in flow.schedule.jobs() {
-                let trouble = job.trouble.clone().unwrap_or_else(|| untried(what));
+                // What has failed in an outage that is over waits for its turn.
+                let failed = job.trouble.clone().filter(|_| !is_paced || self.upstream.trouble().is_some());
+                let trouble = failed.unwrap_or_else(|| untried(what));
                 troubles.push(trouble.with_events(job.events() as u64));
             }
             let events = flow.events_unsent();

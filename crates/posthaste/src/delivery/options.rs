@@ -143,11 +143,11 @@ macro_rules! delivery_setters {
         /// failed five times in a row ([`breaker_threshold`](Self::breaker_threshold)) or had refused everything.
         /// [`Health::backlog`](crate::Health::backlog) says how much of it is left.
         ///
-        /// The backlog goes oldest first, what has to be sent again counts again, and at most half of the requests that
+        /// The backlog goes about oldest first, what has to be sent again counts again, and at most half of the requests that
         /// may be under way are its. Flush, close and drop do not hurry it, so that a restart is no rush either: give
-        /// them the time, or keep the queue on disk. A queue of your own that does not keep a backlog apart
-        /// ([`begin_backlog`](crate::queue::DeliveryQueue::begin_backlog)) is paced as a whole until it has been empty
-        /// once. Default: no pace.
+        /// them the time, or keep the queue on disk. Of a queue of your own that does not keep a backlog apart
+        /// ([`begin_backlog`](crate::queue::DeliveryQueue::begin_backlog)), everything is paced until all that was in
+        /// it is under way. Default: no pace.
         pub fn drain_rate(mut self, events_per_second: std::num::NonZeroU32) -> Self {
             self.options.drain_rate = Some(events_per_second);
             self

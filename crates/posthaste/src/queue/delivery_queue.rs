@@ -85,8 +85,8 @@ pub trait DeliveryQueue<T>: Queue<T> {
     /// Everything that waits now and is not leased becomes the backlog: from here on, [`lease`](Self::lease) hands out
     /// only what comes later, and [`lease_backlog`](Self::lease_backlog) the rest. What is left of an earlier backlog
     /// stays in it, in front. Delivery calls it where a drain rate is set: at its start, and whenever an end point works
-    /// again. False, the default: this queue hands out everything in one order; then all of it is paced until the queue
-    /// has been empty once, new items included.
+    /// again. False, the default: this queue hands out everything in one order; then all of it is paced, new items
+    /// included, until nothing waits any more that is not leased.
     ///
     /// ```
     /// use posthaste::{InMemoryQueue, Queue, queue::DeliveryQueue};

@@ -21,6 +21,7 @@ pub(super) struct Api(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     is_up: bool,
+    mended: Option<Instant>,
     accepted: HashMap<String, Instant>,
     arrived: HashMap<String, Instant>,
     sent: Vec<Sent>,
@@ -48,12 +49,13 @@ impl Api {
     }
 
     pub(super) fn mend(&self) {
-        self.0.lock().unwrap().is_up = true;
+        let mut state = self.0.lock().unwrap();
+        (state.is_up, state.mended) = (true, Some(Instant::now()));
     }
 
     pub(super) fn fail(&self) {
         let mut state = self.0.lock().unwrap();
-        (state.is_up, state.has_recovered) = (false, false);
+        (state.is_up, state.mended, state.has_recovered) = (false, None, false);
     }
 
     pub(super) fn has_recovered(&self) -> bool {
@@ -107,9 +109,10 @@ impl State {
         sent.uuids.iter().filter(|uuid| self.accepted.get(*uuid).is_some_and(|at| at < recovery)).count()
     }
 
-    fn arrive(&mut self, uuids: &[String]) {
+    fn arrive(&mut self, sent: Instant, uuids: &[String]) {
         let now = Instant::now();
-        if !std::mem::replace(&mut self.has_recovered, true) {
+        let is_back = self.mended.is_some_and(|mended| mended <= sent);
+        if is_back && !std::mem::replace(&mut self.has_recovered, true) {
             self.recoveries.push(now);
         }
         for uuid in uuids {
@@ -127,16 +130,17 @@ impl Dispatcher for Api {
             let uuids: HashSet<String> =
                 snapshots.flat_map(|snapshot| snapshot.events).map(|event| event.uuid).collect();
             let uuids: Vec<String> = uuids.into_iter().collect();
+            let sent = Instant::now();
             let is_up = {
                 let mut state = api.0.lock().unwrap();
-                state.sent.push(Sent { at: Instant::now(), uuids: uuids.clone() });
+                state.sent.push(Sent { at: sent, uuids: uuids.clone() });
                 state.is_up
             };
             sleep(TRIP).await;
             if !is_up {
                 return Ok(Response::status(503));
             }
-            api.0.lock().unwrap().arrive(&uuids);
+            api.0.lock().unwrap().arrive(sent, &uuids);
             Ok(Response::status(204))
         })
     }

@@ -11,13 +11,15 @@ use tokio::{
 };
 
 use super::{api::Api, builder, rate, recovery};
-use crate::support::{Driven, HOUR, SECOND, impression, larkspur};
+use crate::support::{Driven, HOUR, SECOND, impression, larkspur, settle};
 
 const EVENTS: usize = 26_000;
 const RATE: u32 = 50;
 const OUTAGE: Duration = HOUR.saturating_mul(36);
 /// New events while it drains, in milliseconds between two of them.
 const BETWEEN: u64 = 70;
+/// Groups of new events fill sooner. A shorter one would make 36 hours take long.
+const INTERVAL: Duration = Duration::from_secs(10);
 const NEW: usize = 6_000;
 
 /// A pipeline over a spool in this file system, with what runs its disk.
@@ -30,11 +32,11 @@ fn over(disk: &MemoryFilesystem, api: &Api) -> (Driven, JoinSet<()>) {
     tasks.spawn(async move {
         loop {
             turns.turn(posthaste::Clock::elapsed(&posthaste::SystemClock));
-            sleep(Duration::from_millis(200)).await;
+            sleep(INTERVAL).await;
         }
     });
     let queue: SpoolQueue<UserEvent> = SpoolQueue::over(spool);
-    (Driven::new(builder(api).drain_rate(rate(RATE)).queue(queue)), tasks)
+    (Driven::new(builder(api).drain_rate(rate(RATE)).flush_interval(INTERVAL).queue(queue)), tasks)
 }
 
 async fn offer(processor: &BatchEventProcessor, api: &Api, count: usize, each: Duration, name: &str) {
@@ -73,6 +75,8 @@ async fn after_36_hours_nothing_is_lost_and_new_events_are_hardly_slower() {
     let report = driven.processor.close(Duration::ZERO).await;
     assert_eq!(report.left, EVENTS as u64 / 2);
     drop((driven, turns));
+    // What was dropped lets go of the folder.
+    settle().await;
     let (driven, _turns) = over(&disk, &api);
     offer(&driven.processor, &api, EVENTS / 2, each, "second").await;
 

@@ -24,8 +24,8 @@ fn number(name: &str) -> Option<u64> {
 const IN_MEMORY: u64 = 1_500;
 const ON_DISK: u64 = 200;
 /// The same with a drain rate.
-const PACED: u64 = 300;
-const PACED_ON_DISK: u64 = 60;
+const PACED: u64 = 150;
+const PACED_ON_DISK: u64 = 30;
 /// Beyond those, schedules that found a fault once: every run tries them, too. 424: a request of several events was given
 /// up at the end, of which one had been buried before, and that one was counted twice.
 const FOUND_A_FAULT: [u64; 1] = [424];
