@@ -17,6 +17,9 @@ const COMMANDS: &[&str] = &[
     "spool dead",
     "spool replay",
     "spool drain",
+    "relay",
+    "relay check",
+    "relay config",
     "collect",
     "validate",
     "torture",
@@ -40,7 +43,7 @@ fn the_help_of_every_command() {
 
 #[test]
 fn no_command_is_left_out() {
-    for (name, prefix) in [("", ""), ("spool", "spool ")] {
+    for (name, prefix) in [("", ""), ("spool", "spool "), ("relay", "relay ")] {
         let help = help(name, "--help");
         let list = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
         let named = list.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
