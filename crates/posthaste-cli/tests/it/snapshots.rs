@@ -93,6 +93,11 @@ fn what_is_said_of_wrong_usage() {
         &["spool", "dead", "dir", "--purge"],
         &["validate"],
         &["collect", "--listen", "nowhere"],
+        &["relay"],
+        &["relay", "--upstream", "us", "--listen", "nowhere", "--drain-delay", "soon"],
+        &["relay", "--upstream", "ftp://me:secret@relay/"],
+        &["relay", "--upstream", "us", "--memory", "--data", "dir"],
+        &["relay", "--upstream", "http://127.0.0.1:8090/v1/events"],
     ]
     .map(|args| {
         let words: Vec<&str> =
@@ -115,6 +120,8 @@ fn what_is_said_of_failures() {
         &["validate", "no-such-file"],
         &["spool", "status", "no-such-folder"],
         &["man", "--dir", "/dev/null/man"],
+        &["relay", "check", "--config", "no-such-file"],
+        &["relay", "check", "--upstream", "us", "--data", "/dev/null/data"],
     ]
     .map(|args| {
         let ran = command(args).current_dir(&folder).output().unwrap();
