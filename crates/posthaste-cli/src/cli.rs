@@ -17,7 +17,7 @@ use crate::{
     common::{
         descriptors,
         exit::{Exit, Failure},
-        logging,
+        logging::{self, Style},
         output::{Audience, Output},
         terminal::{self, Voice},
         threads,
@@ -43,6 +43,8 @@ use crate::{
   posthaste spool status DIR
   # An Event API for this machine
   posthaste collect --datafile datafile.json
+  # In front of it: stores what SDKs post, and delivers it
+  posthaste relay --upstream us
   # Kill it, and count what is lost
   posthaste torture --dir DIR
 
@@ -68,7 +70,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     Send(Box<SendArgs>),
     Spool(SpoolArgs),
-    Relay(RelayArgs),
+    Relay(Box<RelayArgs>),
     Collect(CollectArgs),
     Validate(ValidateArgs),
     Torture(TortureArgs),
@@ -89,7 +91,7 @@ impl Cli {
     /// Runs the command; an error is one line on stderr.
     pub(crate) fn run(&self) -> Exit {
         self.voice.settle();
-        let ended = logging::init(self.voice).and_then(|()| self.command.run());
+        let ended = logging::init(self.voice, self.command.log_style()).and_then(|()| self.command.run());
         ended.unwrap_or_else(|failure| {
             Output::new(Audience::People).note(format_args!("posthaste: {failure}"));
             failure.exit()
@@ -110,6 +112,7 @@ impl Command {
             Self::Validate(_) | Self::Man(_) => (descriptors::OF_A_FILE, 0),
             // Some of its commands take more, and say so.
             Self::Spool(_) => (descriptors::OF_A_LOOK, 0),
+            Self::Relay(args) if args.is_a_look() => (descriptors::OF_A_FILE, 0),
             Self::Collect(_) | Self::Relay(_) => (descriptors::OF_A_LOOK, threads::OF_A_SERVICE),
             Self::Send(_) | Self::TortureChild(_) => (descriptors::OF_A_RUN, threads::OF_A_RUN),
             // Both sides of connections are here.
@@ -119,6 +122,14 @@ impl Command {
         };
         descriptors::need(descriptors)?;
         threads::need(threads)
+    }
+
+    /// How what goes on is logged.
+    fn log_style(&self) -> Style {
+        match self {
+            Self::Relay(args) => args.log_style(),
+            _ => Style::Text,
+        }
     }
 
     fn begin(&self) -> Result<Exit, Failure> {

@@ -5,7 +5,9 @@
 
 use std::{
     collections::BTreeSet,
-    fmt, fs, io,
+    fmt,
+    fs::File,
+    io::{self, Read as _},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -31,12 +33,10 @@ pub enum AccessError {
         source: io::Error,
     },
     /// It is too large to be one.
-    #[error("{path:?} has {bytes} bytes, and may have {FILE_BYTES_MAX}: is it the right file?")]
+    #[error("{path:?} has more than {FILE_BYTES_MAX} bytes: is it the right file?")]
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// Its size.
-        bytes: u64,
     },
     /// There is nothing in it: everybody would be locked out.
     #[error("{path:?} names nobody; write one on each line, or leave the option out")]
@@ -78,11 +78,20 @@ impl Access {
         Ok(Self { config, rules: RwLock::new(Arc::new(rules)) })
     }
 
-    /// Reads the files anew. Where one cannot be used, everything stays as it was.
+    /// Reads the files anew. Where one cannot be used, everything stays as it was. Each time is told in the log.
     pub(crate) fn reload(&self) -> Result<(), AccessError> {
-        let rules = Rules::read(&self.config)?;
-        *self.rules.write() = Arc::new(rules);
-        Ok(())
+        match Rules::read(&self.config) {
+            Ok(rules) => {
+                let (tokens, accounts) = (rules.tokens(), rules.accounts());
+                *self.rules.write() = Arc::new(rules);
+                tracing::info!(tokens, accounts, "tokens and accounts were read anew");
+                Ok(())
+            }
+            Err(error) => {
+                tracing::error!(%error, "tokens and accounts could not be read anew; those of before stay in force");
+                Err(error)
+            }
+        }
     }
 
     /// What is in force now: for one request, from its beginning to its end.
@@ -112,6 +121,16 @@ impl Rules {
         })
     }
 
+    /// How many tokens are known; `None`: nobody needs one.
+    pub(crate) fn tokens(&self) -> Option<usize> {
+        self.tokens.as_ref().map(Vec::len)
+    }
+
+    /// How many accounts are on the list; `None`: there is no list.
+    pub(crate) fn accounts(&self) -> Option<usize> {
+        self.accounts.as_ref().map(BTreeSet::len)
+    }
+
     /// Whether events of this account are taken.
     pub(crate) fn takes(&self, account: &str) -> bool {
         self.accounts.as_ref().is_none_or(|accounts| accounts.contains(account))
@@ -127,16 +146,15 @@ fn bearer(value: &[u8]) -> Option<&[u8]> {
 fn same(token: &[u8], given: &[u8]) -> bool {
     let padded = token.iter().copied().chain(std::iter::repeat(0));
     let difference = given.iter().zip(padded).fold(0, |difference, (one, other)| difference | (one ^ other));
-    std::hint::black_box(difference) == 0 && token.len() == given.len()
+    // Both are looked at, whatever the first says.
+    (std::hint::black_box(difference) == 0) & (token.len() == given.len())
 }
 
 fn lines(path: &Path, check: fn(&str) -> Result<(), &'static str>) -> Result<Vec<String>, AccessError> {
-    let failed = |source| AccessError::Read { path: path.to_owned(), source };
-    let bytes = fs::metadata(path).map_err(failed)?.len();
-    if bytes > FILE_BYTES_MAX {
-        return Err(AccessError::TooLarge { path: path.to_owned(), bytes });
+    let text = read(path).map_err(|source| AccessError::Read { path: path.to_owned(), source })?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(AccessError::TooLarge { path: path.to_owned() });
     }
-    let text = fs::read_to_string(path).map_err(failed)?;
     let mut found = Vec::new();
     for (at, line) in text.lines().enumerate() {
         let line_text = line.trim();
@@ -151,6 +169,17 @@ fn lines(path: &Path, check: fn(&str) -> Result<(), &'static str>) -> Result<Vec
         found.push(line_text.to_owned());
     }
     if found.is_empty() { Err(AccessError::Empty { path: path.to_owned() }) } else { Ok(found) }
+}
+
+/// The file, or more of it than one may have.
+fn read(path: &Path) -> io::Result<String> {
+    // It is read again and again, so a pipe will not do; and opening one waits for whoever writes to it.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
+    }
+    let mut text = String::new();
+    File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn check_token(token: &str) -> Result<(), &'static str> {
@@ -177,3 +206,6 @@ impl fmt::Debug for Rules {
             .finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -167,11 +167,16 @@ impl Relay {
     /// Serves until it is told to [`stop`](Stop::stop), in the order that loses nothing: no longer ready, then no new
     /// connections, then the requests under way, then what can be delivered and synced in time.
     pub async fn serve(&self, public: TcpListener, admin: Option<TcpListener>, stop: &Stop) -> Report {
-        server::serve(self, public, admin, stop).await;
+        tokio::select! {
+            () = server::serve(self, public, admin, stop) => {}
+            never = self.refusals().tell_the_rest(self) => match never {},
+        }
+        self.refusals().tell_all();
         self.close(self.config().shutdown_timeout).await
     }
 
-    /// Reads tokens and accounts anew. Where a file cannot be used, the old ones stay.
+    /// Reads tokens and accounts anew, as a whole: a request meets those of before or those of after. Where a file cannot
+    /// be used, all of those of before stay. Either is told in the log.
     pub fn reload(&self) -> Result<(), AccessError> {
         self.0.access.reload()
     }

@@ -55,6 +55,9 @@ pub(crate) enum Failure {
     Dead(posthaste_spool::DeadError),
     #[error("failed to write to standard output: {0}")]
     Stdout(io::Error),
+    /// Each line names its place, and says what to do.
+    #[error("{0}")]
+    Config(#[from] posthaste_relay::config::ConfigError),
     /// What is there is not what was asked for.
     #[error("{0}")]
     Refused(String),
@@ -88,6 +91,7 @@ impl Failure {
             Self::Usage(_)
             // Numbers that do not go together, such as a batch larger than the queue.
             | Self::Delivery(OptionsError::Zero(_) | OptionsError::BatchLargerThanQueue { .. }) => Exit::Usage,
+            Self::Config(error) if error.is_usage() => Exit::Usage,
             _ => Exit::Failed,
         }
     }

@@ -17,20 +17,42 @@ use tracing_subscriber::{
 
 use super::{bar, exit::Failure, terminal, terminal::Voice};
 
-/// Warnings and errors, unless the command line or `POSTHASTE_LOG` says otherwise.
-pub(crate) fn init(voice: Voice) -> Result<(), Failure> {
+/// What is logged unless somebody says otherwise, and in which form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// Warnings and errors, in lines for people.
+    Text,
+    /// And what the relay does that an operator asked for.
+    RelayText,
+    /// The same, as a JSON object on each line.
+    RelayJson,
+}
+
+impl Style {
+    fn filter(self) -> Targets {
+        let troubles = Targets::new().with_default(LevelFilter::WARN);
+        match self {
+            Self::Text => troubles,
+            Self::RelayText | Self::RelayJson => troubles.with_target("posthaste_relay", LevelFilter::INFO),
+        }
+    }
+}
+
+/// As the style has it, unless the command line or `POSTHASTE_LOG` says otherwise.
+pub(crate) fn init(voice: Voice, style: Style) -> Result<(), Failure> {
     let asked = match std::env::var("POSTHASTE_LOG") {
         Ok(text) => filter(&text)?,
         Err(VarError::NotPresent) => None,
         Err(VarError::NotUnicode(text)) => return Err(wrong(&text.to_string_lossy())),
     };
     let of = |level| Targets::new().with_default(level);
-    let filter = voice.log_level().map(of).or(asked).unwrap_or_else(|| of(LevelFilter::WARN));
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(|| Stderr)
-        .with_ansi(terminal::stderr_has_colors())
-        .with_filter(filter);
-    tracing_subscriber::registry().with(layer).init();
+    let filter = voice.log_level().map(of).or(asked).unwrap_or_else(|| style.filter());
+    let layer = tracing_subscriber::fmt::layer().with_writer(|| Stderr);
+    let layer = match style {
+        Style::Text | Style::RelayText => layer.with_ansi(terminal::stderr_has_colors()).boxed(),
+        Style::RelayJson => layer.with_ansi(false).json().flatten_event(true).with_span_list(false).boxed(),
+    };
+    tracing_subscriber::registry().with(layer.with_filter(filter)).init();
     Ok(())
 }
 

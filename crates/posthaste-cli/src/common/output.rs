@@ -65,8 +65,13 @@ impl Output {
     pub(crate) fn result<T: Serialize + Display>(&self, result: &T) {
         match self.audience {
             Audience::People => self.say(result),
-            Audience::Machines => self.say(json(result)),
+            Audience::Machines => self.say_json(result),
         }
+    }
+
+    /// A result for machines alone.
+    pub(crate) fn say_json(&self, result: &impl Serialize) {
+        self.say(json(result));
     }
 
     /// A line for people; machines do not need it.

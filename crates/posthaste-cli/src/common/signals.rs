@@ -1,4 +1,4 @@
-//! Signals: being asked to stop (Ctrl-C and SIGTERM), and a limit on the size of files.
+//! Signals: being asked to stop (Ctrl-C and SIGTERM) or to read files anew (SIGHUP), and a limit on the size of files.
 //!
 //! A signal writes a byte into a socket whose other end is read here. What that takes is opened before a command
 //! begins, so that too few file descriptors are an error, and nothing has happened yet.
@@ -10,7 +10,7 @@ use std::{
 };
 
 use signal_hook::{
-    consts::{SIGINT, SIGTERM, SIGXFSZ},
+    consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ},
     flag,
     low_level::pipe,
 };
@@ -26,6 +26,10 @@ pub(crate) struct Uncaught {
 /// Requests to stop.
 #[derive(Debug)]
 pub(crate) struct Signals(tokio::net::UnixStream);
+
+/// Requests to read files anew.
+#[derive(Debug)]
+pub(crate) struct Hangups(Signals);
 
 impl Uncaught {
     /// Must be called within a runtime.
@@ -57,6 +61,21 @@ impl Signals {
                 return;
             }
         }
+    }
+}
+
+impl Hangups {
+    /// From now on the process no longer dies of them. Must be called within a runtime.
+    pub(crate) fn catch() -> io::Result<Self> {
+        let (reader, hangup) = UnixStream::pair()?;
+        reader.set_nonblocking(true)?;
+        pipe::register(SIGHUP, hangup)?;
+        Ok(Self(Signals(tokio::net::UnixStream::from_std(reader)?)))
+    }
+
+    /// Resolves at the next. Several that come at once are one.
+    pub(crate) async fn next(&mut self) {
+        self.0.next().await;
     }
 }
 

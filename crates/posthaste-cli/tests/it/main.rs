@@ -22,6 +22,7 @@ mod losses;
 mod packages;
 mod progress;
 mod reject;
+mod relay_config;
 mod resume;
 mod room;
 mod send;

@@ -17,6 +17,9 @@ const COMMANDS: &[&str] = &[
     "spool dead",
     "spool replay",
     "spool drain",
+    "relay",
+    "relay check",
+    "relay config",
     "collect",
     "validate",
     "torture",
@@ -40,7 +43,7 @@ fn the_help_of_every_command() {
 
 #[test]
 fn no_command_is_left_out() {
-    for (name, prefix) in [("", ""), ("spool", "spool ")] {
+    for (name, prefix) in [("", ""), ("spool", "spool "), ("relay", "relay ")] {
         let help = help(name, "--help");
         let list = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
         let named = list.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
@@ -90,6 +93,11 @@ fn what_is_said_of_wrong_usage() {
         &["spool", "dead", "dir", "--purge"],
         &["validate"],
         &["collect", "--listen", "nowhere"],
+        &["relay"],
+        &["relay", "--upstream", "us", "--listen", "nowhere", "--drain-delay", "soon"],
+        &["relay", "--upstream", "ftp://me:secret@relay/"],
+        &["relay", "--upstream", "us", "--memory", "--data", "dir"],
+        &["relay", "--upstream", "http://127.0.0.1:8090/v1/events"],
     ]
     .map(|args| {
         let words: Vec<&str> =
@@ -112,6 +120,8 @@ fn what_is_said_of_failures() {
         &["validate", "no-such-file"],
         &["spool", "status", "no-such-folder"],
         &["man", "--dir", "/dev/null/man"],
+        &["relay", "check", "--config", "no-such-file"],
+        &["relay", "check", "--upstream", "us", "--data", "/dev/null/data"],
     ]
     .map(|args| {
         let ran = command(args).current_dir(&folder).output().unwrap();

@@ -2,13 +2,42 @@
 //!
 //! Nothing in here is a secret: tokens stay in their files, and are read when the relay starts or is told to read them
 //! anew.
+//!
+//! ```text
+//! fields     the list of options; whatever is read, shown or documented is made from it
+//! kinds      the kinds of values: how each is read and shown; value, url: what they share
+//! settings   a config in the making: defaults, file, environment, flags
+//! file       the file, taken apart into keys and values
+//! draft      the options as they are given, and the config that they come to
+//! check      what has to go together; circle: whether an upstream is the relay itself
+//! fault      what is wrong, and where that stands
+//! shown      what is in force as TOML and JSON, the sample, the documentation's table
+//! trial      whether what a config names is there
+//! ```
 
+mod check;
+mod circle;
+mod draft;
+mod fault;
+mod fields;
+mod file;
+mod kinds;
 mod limits;
+mod settings;
+mod shown;
+mod trial;
+mod url;
+mod value;
 
 use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
+pub use fault::{ConfigError, Fault, Origin};
 pub use limits::Limits;
 use posthaste::Region;
+pub use settings::Settings;
+pub use shown::{sample, table};
+pub use trial::{Found, TrialError};
+pub use url::shown as upstream_shown;
 
 /// Where every official SDK posts to.
 pub const EVENTS_PATH: &str = "/v1/events";

@@ -15,7 +15,10 @@ use tokio::{
 };
 
 use self::crowd::Crowd;
-use crate::relay::{Phase, Relay, Stop};
+use crate::{
+    refusals::Refused,
+    relay::{Phase, Relay, Stop},
+};
 
 /// How long to wait where a connection cannot be taken, as when there are no descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -90,6 +93,7 @@ impl Connections {
             }
             Err(why) => {
                 relay.counters().turned_away(why);
+                relay.refusals().note_of(Refused::Connection(why), relay.clock().elapsed());
                 self.tasks
                     .spawn(async move { crowd::turn_away(stream, relay.config().limits.retry_after).await });
             }

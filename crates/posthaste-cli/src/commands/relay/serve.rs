@@ -1,0 +1,105 @@
+//! The relay itself: it starts, says so in three lines, is told to read its files anew or to stop, and says how it ended.
+
+use std::{fmt, net::SocketAddr};
+
+use posthaste_relay::{Config, Relay, Report, Stop, Store};
+use tokio::net::TcpListener;
+
+use super::{
+    flags::{Flags, LogFormat},
+    plan::Plan,
+};
+use crate::common::{
+    exit::{self, Exit, Failure},
+    output::{Audience, Output},
+    signals::{Hangups, Signals, Uncaught},
+};
+
+pub(super) fn run(flags: &Flags) -> Result<Exit, Failure> {
+    let config = flags.settings().config()?;
+    let voice = Voice { output: Output::new(Audience::of(flags.json)), format: flags.log_format };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(config, &voice))
+}
+
+async fn serve(config: Config, voice: &Voice) -> Result<Exit, Failure> {
+    let signals = Uncaught::open()?.catch()?;
+    let hangups = Hangups::catch()?;
+    // Clients that come while the queues are opened wait for that, and are not refused.
+    let public = listen(config.listen).await?;
+    let admin = match config.admin {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
+    let in_memory = matches!(config.store, Store::Memory { .. });
+    let plan = Plan::of(&config);
+    let relay = Relay::open(config).map_err(|error| Failure::Refused(error.to_string()))?;
+    let found = relay.ledgers().iter().map(|(_, ledger)| ledger.accepted).sum();
+    voice.begun(&plan.begun(
+        public.local_addr()?,
+        admin.as_ref().map(TcpListener::local_addr).transpose()?,
+        found,
+    ));
+    let stop = Stop::new();
+    let serving = relay.serve(public, admin, &stop);
+    let report = tokio::select! {
+        report = serving => report,
+        never = attend(signals, &stop) => match never {},
+        never = reload(&relay, hangups) => match never {},
+    };
+    voice.ended(&report);
+    let is_lost =
+        |tenant: &posthaste_relay::TenantReport| tenant.not_stored > 0 || (in_memory && tenant.queued > 0);
+    Ok(if report.tenants.iter().any(is_lost) { Exit::Failed } else { Exit::Fine })
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source })
+}
+
+/// Tells the relay to stop at the first request, and ends the process at the second.
+async fn attend(mut signals: Signals, stop: &Stop) -> std::convert::Infallible {
+    signals.next().await;
+    stop.stop();
+    signals.next().await;
+    std::process::exit(exit::QUIT_AT_ONCE)
+}
+
+/// Reads tokens and accounts anew whenever it is told to. How that went is logged.
+async fn reload(relay: &Relay, mut hangups: Hangups) -> std::convert::Infallible {
+    loop {
+        hangups.next().await;
+        let relay = relay.clone();
+        // Files may be slow, and nobody is to wait for them. It does not panic.
+        drop(tokio::task::spawn_blocking(move || relay.reload()).await);
+    }
+}
+
+/// How a relay speaks: with logs as JSON, everything on stderr is.
+struct Voice {
+    output: Output,
+    format: LogFormat,
+}
+
+impl Voice {
+    fn begun(&self, plan: &Plan) {
+        plan.lines().into_iter().for_each(|line| self.tell(line));
+        if self.output.audience() == Audience::Machines {
+            self.output.say_json(plan);
+        }
+    }
+
+    fn ended(&self, report: &Report) {
+        match self.output.audience() {
+            Audience::People => report.to_string().lines().for_each(|line| self.tell(line)),
+            Audience::Machines => self.output.say_json(report),
+        }
+    }
+
+    fn tell(&self, line: impl fmt::Display) {
+        match self.format {
+            LogFormat::Text => self.output.inform(line),
+            LogFormat::Json => tracing::info!(target: "posthaste_relay", "{line}"),
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! A config in the making: defaults, a file over them, the environment over that, and flags over all.
+//!
+//! Invariant: what is wrong is collected, so that all of it is told at once; a config comes out only where nothing is.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fs::File,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+
+use posthaste::project::NearMisses;
+
+use super::{
+    Config, TenantConfig, check,
+    draft::Draft,
+    fault::{ConfigError, Fault, Origin},
+    fields::{FIELDS, Field, SECTIONS, TENANT_FIELDS, is_ours},
+    file::{self, Entry},
+    value::Value,
+};
+
+/// Bytes of a config file, at most.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// A config in the making.
+///
+/// ```
+/// use posthaste_relay::config::Settings;
+///
+/// let mut settings = Settings::new();
+/// settings.text("relay.toml", "upstream = 'eu'\n[limits]\nhead_timeout = '3s'");
+/// settings.variables([("POSTHASTE_RELAY_LISTEN", "0.0.0.0:8090")]);
+/// settings.flag("--strict", "strict", "true");
+/// let config = settings.config()?;
+/// assert_eq!(config.tenants[0].upstream, "https://eu.logx.optimizely.com/v1/events");
+/// assert_eq!(config.limits.head_timeout.as_secs(), 3);
+///
+/// settings.text("relay.toml", "\nlisen = 80");
+/// let error = settings.config().unwrap_err();
+/// assert_eq!(error.to_string(), r#"relay.toml:2: there is no "lisen": did you mean "listen"?"#);
+/// # Ok::<(), posthaste_relay::config::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    pub(super) draft: Draft,
+    /// Where each value comes from that is no default.
+    pub(super) origins: BTreeMap<&'static str, Origin>,
+    file: Option<PathBuf>,
+    faults: Vec<Fault>,
+}
+
+impl Settings {
+    /// The defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// What a file says.
+    pub fn file(&mut self, path: &Path) {
+        match read(path) {
+            Ok(text) => self.text(path, &text),
+            Err(error) => self.fault(
+                Origin::File { path: path.to_owned(), line: 0 },
+                format!("failed to read it: {error}; check the path and its permissions"),
+            ),
+        }
+    }
+
+    /// What a file of this name says.
+    pub fn text(&mut self, path: impl Into<PathBuf>, text: &str) {
+        let path = path.into();
+        self.file = Some(path.clone());
+        let at = |line| Origin::File { path: path.clone(), line };
+        let found = match file::entries(text) {
+            Ok(found) => found,
+            Err(no_toml) => {
+                return self.fault(at(no_toml.line), format!("it is no TOML: {}", no_toml.problem));
+            }
+        };
+        let is_known = |section: &str| SECTIONS.iter().any(|(known, _)| *known == section);
+        for (section, line) in &found.sections {
+            if section == "tenant" {
+                self.fault(at(*line), "a tenant begins with [[tenant]], in two brackets");
+            } else if !is_known(section) {
+                self.fault(at(*line), unknown(section, SECTIONS.iter().map(|(known, _)| *known)));
+            }
+        }
+        for Entry { key, value, line } in found.fields {
+            if key.split_once('.').is_none_or(|(section, _)| is_known(section)) {
+                self.set(at(line), &key, &value);
+            }
+        }
+        for tenant in found.tenants {
+            self.tenant(&at, tenant);
+        }
+    }
+
+    /// What variables of the environment say. An empty one says nothing.
+    pub fn variables<N: Into<OsString>, V: Into<OsString>>(
+        &mut self,
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) {
+        let mut ours: Vec<(String, OsString)> = variables
+            .into_iter()
+            .filter_map(|(name, value)| Some((name.into().into_string().ok()?, value.into())))
+            .filter(|(name, value)| is_ours(name) && !value.is_empty())
+            .collect();
+        ours.sort_unstable();
+        for (name, value) in ours {
+            let origin = Origin::Environment(name.clone());
+            let field = FIELDS.iter().find(|field| field.variable() == name);
+            match (field, value.into_string()) {
+                (Some(field), Ok(value)) => self.set(origin, field.key, &Value::Word(value)),
+                (Some(_), Err(_)) => self.fault(origin, "it is not UTF-8; write it anew"),
+                (None, _) => {
+                    let names: Vec<String> = FIELDS.iter().map(Field::variable).collect();
+                    let near = NearMisses::of(&name, names.iter().map(String::as_str));
+                    self.fault(origin, format!("there is no such variable{}", hint(&near)));
+                }
+            }
+        }
+    }
+
+    /// What a flag says of a field.
+    pub fn flag(&mut self, flag: &'static str, key: &'static str, value: &str) {
+        self.set(Origin::Flag(flag), key, &Value::Word(value.to_owned()));
+    }
+
+    /// What is in force; or everything that is wrong.
+    pub fn config(&self) -> Result<Config, ConfigError> {
+        if !self.faults.is_empty() {
+            return Err(ConfigError::new(self.faults.clone()));
+        }
+        let faults = check::faults(self);
+        if faults.is_empty() { Ok(self.draft.config()) } else { Err(ConfigError::new(faults)) }
+    }
+
+    /// Where the value comes from.
+    pub(super) fn origin(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or_default()
+    }
+
+    /// Where the first of these comes from that is no default; the last one's, where all are.
+    pub(super) fn origin_of(&self, keys: &[&str]) -> Origin {
+        keys.iter().find_map(|key| self.origins.get(*key)).cloned().unwrap_or_default()
+    }
+
+    /// A line of the file; where there is none, of the flags.
+    pub(super) fn line(&self, line: usize) -> Origin {
+        match &self.file {
+            Some(path) => Origin::File { path: path.clone(), line },
+            None => Origin::Flag("--upstream"),
+        }
+    }
+
+    fn set(&mut self, origin: Origin, key: &str, value: &Value) {
+        let Some(field) = FIELDS.iter().find(|field| field.key == key) else {
+            return self.fault(origin, unknown_key(key));
+        };
+        match (field.set)(&mut self.draft, value) {
+            Ok(()) => {
+                self.origins.insert(field.key, origin);
+            }
+            Err(wanted) => self.fault(origin, wrong(field.key, value, &wanted)),
+        }
+    }
+
+    fn tenant(&mut self, at: &impl Fn(usize) -> Origin, given: file::Tenant) {
+        let mut tenant = TenantConfig { name: String::new(), ..TenantConfig::default_to("") };
+        let mut is_whole = true;
+        for needed in ["name", "upstream"] {
+            if !given.entries.iter().any(|entry| entry.key == needed) {
+                self.fault(
+                    at(given.line),
+                    format!("a tenant has no {needed}; write {needed} = \"…\" below [[tenant]]"),
+                );
+                is_whole = false;
+            }
+        }
+        for Entry { key, value, line } in given.entries {
+            let Some(field) = TENANT_FIELDS.iter().find(|field| field.key == key) else {
+                let keys = TENANT_FIELDS.iter().map(|field| field.key);
+                self.fault(at(line), unknown(&format!("tenant.{key}"), keys));
+                continue;
+            };
+            if let Err(wanted) = (field.set)(&mut tenant, &value) {
+                self.fault(at(line), wrong(&format!("tenant.{key}"), &value, &wanted));
+                is_whole = false;
+            }
+        }
+        if is_whole {
+            self.draft.tenants.push((given.line, tenant));
+        }
+    }
+
+    fn fault(&mut self, origin: Origin, text: impl Into<String>) {
+        self.faults.push(Fault::new(origin, text));
+    }
+}
+
+/// A file that is too large to be one is not read to its end.
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let read = File::open(path)?.take(FILE_BYTES_MAX + 1).read_to_string(&mut text)?;
+    if read as u64 > FILE_BYTES_MAX {
+        return Err(io::Error::other(format!(
+            "it has more than {FILE_BYTES_MAX} bytes: is it the right file?"
+        )));
+    }
+    Ok(text)
+}
+
+fn wrong(key: &str, value: &Value, wanted: &str) -> String {
+    format!("{key} is {value}; {wanted}")
+}
+
+/// A key may be a misspelt one, or stand in the wrong table.
+fn unknown_key(key: &str) -> String {
+    if SECTIONS.iter().any(|(section, _)| *section == key) {
+        return format!("{key} is a table; write [{key}], and its options below");
+    }
+    let name = key.rsplit('.').next().unwrap_or(key);
+    match FIELDS.iter().find(|field| field.name() == name) {
+        Some(field) if field.section().is_empty() => {
+            format!("there is no {key:?}: did you mean {name:?}? That stands above the first [table]")
+        }
+        Some(field) => {
+            format!("there is no {key:?}: did you mean {:?}? That stands in [{}]", name, field.section())
+        }
+        None => unknown(key, FIELDS.iter().map(|field| field.key)),
+    }
+}
+
+fn unknown<'a>(key: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    let within = key.rsplit('.').next().unwrap_or(key);
+    let mut near = NearMisses::of(key, known.clone());
+    if near.keys().len() == 0 {
+        near = NearMisses::of(within, known);
+    }
+    format!("there is no {key:?}{}", hint(&near))
+}
+
+fn hint(near: &NearMisses) -> String {
+    if near.keys().len() == 0 {
+        "; `posthaste relay config` shows all that there are".to_owned()
+    } else {
+        near.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests;
