@@ -28,6 +28,7 @@ mod table;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, http::StatusCode, middleware};
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
 use self::problem::Problem;
@@ -49,6 +50,8 @@ struct Inner {
     /// Where this interface listens.
     bound: SocketAddr,
     asking: Arc<Semaphore>,
+    /// Held by whoever changes dead letters: two who replay at the same time are not to put a letter back twice.
+    changing: Arc<Mutex<()>>,
     last_beats: health::LastBeats,
     disks: ready::Disks,
 }
@@ -59,6 +62,7 @@ fn app(relay: &Relay, bound: SocketAddr) -> Router {
         relay: relay.clone(),
         bound,
         asking: Arc::new(Semaphore::new(DISK_QUESTIONS_MAX)),
+        changing: Arc::default(),
         last_beats: health::LastBeats::new(relay),
         disks: ready::Disks::new(relay),
     }));

@@ -26,6 +26,8 @@ use crate::{
 
 /// How long a disk may take to sync what it was given before it counts as stalled.
 const DISK_ANSWERS: Duration = Duration::from_millis(500);
+/// A queue in memory with less room is full, or a sixteenth of one that is small: most requests find some in more.
+const ROOM_BYTES: u64 = 64 << 10;
 
 #[derive(Debug, Serialize)]
 pub(super) struct Readiness {
@@ -111,8 +113,9 @@ pub(super) fn trouble_of(relay: &Relay, tenant: &Tenant) -> Option<String> {
             stats.trouble.filter(|_| stats.is_failing || !drops_oldest)
         }
         (None, Store::Memory { bytes_max }) if !drops_oldest => {
-            let is_full = tenant.dispatcher().queue_bytes() >= *bytes_max as u64;
-            is_full.then(|| format!("the queue is full: it holds the {bytes_max} bytes that it may"))
+            let left = (*bytes_max as u64).saturating_sub(tenant.dispatcher().queue_bytes());
+            let is_full = left < ROOM_BYTES.min(*bytes_max as u64 / 16);
+            is_full.then(|| format!("the queue is full: it holds about the {bytes_max} bytes that it may"))
         }
         _ => None,
     }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::{
     answer::Reason,
     relay::Relay,
-    tail::{CameIn, Tail},
+    tail::{CameIn, Tail, shown},
 };
 
 /// What is known of a request so far. `None`: nobody listens.
@@ -53,7 +53,7 @@ impl Seen {
         let line = || CameIn {
             time_ms: relay.clock().now_ms(),
             tenant,
-            account,
+            account: account.map(shown),
             events,
             client_name: None,
             client_version: None,

@@ -13,7 +13,7 @@ use std::sync::{
 use parking_lot::RwLock;
 use tokio::sync::mpsc;
 
-pub(crate) use self::line::{Answered, CameIn, WentOut};
+pub(crate) use self::line::{Answered, CameIn, WentOut, shown};
 
 /// Listeners at the same time.
 pub(crate) const LISTENERS_MAX: usize = 8;

@@ -11,7 +11,7 @@ use posthaste::{
 };
 
 use super::tenant::SharedClock;
-use crate::tail::{Answered, Tail, WentOut};
+use crate::tail::{Answered, Tail, WentOut, shown};
 
 /// How an upstream's answers begin, and what there is instead of one.
 const STATUSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "none"];
@@ -104,7 +104,7 @@ impl Notes {
                 time_ms: self.clock.now_ms(),
                 request: number,
                 tenant: &self.tenant,
-                account: account.as_deref(),
+                account: account.as_deref().map(shown),
                 events: request.events(),
                 bytes: request.body().len(),
             };
@@ -128,11 +128,11 @@ impl Notes {
             time_ms: now_ms,
             request: number,
             tenant: &self.tenant,
-            account: account.as_deref(),
+            account: account.as_deref().map(shown),
             events,
             status,
             milliseconds: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-            text: &text,
+            text: shown(&text),
         };
         self.tail.tell(Some(&self.tenant), account.as_deref(), &|| line().to_line());
     }
@@ -168,6 +168,8 @@ mod tests {
         SystemClock,
         dispatch::{DispatchError, Response},
     };
+
+    use posthaste::Clock as _;
 
     use super::*;
 

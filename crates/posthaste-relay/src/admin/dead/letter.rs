@@ -7,8 +7,8 @@ use serde::Serialize;
 /// One letter. Its body is text where it is UTF-8, else base64.
 #[derive(Debug, Serialize)]
 pub(super) struct Letter {
-    /// Unlike any other of its tenant.
-    id: u64,
+    /// Unlike any other; what a page may begin behind.
+    id: String,
     tenant: String,
     reason: &'static str,
     /// When it came here: milliseconds since 1970, UTC.
@@ -25,7 +25,7 @@ pub(super) struct Letter {
 }
 
 impl Letter {
-    pub(super) fn new(id: u64, tenant: &str, letter: DeadLetter<LogEvent>) -> Self {
+    pub(super) fn new(id: String, tenant: &str, letter: DeadLetter<LogEvent>) -> Self {
         let DeadLetter { item, reason, status, text, time_ms, .. } = letter;
         let as_text = std::str::from_utf8(item.body());
         Self {

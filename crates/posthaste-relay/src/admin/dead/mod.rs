@@ -4,6 +4,8 @@ mod letter;
 mod page;
 mod replay;
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::{Query, State},
@@ -74,7 +76,12 @@ pub(super) async fn replay(
     Query(which): Query<Which>,
 ) -> Result<Json<Replayed>, Problem> {
     let chosen = Chosen::check(&admin, which)?;
-    Ok(Json(admin.ask(move |relay| replay::replay(relay, &chosen)).await?))
+    let changing = Arc::clone(&admin.0.changing);
+    let replay = move |relay: &Relay| {
+        let _one = changing.lock();
+        replay::replay(relay, &chosen)
+    };
+    Ok(Json(admin.ask(replay).await?))
 }
 
 pub(super) async fn purge(
@@ -82,7 +89,9 @@ pub(super) async fn purge(
     Query(which): Query<Which>,
 ) -> Result<Json<Purged>, Problem> {
     let chosen = Chosen::check(&admin, which)?;
+    let changing = Arc::clone(&admin.0.changing);
     let purge = move |relay: &Relay| {
+        let _one = changing.lock();
         let of =
             |tenant: &Tenant| tenant.dispatcher().purge_dead_letters_where(&|letter| chosen.wants(letter));
         Purged { purged: chosen.tenants(relay).map(of).sum() }

@@ -9,7 +9,7 @@ use crate::{relay::Relay, tenants::Tenant};
 /// Bytes of bodies on a page, about: it ends after the letter that passes this.
 const BYTES_MAX: usize = 4 << 20;
 /// Letters that are read at once, at most.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 16;
 
 #[derive(Debug, Default, Serialize)]
 pub(in crate::admin) struct Page {
@@ -50,9 +50,10 @@ pub(super) fn read(relay: &Relay, chosen: &Chosen, after: Option<&Place>, limit:
                     continue;
                 }
                 bytes += letter.item.body().len();
-                page.letters.push(Letter::new(id, tenant.name(), letter));
+                let place = format!("{}:{id}", tenant.name());
+                page.letters.push(Letter::new(place.clone(), tenant.name(), letter));
                 if page.letters.len() >= limit || bytes >= BYTES_MAX {
-                    page.next = Some(format!("{}:{id}", tenant.name()));
+                    page.next = Some(place);
                     return page;
                 }
             }

@@ -28,7 +28,18 @@ pub(super) fn replay(relay: &Relay, chosen: &Chosen) -> Replayed {
     sum
 }
 
-/// Tries every unusable letter of this tenant again. Returns how many events are in a queue, and how many stay.
+/// What has become of a letter that was looked at again.
+enum Second {
+    /// So many events are in a queue now, safely.
+    PutBack(usize),
+    /// Nobody can use it, even now.
+    Unusable,
+    /// The queue takes nothing more.
+    Refused,
+}
+
+/// Tries every unusable letter of this tenant again, until the queue takes no more. Returns how many events are in a queue
+/// again, and how many stay.
 fn mend(relay: &Relay, tenant: &Tenant) -> (usize, usize) {
     let (mut mended, mut left, mut after) = (0, 0, None);
     loop {
@@ -36,32 +47,45 @@ fn mend(relay: &Relay, tenant: &Tenant) -> (usize, usize) {
         let Some((last, _)) = page.last() else { return (mended, left) };
         after = Some(*last);
         let mut gone: HashSet<(i64, Bytes)> = HashSet::new();
+        let mut is_over = false;
         for (_, letter) in page.into_iter().filter(|(_, letter)| is_unusable(letter.reason)) {
-            match put_back(relay, letter.item.body()) {
-                Some(events) => {
+            match second(relay, letter.item.body()) {
+                Second::PutBack(events) => {
                     mended += events;
                     gone.insert((letter.time_ms, letter.item.body().clone()));
                 }
-                None => left += 1,
+                Second::Unusable => left += 1,
+                Second::Refused => {
+                    is_over = true;
+                    break;
+                }
             }
         }
-        if !gone.is_empty() {
-            let is_gone = |letter: &DeadLetter<LogEvent>| {
-                is_unusable(letter.reason) && gone.contains(&(letter.time_ms, letter.item.body().clone()))
-            };
-            tenant.dispatcher().purge_dead_letters_where(&is_gone);
+        forget(tenant, &gone);
+        if is_over {
+            return (mended, left);
         }
     }
 }
 
-/// How many events are in a queue now, safely; `None`: none.
-fn put_back(relay: &Relay, body: &Bytes) -> Option<usize> {
-    let (tenant, request) = intake::again(relay, body)?;
+fn second(relay: &Relay, body: &Bytes) -> Second {
+    let Some((tenant, request)) = intake::again(relay, body) else { return Second::Unusable };
     let events = request.events();
-    let receipt = tenant.dispatcher().add(request).ok()?;
+    let Ok(receipt) = tenant.dispatcher().add(request) else { return Second::Refused };
     let stored = async { tokio::time::timeout(STORED_WITHIN, receipt).await };
-    tokio::runtime::Handle::current().block_on(stored).ok()?.ok()?;
-    Some(events)
+    match tokio::runtime::Handle::current().block_on(stored) {
+        Ok(Ok(())) => Second::PutBack(events),
+        _ => Second::Refused,
+    }
+}
+
+fn forget(tenant: &Tenant, gone: &HashSet<(i64, Bytes)>) {
+    let is_gone = |letter: &DeadLetter<LogEvent>| {
+        is_unusable(letter.reason) && gone.contains(&(letter.time_ms, letter.item.body().clone()))
+    };
+    if !gone.is_empty() {
+        tenant.dispatcher().purge_dead_letters_where(&is_gone);
+    }
 }
 
 fn is_unusable(reason: DeadReason) -> bool {
