@@ -9,7 +9,7 @@ use std::{
 };
 
 use posthaste::{Clock, SystemClock, clock::Sleep};
-use posthaste_relay::{Config, Limits, Outage, Relay, Stop, Store, TenantConfig, WhenFull};
+use posthaste_relay::{Config, Limits, Relay, Stop, Store, TenantConfig};
 use tokio::net::TcpListener;
 
 use super::{Client, relay, take};
@@ -176,16 +176,6 @@ async fn a_full_queue_is_not_ready_and_is_again_once_there_is_room() {
         }
     };
     tokio::time::timeout(PATIENCE, ready).await.unwrap();
-    relay.end().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_full_queue_that_drops_its_oldest_is_ready() {
-    let sink = Sink::start(|_| 503).await;
-    let outage = Outage { when_full: WhenFull::DropOldest, ..Outage::default() };
-    let relay = Running::start(Config { outage, ..small(&sink.url) }).await;
-    assert_eq!(fill(&relay, "1").await, 204);
-    assert_eq!(Client::of(relay.admin).get("/readyz").await.status, 200);
     relay.end().await;
 }
 
