@@ -66,3 +66,33 @@ impl Vitals {
         tokio::time::timeout(within, beats.changed()).await.is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_loop_that_goes_round_answers_everybody_who_asks_and_one_that_does_not_nobody() {
+        let vitals = Vitals::new(Duration::ZERO, 0);
+        let within = Duration::from_secs(1);
+        assert!(!vitals.accepts(within).await, "there is no loop");
+        let goes_round = async {
+            loop {
+                vitals.asked().await;
+                vitals.beat();
+            }
+        };
+        let asking = async {
+            futures_util::future::join3(
+                vitals.accepts(within),
+                vitals.accepts(within),
+                vitals.accepts(within),
+            )
+            .await
+        };
+        tokio::select! {
+            answers = asking => assert_eq!(answers, (true, true, true)),
+            () = goes_round => {}
+        }
+    }
+}

@@ -3,7 +3,6 @@
 use posthaste::{DeadLetter, LogEvent, QueueEventDispatcher};
 
 pub(super) trait Ahead {
-    fn oldest_ms(&self) -> Option<i64>;
     fn queue_bytes(&self) -> u64;
     fn dead_letters_page(&self, after: Option<u64>, max: usize) -> Vec<(u64, DeadLetter<LogEvent>)>;
     fn replay_dead_letters_where(&self, which: &dyn Fn(&DeadLetter<LogEvent>) -> bool) -> usize;
@@ -11,9 +10,6 @@ pub(super) trait Ahead {
 }
 
 impl Ahead for QueueEventDispatcher {
-    fn oldest_ms(&self) -> Option<i64> {
-        None
-    }
     fn queue_bytes(&self) -> u64 {
         self.get(100_000).iter().map(|one| one.body().len() as u64).sum()
     }

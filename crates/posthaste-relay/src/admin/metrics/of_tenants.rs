@@ -62,6 +62,11 @@ fn write_queues(relay: &Relay, tenants: &[Of<'_>], text: &mut Text) {
     for of in tenants {
         family.sample(&[of.label()], of.counts.ledger.queued);
     }
+    let help = "About how many of them an outage or an earlier process left, which go at the drain rate.";
+    let mut family = text.gauge("backlog_events", help);
+    for of in tenants {
+        family.sample(&[of.label()], of.tenant.dispatcher().health().backlog);
+    }
     let mut family = text.gauge("queue_bytes", "Bytes that the queue takes, on disk or in memory.");
     for of in tenants {
         family.sample(&[of.label()], of.tenant.dispatcher().queue_bytes());

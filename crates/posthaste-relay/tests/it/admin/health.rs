@@ -142,6 +142,7 @@ async fn a_lame_duck_is_not_ready_at_once_and_takes_events_and_the_admin_interfa
 fn small(url: &str) -> Config {
     Config {
         store: Store::Memory { bytes_max: 16_000 },
+        shutdown_timeout: Duration::from_millis(200),
         limits: Limits { store_timeout: Duration::from_millis(50), ..Limits::default() },
         ..Config::to(url)
     }

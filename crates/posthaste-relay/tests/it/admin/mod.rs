@@ -86,7 +86,9 @@ pub(super) async fn relay(answering: impl FnMut(&[u8]) -> u16 + Send + 'static) 
     let sink = Sink::start(answering).await;
     let forward =
         posthaste_relay::Forward { wait: std::time::Duration::from_millis(1), ..Default::default() };
-    let running = Running::start(Config { forward, ..Config::to(&sink.url) }).await;
+    // Where the upstream is away, nobody waits for it at the end.
+    let shutdown_timeout = std::time::Duration::from_millis(200);
+    let running = Running::start(Config { forward, shutdown_timeout, ..Config::to(&sink.url) }).await;
     let client = Client::of(running.admin);
     (sink, running, client)
 }
