@@ -131,6 +131,27 @@ impl DeadLetters {
         Ok(self.len()? == 0)
     }
 
+    /// About how many bytes they take: those of the files that hold some, since space comes back by the file.
+    pub fn bytes(&self) -> Result<u64, DeadError> {
+        Ok(self.open()?.log.state.lock().unsettled_bytes())
+    }
+
+    /// How many bytes they may take so that the next one finds room at once: room is made before it is needed.
+    pub fn bytes_max(&self) -> Result<u64, DeadError> {
+        let core = self.open()?;
+        let (size, segment) = (core.log.options.size_bytes_max, core.log.options.segment_length());
+        Ok(size.saturating_sub(2 * segment).max(segment))
+    }
+
+    /// Removes the letters of the oldest file that holds some, and says how many there were.
+    pub fn remove_oldest(&self) -> Result<u64, DeadError> {
+        let core = self.open()?;
+        let oldest = core.log.state.lock().oldest_unsettled();
+        let removed = core.log.ack(oldest);
+        core.wake_if_due();
+        Ok(removed)
+    }
+
     fn open(&self) -> Result<Arc<Core>, OpenError> {
         let mut slot = self.0.core.lock();
         if let Some(core) = &*slot {

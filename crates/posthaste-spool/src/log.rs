@@ -319,6 +319,29 @@ impl State {
         self.spare_bytes + self.segments.iter().map(|segment| segment.bytes).sum::<u64>()
     }
 
+    /// About how many bytes the segments take that hold something unsettled, with what waits to be written. Of the last
+    /// one only what is written of it counts.
+    pub(crate) fn unsettled_bytes(&self) -> u64 {
+        let used = |index: usize| {
+            let segment = self.segments.get(index).filter(|_| self.is_unsettled(index))?;
+            let is_last = index + 1 == self.segments.len();
+            Some(segment.bytes.saturating_sub(if is_last { self.plan.rest() } else { 0 }))
+        };
+        let waiting = self.pending.bytes() as u64;
+        waiting + (0..self.segments.len()).filter_map(used).sum::<u64>()
+    }
+
+    /// The records of the oldest segment that holds something unsettled.
+    pub(crate) fn oldest_unsettled(&self) -> Option<Range<u64>> {
+        let index = (0..self.segments.len()).find(|index| self.is_unsettled(*index))?;
+        Some(self.segments.get(index)?.first..self.bound(index))
+    }
+
+    fn is_unsettled(&self, index: usize) -> bool {
+        let records = self.segments.get(index).map(|segment| segment.first..self.bound(index));
+        records.is_some_and(|records| self.acks.unsettled_in(records) > 0)
+    }
+
     /// The oldest segment of which everything is settled, if it can go: all but the one being written can. Behind older
     /// ones that stay, only so many as the cursor can remember.
     pub(crate) fn reclaimable(&self) -> Option<usize> {

@@ -212,6 +212,12 @@ impl Spool {
         self.core.log.state.lock().disk_bytes()
     }
 
+    /// About how many bytes the records take that are not acknowledged: those of the files that hold some, since space
+    /// comes back by the file, and what is in memory.
+    pub fn unsettled_bytes(&self) -> u64 {
+        self.core.log.state.lock().unsettled_bytes()
+    }
+
     /// The metadata of the last stored batch that had some.
     pub fn meta(&self) -> Option<Bytes> {
         self.core.log.state.lock().meta.clone()

@@ -59,7 +59,8 @@ pub use batch::{
 };
 pub use clock::{Clock, SystemClock};
 pub use delivery::{
-    DEFAULT_BATCH_SIZE, DEFAULT_EVENT_FLUSH_INTERVAL, Driver, OptionsError, Pending, WhenFull,
+    DEFAULT_BATCH_SIZE, DEFAULT_EVENT_FLUSH_INTERVAL, Driver, OptionsError, Pending, WhenDeadLettersFull,
+    WhenFull,
 };
 pub use dispatch::Dispatcher;
 #[cfg(feature = "http")]

@@ -24,7 +24,7 @@ pub const DELIVERED: &str = "posthaste_events_delivered_total";
 pub const DEAD_LETTERED: &str = "posthaste_events_dead_lettered_total";
 /// Counter: dead letters put back into the queue.
 pub const REPLAYED: &str = "posthaste_events_replayed_total";
-/// Counter: dead letters that the bounded list in memory pushed out.
+/// Counter: dead letters that were forgotten, to make room for others or for their age.
 pub const DEAD_LETTERS_FORGOTTEN: &str = "posthaste_dead_letters_forgotten_total";
 /// Gauge: events that have not come to an end yet.
 pub const QUEUED: &str = "posthaste_events_queued";
@@ -53,7 +53,7 @@ pub(crate) fn describe() {
     describe_counter!(DELIVERED, Unit::Count, "Events that the API has confirmed.");
     describe_counter!(DEAD_LETTERED, Unit::Count, "Events that will not be delivered, by reason.");
     describe_counter!(REPLAYED, Unit::Count, "Events of dead letters put back into the queue.");
-    describe_counter!(DEAD_LETTERS_FORGOTTEN, Unit::Count, "Dead letters that the bounded list pushed out.");
+    describe_counter!(DEAD_LETTERS_FORGOTTEN, Unit::Count, "Dead letters that were forgotten.");
     describe_gauge!(QUEUED, Unit::Count, "Events that have not come to an end yet.");
     describe_gauge!(
         BACKLOG,

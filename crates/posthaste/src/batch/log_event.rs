@@ -39,13 +39,16 @@ pub struct LogEvent {
     /// field is there twice. It follows from the body.
     pub(super) head: Option<NonZeroU32>,
     pub(super) taken: Option<Taken>,
+    /// Nobody has looked into the body.
+    pub(super) is_opaque: bool,
 }
 
 impl PartialEq for LogEvent {
     fn eq(&self, other: &Self) -> bool {
-        let Self { end_point, body, events, visitors, head: _, taken } = self;
-        (end_point, body, events, visitors, taken)
-            == (&other.end_point, &other.body, &other.events, &other.visitors, &other.taken)
+        let Self { end_point, body, events, visitors, head: _, taken, is_opaque } = self;
+        (end_point, body) == (&other.end_point, &other.body)
+            && (events, visitors) == (&other.events, &other.visitors)
+            && (taken, is_opaque) == (&other.taken, &other.is_opaque)
     }
 }
 
@@ -77,7 +80,23 @@ impl LogEvent {
         let events = batch.visitors().iter().map(|visitor| events_in(visitor)).sum();
         let visitors = batch.visitors_range(&body);
         let head = batch.head_key();
-        Ok(Self { end_point: end_point.into(), body, events, visitors, head, taken: None })
+        Ok(Self { end_point: end_point.into(), body, events, visitors, head, taken: None, is_opaque: false })
+    }
+
+    /// A request with a body that nobody can read: it counts as one event, and is never merged with others nor split. So
+    /// it can be [dead-lettered](crate::QueueEventDispatcher::bury) as it came. Where it is sent all the same, the API
+    /// says what it thinks of it.
+    ///
+    /// ```
+    /// use posthaste::LogEvent;
+    ///
+    /// let request = LogEvent::opaque("https://logx.optimizely.com/v1/events", &b"\xff not JSON"[..]);
+    /// assert!(request.is_opaque() && request.event().is_err());
+    /// assert_eq!((request.events(), &request.body()[..]), (1, &b"\xff not JSON"[..]));
+    /// ```
+    pub fn opaque(end_point: impl Into<Arc<str>>, body: impl Into<Bytes>) -> Self {
+        let (end_point, body) = (end_point.into(), body.into());
+        Self { end_point, body, events: 1, visitors: 0..0, head: None, taken: None, is_opaque: true }
     }
 
     /// A request with a body that posthaste has just written: how many events are in it, and where its visitors stand.
@@ -88,7 +107,15 @@ impl LogEvent {
         visitors: Range<usize>,
     ) -> Self {
         // What posthaste writes has its fields in one order: equal heads are equal bytes.
-        Self { end_point: end_point.into(), body: body.into(), events, visitors, head: None, taken: None }
+        Self {
+            end_point: end_point.into(),
+            body: body.into(),
+            events,
+            visitors,
+            head: None,
+            taken: None,
+            is_opaque: false,
+        }
     }
 
     /// Where it goes, as a URL.
@@ -97,7 +124,12 @@ impl LogEvent {
         &self.end_point
     }
 
-    /// The body: JSON, UTF-8.
+    /// Whether nobody can read the body: it was made with [`opaque`](Self::opaque).
+    pub fn is_opaque(&self) -> bool {
+        self.is_opaque
+    }
+
+    /// The body: JSON, UTF-8, unless it is [opaque](Self::is_opaque).
     pub fn body(&self) -> &Bytes {
         &self.body
     }

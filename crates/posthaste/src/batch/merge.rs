@@ -60,6 +60,7 @@ impl LogEvent {
             visitors,
             head: first.head,
             taken: taken_ms.and_then(Taken::at),
+            is_opaque: false,
         }
     }
 
@@ -76,7 +77,7 @@ mod tests {
     const VISITOR: &str = r#"{"visitor_id":"a","snapshots":[{"events":[{},{}]}]}"#;
 
     fn request(body: &str) -> LogEvent {
-        LogEvent::from_body("http://127.0.0.1/", body.replace("V", VISITOR)).unwrap()
+        LogEvent::from_body("http://127.0.0.1/", body.replace('V', VISITOR)).unwrap()
     }
 
     #[test]
@@ -106,6 +107,8 @@ mod tests {
             let found = (left.can_merge(&right), right.can_merge(&left));
             assert_eq!(found, (may_be_merged, may_be_merged), "{one} and {other}");
         }
+        let opaque = LogEvent::opaque("http://127.0.0.1/", request(plain).body().clone());
+        assert!(!opaque.can_merge(&opaque) && opaque.split().is_none());
         let elsewhere = request(plain).with_end_point("http://127.0.0.2/");
         assert!(!request(plain).can_merge(&elsewhere));
     }
@@ -135,7 +138,7 @@ mod tests {
         let late = [&one, &other].map(|request| request.clone().with_taken_ms(8));
         let taken = [&late[0].clone().with_taken_ms(9), &late[1], &one];
         assert_eq!((LogEvent::merged(taken.into_iter()).taken_ms(), merged.taken_ms()), (Some(8), None));
-        let body = r#"{"visitors":[ V , V,{"visitor_id": "b"},V , V ],"a":1}"#.replace("V", VISITOR);
+        let body = r#"{"visitors":[ V , V,{"visitor_id": "b"},V , V ],"a":1}"#.replace('V', VISITOR);
         assert_eq!((merged.events(), merged.body()), (9, &body.into()));
         assert!(merged.can_merge(&other));
         assert_eq!(LogEvent::from_body("http://127.0.0.1/", merged.body().clone()).unwrap(), merged);

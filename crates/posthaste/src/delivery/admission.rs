@@ -56,7 +56,7 @@ impl<T: Item> Shared<T> {
         })
     }
 
-    fn check(&self, item: T) -> Result<T, Refused<T>> {
+    pub(super) fn check(&self, item: T) -> Result<T, Refused<T>> {
         let bytes_max = self.options().max_batch_bytes;
         let reason = if self.admission().is_shut.load(SeqCst) {
             Refusal::Closed

@@ -37,6 +37,8 @@ pub(super) struct Books {
     revived: AtomicU64,
     /// In the order of [`Refusal::NAMES`].
     refused: [AtomicU64; Refusal::NAMES.len()],
+    /// Accepted and buried in one: they never were in the queue.
+    direct: AtomicU64,
     /// Dead letters of an earlier process.
     found: AtomicU64,
 }
@@ -51,6 +53,7 @@ impl Books {
             early: Mutex::default(),
             revived: AtomicU64::default(),
             refused: array::from_fn(|_| AtomicU64::default()),
+            direct: AtomicU64::default(),
             found: found.into(),
         }
     }
@@ -92,7 +95,8 @@ impl Books {
         let by_reason = DeadReason::ALL.map(|reason| self.buried(reason));
         let buried: u64 = by_reason.iter().sum();
         let (found, revived) = (self.found.load(SeqCst), self.revived.load(SeqCst));
-        let accepted = counts.taken.wrapping_add(found).wrapping_sub(revived);
+        let taken = counts.taken.wrapping_add(self.direct.load(SeqCst));
+        let accepted = taken.wrapping_add(found).wrapping_sub(revived);
         // A queue may say anything.
         let gone = counts.lost.saturating_add(counts.unreadable);
         let dead = buried.wrapping_add(found).wrapping_sub(revived).saturating_add(gone);
@@ -166,6 +170,12 @@ impl Act<'_> {
         }
     }
 
+    /// These are accepted, and will not be delivered: they never were in the queue.
+    pub(super) fn bury_directly(&self, events: usize, reason: DeadReason) {
+        self.0.direct.fetch_add(events as u64, SeqCst);
+        self.bury(events, reason);
+    }
+
     /// These events of the item of this id have ended. It stays in the queue for the sake of its other events.
     pub(super) fn end_early(&self, id: u64, events: usize) {
         *self.0.early.lock().entry(id).or_default() += events as u64;
@@ -213,6 +223,17 @@ mod tests {
             "one that is delivered is still there"
         );
         assert!(books.statement(|| Counts::new(3, 1).with_lost(1, 0)).ledger.balances());
+    }
+
+    #[test]
+    fn what_is_buried_directly_is_accepted_and_dead_at_once_and_can_be_revived() {
+        let books = Books::new("test", 0);
+        books.act(|act| act.bury_directly(2, DeadReason::Unusable));
+        let ledger = books.statement(|| Counts::new(3, 3)).ledger;
+        assert_eq!((ledger.accepted, ledger.dead_lettered, ledger.balances()), (5, 2, true));
+        books.act(|act| act.revive(2, false));
+        let ledger = books.statement(|| Counts::new(5, 5)).ledger;
+        assert_eq!((ledger.accepted, ledger.dead_lettered, ledger.balances()), (5, 0, true));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(super) enum News<T> {
     Kept(Burial<T>, Result<(), Refusal>),
     /// The event of the letter of this id is in the queue again, or is not.
     Replayed(u64, Result<(), Refusal>),
+    /// The letter of this id, which came from outside, is kept, or is not.
+    Direct(u64, Result<(), Refusal>),
 }
 
 type Coming<R> = FuturesUnordered<Pin<Box<dyn Future<Output = R> + Send>>>;
@@ -44,6 +46,7 @@ pub(super) struct Burials<T> {
     retry_at: Option<Duration>,
     trouble: Option<Trouble>,
     replaying: Coming<(u64, Result<(), Refusal>)>,
+    direct: Coming<(u64, Result<(), Refusal>)>,
 }
 
 impl<T> Default for Burials<T> {
@@ -54,6 +57,7 @@ impl<T> Default for Burials<T> {
             retry_at: None,
             trouble: None,
             replaying: FuturesUnordered::new(),
+            direct: FuturesUnordered::new(),
         }
     }
 }
@@ -81,11 +85,12 @@ impl<T: Item> Burials<T> {
 
     /// The next news. Never resolves where none is to come.
     pub(super) async fn next(&mut self) -> News<T> {
-        let Self { under_way, replaying, .. } = self;
+        let Self { under_way, replaying, direct, .. } = self;
         tokio::select! {
             biased;
             Some((burial, kept)) = under_way.next(), if !under_way.is_empty() => News::Kept(burial, kept),
             Some((id, stored)) = replaying.next(), if !replaying.is_empty() => News::Replayed(id, stored),
+            Some((id, kept)) = direct.next(), if !direct.is_empty() => News::Direct(id, kept),
             else => std::future::pending().await,
         }
     }
@@ -137,7 +142,7 @@ impl<T: Item> Burials<T> {
     }
 
     pub(super) fn are_under_way(&self) -> bool {
-        !self.under_way.is_empty()
+        !self.under_way.is_empty() || !self.direct.is_empty()
     }
 
     pub(super) fn due(&self) -> Option<Duration> {
@@ -148,8 +153,11 @@ impl<T: Item> Burials<T> {
         self.trouble.as_ref()
     }
 
-    /// Waits for letters whose events are on their way into the queue.
-    pub(super) fn follow_replays(&mut self, letters: &Letters<T>) {
+    /// Waits for letters that came from outside, and for those whose events are on their way into the queue.
+    pub(super) fn follow(&mut self, letters: &Letters<T>) {
+        for (id, kept) in letters.take_direct() {
+            self.direct.push(Box::pin(kept.map(move |kept| (id, kept))));
+        }
         for (id, receipt) in letters.take_receipts() {
             self.replaying.push(Box::pin(receipt.map(move |stored| (id, stored))));
         }
@@ -163,7 +171,10 @@ mod tests {
         atomic::{AtomicBool, Ordering::SeqCst},
     };
 
-    use super::{super::leases::Leases, *};
+    use super::{
+        super::{leases::Leases, letter_room::LetterRoom},
+        *,
+    };
     use crate::{
         batch::{Batch, LogEvent},
         outcome::DeadReason,
@@ -207,7 +218,7 @@ mod tests {
     #[test]
     fn a_letter_that_its_store_does_not_take_is_offered_again_a_second_later() {
         let store = Arc::new(Store(AtomicBool::new(false)));
-        let letters = Letters::new(Some(Arc::clone(&store) as _), 9, "burials", None);
+        let letters = Letters::new(Some(Arc::clone(&store) as _), 9, LetterRoom::any("burials"), None);
         let mut burials = Burials::default();
         assert!(!burials.is_stuck());
         assert!(burials.begin(&letters, burial(), SECOND).is_none());
@@ -231,10 +242,10 @@ mod tests {
 
     #[test]
     fn letters_whose_events_are_on_their_way_back_are_followed() {
-        let letters = Letters::<LogEvent>::new(None, 9, "burials", None);
+        let letters = Letters::<LogEvent>::new(None, 9, LetterRoom::any("burials"), None);
         letters.put_back(5, Receipt::pending(std::future::ready(Ok(()))));
         let mut burials = Burials::default();
-        burials.follow_replays(&letters);
+        burials.follow(&letters);
         let news = burials.next().now_or_never();
         assert!(matches!(news, Some(News::Replayed(5, Ok(())))));
         assert!(letters.take_receipts().is_empty(), "they are taken once");

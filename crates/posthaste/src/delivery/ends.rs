@@ -213,9 +213,9 @@ impl<T: Item> Ends<T> {
         }
     }
 
-    /// Waits for dead letters whose events are on their way into the queue.
-    pub(super) fn follow_replays(&mut self) {
-        self.burials.follow_replays(self.shared.letters());
+    /// Waits for dead letters that came from outside, and for those whose events are on their way into the queue.
+    pub(super) fn follow_letters(&mut self) {
+        self.burials.follow(self.shared.letters());
     }
 
     /// The next thing that has taken its time. Never resolves where there is none.
@@ -241,6 +241,7 @@ impl<T: Item> Ends<T> {
                 }
             }
             Event::Burial(News::Replayed(id, stored)) => self.shared.letters().replayed(id, stored.is_ok()),
+            Event::Burial(News::Direct(id, kept)) => self.shared.letters().directly_kept(id, kept.is_ok()),
             Event::Ended(ids, answer) => {
                 self.has_news = true;
                 self.endings.ended(ids, answer, now, now_ms);
@@ -345,6 +346,7 @@ impl<T: Item> Ends<T> {
 
     /// Gives burials and the queue's confirmations the time that is left.
     pub(super) async fn finish(&mut self, until: Duration, lanes: &mut Lanes<T>) {
+        self.follow_letters();
         while (self.burials.are_under_way() || !self.endings.are_confirmed()) && self.now() < until {
             let due = self.endings.due().unwrap_or(until).min(until);
             let sleep = self.shared.clock().sleep(due.saturating_sub(self.now()));

@@ -114,7 +114,27 @@ impl<T: Item> Delivery<T> {
     }
 
     pub(crate) fn replay_dead_letters(&self) -> usize {
-        self.shared.replay()
+        self.shared.replay_where(&|_| true)
+    }
+
+    pub(crate) fn replay_dead_letters_where(&self, is_to_go: &dyn Fn(&DeadLetter<T>) -> bool) -> usize {
+        self.shared.replay_where(is_to_go)
+    }
+
+    pub(crate) fn purge_dead_letters_where(&self, is_to_go: &dyn Fn(&DeadLetter<T>) -> bool) -> usize {
+        self.shared.letters().purge_where(is_to_go)
+    }
+
+    pub(crate) fn dead_letters_page(&self, after: Option<u64>, max: usize) -> Vec<(u64, DeadLetter<T>)> {
+        self.shared.letters().page(after, max)
+    }
+
+    pub(crate) fn dead_letters_forgotten(&self) -> u64 {
+        self.shared.letters().forgotten()
+    }
+
+    pub(crate) fn bury(&self, item: T, reason: DeadReason, text: String) -> Result<Receipt, Refused<T>> {
+        self.shared.bury(item, reason, text)
     }
 
     pub(crate) fn flush(&self, within: Duration) -> Pending<FlushReport> {

@@ -1,14 +1,21 @@
-//! Where dead letters are kept, who is told of them, and how they come back.
+//! Where dead letters are kept, and who is told of them.
 
 use std::{
     collections::BTreeSet,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
+    time::Duration,
 };
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::{item::Item, options::OnDeadLetter, shared::Shared};
+use super::{
+    direct::{Direct, Kept},
+    item::Item,
+    letter_room::LetterRoom,
+    options::OnDeadLetter,
+    shared::Shared,
+};
 use crate::{
     outcome::{DeadLetter, DeadReason},
     queue::{DeadLetterStore, DeadLetters, NotKept, Receipt},
@@ -17,6 +24,7 @@ use crate::{
 /// The dead letters of one pipeline.
 pub(super) struct Letters<T> {
     store: Arc<dyn DeadLetterStore<T>>,
+    room: LetterRoom,
     /// In memory: where the queue keeps no letters, and for those that its store would not keep.
     in_memory: DeadLetters<T>,
     on_dead_letter: Option<OnDeadLetter<T>>,
@@ -27,7 +35,12 @@ pub(super) struct Letters<T> {
     /// Letters whose items are still in the queue: they are nobody's to take yet. Held while a letter is handed over, so
     /// that none is seen before it is here.
     unburied: Mutex<BTreeSet<u64>>,
+    /// Letters that came from outside, and that the store has not confirmed. They are unburied, too.
+    direct: Mutex<Direct<T>>,
 }
+
+/// Ids from here on are of letters that are in memory since their store would not keep them.
+pub(super) const IN_MEMORY_FROM: u64 = 1 << 63;
 
 #[derive(Debug, Default)]
 struct Replayed {
@@ -41,16 +54,19 @@ impl<T: Item> Letters<T> {
     pub(super) fn new(
         store: Option<Arc<dyn DeadLetterStore<T>>>,
         max: usize,
-        pipeline: &str,
+        room: LetterRoom,
         on_dead_letter: Option<OnDeadLetter<T>>,
     ) -> Self {
+        let in_memory = |first_id| DeadLetters::new(max, first_id, Arc::clone(room.forgotten()));
         Self {
-            store: store.unwrap_or_else(|| Arc::new(DeadLetters::new(max, pipeline))),
-            in_memory: DeadLetters::new(max, pipeline),
+            store: store.unwrap_or_else(|| Arc::new(in_memory(1))),
+            in_memory: in_memory(IN_MEMORY_FROM),
+            room,
             on_dead_letter,
             taking: Mutex::default(),
             replayed: Mutex::default(),
             unburied: Mutex::default(),
+            direct: Mutex::default(),
         }
     }
 
@@ -63,7 +79,7 @@ impl<T: Item> Letters<T> {
     /// [left](Self::buried). `of`: the queue's id of the item, where the letter is about the whole of it.
     pub(super) fn push(&self, letter: DeadLetter<T>, of: Option<u64>) -> Result<(u64, Receipt), NotKept<T>> {
         let mut unburied = self.unburied.lock();
-        let pushed = self.store.push(letter, of)?;
+        let pushed = self.room.push(&*self.store, letter, of)?;
         unburied.insert(pushed.0);
         Ok(pushed)
     }
@@ -80,7 +96,7 @@ impl<T: Item> Letters<T> {
         if letter.reason == DeadReason::NotStored {
             return self.keep_in_memory(letter);
         }
-        match self.store.push(letter, None) {
+        match self.room.push(&*self.store, letter, None) {
             // In memory as a rule; nobody waits for the others.
             Ok((_, receipt)) => receipt.forget(),
             Err(not_kept) => {
@@ -95,6 +111,73 @@ impl<T: Item> Letters<T> {
         receipt.forget();
     }
 
+    /// Hands a letter to its store, of an item that never was in the queue. Nobody takes it before the store has it.
+    pub(super) fn push_direct(&self, letter: DeadLetter<T>) -> Result<Receipt, NotKept<T>> {
+        let mut unburied = self.unburied.lock();
+        let (id, receipt) = self.room.push(&*self.store, letter.clone(), None)?;
+        if receipt.is_stored() {
+            return Ok(receipt);
+        }
+        unburied.insert(id);
+        Ok(self.direct.lock().add(id, letter, receipt))
+    }
+
+    /// Letters that came from outside, for the machine to wait for.
+    pub(super) fn take_direct(&self) -> Vec<(u64, Kept)> {
+        self.direct.lock().take_new()
+    }
+
+    /// The store has this letter, or will never say so.
+    pub(super) fn directly_kept(&self, id: u64, is_kept: bool) {
+        if is_kept {
+            // In this order: it is always here or there.
+            self.buried(id);
+        }
+        let letter = self.direct.lock().remove(id);
+        if let Some(letter) = letter.filter(|_| !is_kept) {
+            self.keep_in_memory(letter);
+        }
+    }
+
+    /// Whoever has heard that a letter is kept finds it, though the machine may not have looked yet.
+    pub(super) fn settle_known(&self) {
+        let known = self.direct.lock().known();
+        for id in known {
+            self.directly_kept(id, true);
+        }
+    }
+
+    /// Nobody waits for the store any longer. Returns those letters that are in memory only.
+    pub(super) fn give_up_direct(&self) -> Vec<DeadLetter<T>> {
+        let all = self.direct.lock().take_all();
+        let mut given_up = Vec::new();
+        for (id, letter, is_kept) in all {
+            if is_kept {
+                self.buried(id);
+            } else {
+                // The store may have it all the same: then that one is not shown as well.
+                self.keep_in_memory(letter.clone());
+                given_up.push(letter);
+            }
+        }
+        given_up
+    }
+
+    /// How many have been forgotten.
+    pub(super) fn forgotten(&self) -> u64 {
+        self.room.forgotten().count()
+    }
+
+    /// Forgets those that are too old, once in a while.
+    pub(super) fn forget_old(&self, now: Duration, now_ms: i64) {
+        self.room.forget_old(&*self.store, now, now_ms);
+    }
+
+    /// When that is to be done next.
+    pub(super) fn next_look(&self) -> Option<Duration> {
+        self.room.next_look()
+    }
+
     /// Tells the program of a letter. A callback that panics harms no delivery.
     pub(super) fn tell(&self, letter: &DeadLetter<T>) {
         if let Some(callback) = &self.on_dead_letter
@@ -106,17 +189,22 @@ impl<T: Item> Letters<T> {
 
     /// The letters, oldest first.
     pub(super) fn list(&self) -> Vec<DeadLetter<T>> {
-        self.kept().into_iter().chain(self.in_memory.list()).map(|(_, letter)| letter).collect()
+        self.settle_known();
+        // Those on their way first: one that arrives meanwhile is among the others as well, and shown once.
+        let direct = self.direct.lock().list();
+        let mut kept = self.kept();
+        kept.retain(|(id, _)| !direct.contains_key(id));
+        let in_memory = self.in_memory.list();
+        kept.into_iter().chain(direct).chain(in_memory).map(|(_, letter)| letter).collect()
     }
 
     /// Those of the store whose items have left the queue, and have not been put back.
     fn kept(&self) -> Vec<(u64, DeadLetter<T>)> {
         // Asked for before the letters: what has been put back since then is in neither. And those of items that are still in
         // the queue after the letters, since more may have come.
-        let put_back = self.replayed.lock().ids.clone();
+        let put_back = self.put_back_ids();
         let mut letters = self.store.list();
-        let unburied = self.unburied.lock();
-        letters.retain(|(id, _)| !put_back.contains(id) && !unburied.contains(id));
+        self.retain_kept(&put_back, &mut letters);
         letters
     }
 
@@ -131,15 +219,32 @@ impl<T: Item> Letters<T> {
     }
 
     /// Whether an earlier process left the letter of this id.
-    fn was_found(&self, id: u64) -> bool {
+    pub(super) fn was_found(&self, id: u64) -> bool {
         self.store.was_found(id)
     }
 
-    /// The letters that may be put back, for whoever holds the guard.
-    pub(super) fn take_for_replay(&self) -> (MutexGuard<'_, ()>, Vec<(u64, DeadLetter<T>)>) {
-        let taking = self.taking.lock();
-        let kept = self.kept();
-        (taking, kept)
+    /// For whoever takes letters.
+    pub(super) fn taking(&self) -> MutexGuard<'_, ()> {
+        self.taking.lock()
+    }
+
+    pub(super) fn store(&self) -> &dyn DeadLetterStore<T> {
+        &*self.store
+    }
+
+    pub(super) fn in_memory(&self) -> &DeadLetters<T> {
+        &self.in_memory
+    }
+
+    /// The ids of those that are in the queue again, and not safe in it yet.
+    pub(super) fn put_back_ids(&self) -> BTreeSet<u64> {
+        self.replayed.lock().ids.clone()
+    }
+
+    /// Only those whose items have left the queue, and have not been put back.
+    pub(super) fn retain_kept(&self, put_back: &BTreeSet<u64>, letters: &mut Vec<(u64, DeadLetter<T>)>) {
+        let unburied = self.unburied.lock();
+        letters.retain(|(id, _)| !put_back.contains(id) && !unburied.contains(id));
     }
 
     /// The event of this letter is in the queue again: safely, or once the receipt says so.
@@ -176,26 +281,6 @@ impl<T: Item> Shared<T> {
         text: String,
     ) -> DeadLetter<T> {
         DeadLetter::new(item, reason, self.clock().now_ms()).answered(status, text)
-    }
-
-    /// Puts dead letters back into the queue, oldest first, as far as it takes them. Returns how many events. A letter
-    /// is given up only once the queue has its event safely; in between it is in both.
-    pub(super) fn replay(&self) -> usize {
-        let (_taking, letters) = self.letters().take_for_replay();
-        let mut replayed = 0;
-        for (id, letter) in letters {
-            let events = letter.item.events();
-            let added = self.books().act(|act| {
-                let added = self.queue().add(letter.item)?;
-                act.revive(events, self.letters().was_found(id));
-                Ok::<_, crate::queue::Refused<T>>(added)
-            });
-            let Ok(receipt) = added else { break };
-            replayed += events;
-            self.letters().put_back(id, receipt);
-        }
-        self.mailbox().wake();
-        replayed
     }
 }
 

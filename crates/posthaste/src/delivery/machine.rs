@@ -131,6 +131,7 @@ impl<T: Item> Machine<T> {
             self.end_backlog();
             self.tick();
             self.expire();
+            self.forget_old_letters();
             self.fill();
             self.send_what_may_go();
             self.shared.set_backlog(self.events_of_backlog());
@@ -187,6 +188,10 @@ impl<T: Item> Machine<T> {
         if is_time || is_full && self.ends.open_paced() == 0 || self.is_stuck() {
             self.force();
         }
+    }
+
+    fn forget_old_letters(&self) {
+        self.shared.letters().forget_old(self.now(), self.shared.clock().now_ms());
     }
 
     /// What waits and is too old becomes a dead letter.
@@ -427,7 +432,7 @@ impl<T: Item> Machine<T> {
         while let Some(Some(answered)) = self.in_flight.next().now_or_never() {
             self.settle(answered);
         }
-        self.ends.follow_replays();
+        self.ends.follow_letters();
         while let Some(event) = self.ends.next_event().now_or_never() {
             self.ends.take(event, &mut self.lanes);
         }
@@ -514,6 +519,7 @@ impl<T: Item> Machine<T> {
             self.supply.due(now),
             self.backlog.supply().due(now),
             self.ends.due(),
+            self.shared.letters().next_look(),
             self.expiry.due(now, self.shared.clock().now_ms()),
         ];
         let at = moments.into_iter().flatten().min().unwrap_or(self.next_tick);

@@ -14,6 +14,7 @@
 mod admission;
 mod books;
 mod burial;
+mod direct;
 mod ends;
 mod expiry;
 mod flow;
@@ -25,6 +26,8 @@ mod item;
 mod job;
 mod lanes;
 mod leases;
+mod letter_pages;
+mod letter_room;
 mod letters;
 mod line;
 mod machine;
@@ -43,6 +46,7 @@ mod waiters;
 
 pub use handle::Driver;
 pub(crate) use handle::{Delivery, Makings};
+pub use letter_room::WhenDeadLettersFull;
 pub use options::{DEFAULT_BATCH_SIZE, DEFAULT_EVENT_FLUSH_INTERVAL, OptionsError, WhenFull};
 pub(crate) use options::{Options, delivery_setters};
 pub use pending::Pending;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{guard::panic_text, upstream::Rules};
+use super::{guard::panic_text, letter_room::LetterBounds, upstream::Rules};
 use crate::{
     dispatch::EndPoint,
     outcome::DeadLetter,
@@ -68,6 +68,8 @@ pub(crate) struct Options<T> {
     pub(crate) end_point: Option<Arc<str>>,
     /// Dead letters kept in memory.
     pub(crate) dead_letters_max: usize,
+    /// What bounds dead letters besides.
+    pub(crate) letters: LetterBounds,
     /// Told of every dead letter, on the delivery thread.
     pub(crate) on_dead_letter: Option<OnDeadLetter<T>>,
     /// How long dropping the handle may flush.
@@ -107,6 +109,7 @@ impl<T> Default for Options<T> {
             when_full: WhenFull::Reject,
             end_point: None,
             dead_letters_max: DEFAULT_DEAD_LETTERS_MAX,
+            letters: LetterBounds::default(),
             on_dead_letter: None,
             drop_deadline: DROP_DEADLINE,
             sdk_key: None,

@@ -16,6 +16,7 @@ use super::{
     books::{Books, Statement},
     guard::Guarded,
     item::Item,
+    letter_room::LetterRoom,
     letters::Letters,
     mailbox::Mailbox,
     options::Options,
@@ -52,7 +53,7 @@ impl<T: Item> Shared<T> {
         let letters = Letters::new(
             queue.dead_letters(),
             options.dead_letters_max,
-            &options.pipeline,
+            LetterRoom::new(&options.pipeline, options.letters),
             options.on_dead_letter.take(),
         );
         let books = Books::new(&options.pipeline, letters.count() as u64);
@@ -156,7 +157,9 @@ impl<T: Item> Shared<T> {
         });
         let given_up = given_up.unwrap_or_default();
         let letter = |Leased { item, .. }| self.letter(item, DeadReason::NotStored, None, WHY.to_owned());
-        given_up.into_iter().map(letter).inspect(|letter| self.letters.keep(letter.clone())).collect()
+        let given_up = given_up.into_iter().map(letter).inspect(|letter| self.letters.keep(letter.clone()));
+        // Letters that came from outside and are in memory only are nobody else's either.
+        given_up.chain(self.letters.give_up_direct()).collect()
     }
 }
 

@@ -136,10 +136,12 @@ pub enum DeadReason {
     /// It was older than it may be when it was to be sent
     /// ([`age_max`](crate::processor::QueueEventDispatcherBuilder::age_max)).
     Expired,
+    /// Whoever took it could make nothing of it ([`bury`](crate::QueueEventDispatcher::bury)).
+    Unusable,
 }
 
 impl DeadReason {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Rejected,
         Self::TooLarge,
         Self::Displaced,
@@ -148,6 +150,7 @@ impl DeadReason {
         Self::Lost,
         Self::NotStored,
         Self::Expired,
+        Self::Unusable,
     ];
 
     /// The reason of this [`name`](Self::name).
@@ -166,6 +169,7 @@ impl DeadReason {
             Self::Lost => "lost",
             Self::NotStored => "not_stored",
             Self::Expired => "expired",
+            Self::Unusable => "unusable",
         }
     }
 }

@@ -5,9 +5,11 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     batch::LogEvent,
     clock::{Clock, SystemClock},
-    delivery::{Delivery, Driver, Makings, Options, OptionsError, Pending, delivery_setters},
+    delivery::{
+        Delivery, Driver, Makings, Options, OptionsError, Pending, WhenDeadLettersFull, delivery_setters,
+    },
     dispatch::{DispatchError, DispatchFuture, Dispatcher, FlushFuture, Response},
-    outcome::{Breakdown, CloseReport, DeadLetter, FlushReport, Health, Ledger, Pulse},
+    outcome::{Breakdown, CloseReport, DeadLetter, DeadReason, FlushReport, Health, Ledger, Pulse},
     queue::{DeliveryQueue, InMemoryQueue, Receipt, Refused},
 };
 
@@ -73,6 +75,39 @@ impl QueueEventDispatcher {
     /// ```
     pub fn add(&self, event: LogEvent) -> Result<Receipt, Refused<LogEvent>> {
         self.delivery.add(event)
+    }
+
+    /// Accepts a request that is not to be sent, and dead-letters it in the same act: it never is in the queue. The
+    /// receipt resolves once the letter is kept, as the queue keeps its dead letters. Where it cannot be kept, the
+    /// request comes back, and counts as refused.
+    ///
+    /// Where the process ends before a disk has the letter, the receipt fails, and the letter is in
+    /// [`not_stored`](CloseReport::not_stored).
+    ///
+    /// ```
+    /// use posthaste::{DeadReason, LogEvent, QueueEventDispatcher, testing::RecordingDispatcher};
+    ///
+    /// let dispatcher = QueueEventDispatcher::builder(RecordingDispatcher::new()).build()?;
+    /// // A client is told that all is well, and somebody can look at what it sent.
+    /// let request = LogEvent::opaque("https://logx.optimizely.com/v1/events", "visitors=none");
+    /// dispatcher.bury(request, DeadReason::Unusable, "not JSON: expected value at byte 0".to_owned())?.wait()?;
+    /// let ledger = dispatcher.ledger();
+    /// assert_eq!((ledger.accepted, ledger.dead_lettered, ledger.queued), (1, 1, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn bury(
+        &self,
+        event: LogEvent,
+        reason: DeadReason,
+        text: String,
+    ) -> Result<Receipt, Refused<LogEvent>> {
+        self.delivery.bury(event, reason, text)
+    }
+
+    /// About how many bytes the requests in the queue take, on disk or in memory; 0 where a queue of your own does not
+    /// say. On disk that is by the file: a file goes once nothing in it is left.
+    pub fn queue_bytes(&self) -> u64 {
+        self.delivery.queue().bytes()
     }
 
     /// How many requests are in the queue, those under way included.
@@ -145,6 +180,78 @@ impl QueueEventDispatcher {
     /// Puts dead letters back into the queue, oldest first, until the queue takes no more. Returns how many events.
     pub fn replay_dead_letters(&self) -> usize {
         self.delivery.replay_dead_letters()
+    }
+
+    /// Dead letters page by page, oldest first: at most `max` of those behind the one of the id `after`, or of all. A
+    /// page may be shorter though more follow, so that it fits into memory; an empty one is the end.
+    ///
+    /// ```
+    /// use posthaste::{DeadReason, LogEvent, QueueEventDispatcher, testing::RecordingDispatcher};
+    ///
+    /// let dispatcher = QueueEventDispatcher::builder(RecordingDispatcher::new()).build()?;
+    /// for body in ["one", "two", "three"] {
+    ///     let request = LogEvent::opaque("http://127.0.0.1/", body);
+    ///     dispatcher.bury(request, DeadReason::Unusable, "not JSON".to_owned())?.forget();
+    /// }
+    /// let (mut after, mut bodies) = (None, Vec::new());
+    /// loop {
+    ///     let page = dispatcher.dead_letters_page(after, 2);
+    ///     let Some((last, _)) = page.last() else { break };
+    ///     after = Some(*last);
+    ///     bodies.extend(page.into_iter().map(|(_, letter)| letter.item.body().clone()));
+    /// }
+    /// assert_eq!(bodies, ["one", "two", "three"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn dead_letters_page(&self, after: Option<u64>, max: usize) -> Vec<(u64, DeadLetter<LogEvent>)> {
+        self.delivery.dead_letters_page(after, max)
+    }
+
+    /// Puts those dead letters back into the queue of which this says true, oldest first, until the queue takes no more.
+    /// Returns how many events. It walks through all of them, page by page.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use posthaste::{DeadReason, LogEvent, QueueEventDispatcher, testing::ScriptedDispatcher};
+    ///
+    /// let body = r#"{"visitors":[{"visitor_id":"a","snapshots":[{"events":[{}]}]}]}"#;
+    /// let api = ScriptedDispatcher::statuses([413, 400, 204]);
+    /// let dispatcher = QueueEventDispatcher::builder(api).in_flight(1).build()?;
+    /// for _ in 0..2 {
+    ///     dispatcher.add(LogEvent::from_body("http://127.0.0.1/", body)?)?.forget();
+    /// }
+    /// assert!(dispatcher.flush(Duration::from_secs(5)).wait().is_complete());
+    /// // The API takes longer bodies now.
+    /// let replayed = dispatcher.replay_dead_letters_where(&|letter| letter.reason == DeadReason::TooLarge);
+    /// assert_eq!((replayed, dispatcher.dead_letters().len()), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn replay_dead_letters_where(&self, is_to_go: &dyn Fn(&DeadLetter<LogEvent>) -> bool) -> usize {
+        self.delivery.replay_dead_letters_where(is_to_go)
+    }
+
+    /// Forgets those dead letters of which this says true, and returns how many letters these were. The ledger keeps
+    /// counting them. It walks through all of them, page by page.
+    ///
+    /// ```
+    /// use posthaste::{DeadReason, LogEvent, QueueEventDispatcher, testing::RecordingDispatcher};
+    ///
+    /// let dispatcher = QueueEventDispatcher::builder(RecordingDispatcher::new()).build()?;
+    /// let request = LogEvent::opaque("http://127.0.0.1/", "not JSON");
+    /// dispatcher.bury(request, DeadReason::Unusable, String::new())?.forget();
+    /// assert_eq!(dispatcher.purge_dead_letters_where(&|letter| letter.reason == DeadReason::Rejected), 0);
+    /// assert_eq!(dispatcher.purge_dead_letters_where(&|letter| letter.reason == DeadReason::Unusable), 1);
+    /// assert_eq!(dispatcher.ledger().dead_lettered, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn purge_dead_letters_where(&self, is_to_go: &dyn Fn(&DeadLetter<LogEvent>) -> bool) -> usize {
+        self.delivery.purge_dead_letters_where(is_to_go)
+    }
+
+    /// How many dead letters have been forgotten to make room for others, or for their age. The ledger keeps counting
+    /// them.
+    pub fn dead_letters_forgotten(&self) -> u64 {
+        self.delivery.dead_letters_forgotten()
     }
 
     /// Forgets the dead letters, and returns them. The ledger keeps counting them.
@@ -285,6 +392,27 @@ impl QueueEventDispatcherBuilder {
     /// ```
     pub fn age_max(mut self, age: Duration) -> Self {
         self.options.age_max = Some(age);
+        self
+    }
+
+    /// About how many bytes dead letters may take, besides what their place bounds by itself
+    /// ([`dead_letters_max`](Self::dead_letters_max) in memory, `SpoolOptions::dead_bytes_max` on disk). What happens
+    /// beyond it, [`when_dead_letters_full`](Self::when_dead_letters_full) says. Default: any number.
+    pub fn dead_letters_bytes_max(mut self, bytes: u64) -> Self {
+        self.options.letters.bytes_max = bytes;
+        self
+    }
+
+    /// How long dead letters are kept. Older ones are forgotten, and [counted](QueueEventDispatcher::dead_letters_forgotten);
+    /// while delivery runs, they are looked for once a minute. Letters without a readable item stay. Default: for ever.
+    pub fn dead_letters_age_max(mut self, age: Duration) -> Self {
+        self.options.letters.age_max = Some(age);
+        self
+    }
+
+    /// What happens to a dead letter that finds no room for its bytes. Default: its event waits in the queue.
+    pub fn when_dead_letters_full(mut self, when_full: WhenDeadLettersFull) -> Self {
+        self.options.letters.when_full = when_full;
         self
     }
 

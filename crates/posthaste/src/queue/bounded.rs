@@ -125,16 +125,17 @@ impl<T, I> BoundedQueue<T, I> {
         self.bytes_max = bytes;
         self
     }
-
-    fn is_bounded_in_bytes(&self) -> bool {
-        self.bytes_max != usize::MAX
-    }
 }
 
 impl<T: QueueItem, I: Inbox<T>> BoundedQueue<T, I> {
+    /// Items of one size, as events are, need no counting where nothing bounds them.
+    fn counts_bytes(&self) -> bool {
+        self.bytes_max != usize::MAX || T::EVENTS.is_none()
+    }
+
     /// Room for an item's bytes, if there is.
     fn reserve_bytes(&self, item: &T) -> bool {
-        if !self.is_bounded_in_bytes() {
+        if !self.counts_bytes() {
             return true;
         }
         let more = item.bytes();
@@ -146,7 +147,7 @@ impl<T: QueueItem, I: Inbox<T>> BoundedQueue<T, I> {
     }
 
     fn give_bytes(&self, bytes: usize) {
-        if self.is_bounded_in_bytes() {
+        if self.counts_bytes() {
             self.bytes.fetch_sub(bytes, SeqCst);
         }
     }
@@ -215,6 +216,10 @@ impl<T: QueueItem, I: Inbox<T>> DeliveryQueue<T> for BoundedQueue<T, I> {
             None => self.events.taken_and_held(),
         };
         Counts::new(taken, held)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes.load(SeqCst) as u64
     }
 
     fn lease(&self, count: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {

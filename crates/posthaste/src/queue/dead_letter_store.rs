@@ -1,10 +1,18 @@
 //! Where dead letters are kept: in memory unless the queue has a better place.
 
-use std::{collections::VecDeque, fmt};
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    },
+};
 
 use parking_lot::Mutex;
+use rustc_hash::FxHashSet;
 
-use super::Receipt;
+use super::{QueueItem, Receipt};
 use crate::{metrics, outcome::DeadLetter};
 
 /// Where a queue keeps its dead letters, oldest first. Delivery calls it, from its own thread and from those of
@@ -66,6 +74,30 @@ pub trait DeadLetterStore<T>: fmt::Debug + Send + Sync {
 
     /// Keeps these no longer.
     fn remove(&self, ids: &[u64]);
+
+    /// The oldest of those behind the letter of the id `after`, or of all, as far as they may be in memory at once, and
+    /// at most so many; none only where there are no more. Their ids grow.
+    fn page(&self, after: Option<u64>, max: usize) -> Vec<(u64, DeadLetter<T>)> {
+        let letters = self.list().into_iter();
+        letters.filter(|(id, _)| after.is_none_or(|after| *id > after)).take(max).collect()
+    }
+
+    /// About how many bytes they take; 0 where that is not known, which is no bound then.
+    fn bytes(&self) -> u64 {
+        0
+    }
+
+    /// How many bytes they may take so that the next one finds room at once.
+    fn bytes_max(&self) -> u64 {
+        u64::MAX
+    }
+
+    /// Forgets the oldest, as few as may go by themselves, and says how many these were.
+    fn forget_oldest(&self) -> usize {
+        let oldest: Vec<u64> = self.page(None, 1).into_iter().map(|(id, _)| id).collect();
+        self.remove(&oldest);
+        oldest.len()
+    }
 }
 
 /// A dead letter that could not be kept, handed back with the reason.
@@ -77,48 +109,102 @@ pub struct NotKept<T> {
     pub letter: DeadLetter<T>,
     /// Why not.
     pub reason: String,
+    /// What is missing, where that is room.
+    pub shortage: Option<Shortage>,
+}
+
+/// Room that a dead letter has not found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shortage {
+    /// It is being made: this passes.
+    Passing,
+    /// There would be some if older letters were forgotten.
+    Lasting,
 }
 
 impl<T> NotKept<T> {
     /// This letter, for this reason.
     pub fn new(letter: DeadLetter<T>, reason: impl Into<String>) -> Self {
-        Self { letter, reason: reason.into() }
+        Self { letter, reason: reason.into(), shortage: None }
+    }
+
+    /// The same, for want of room.
+    ///
+    /// ```
+    /// use posthaste::{DeadLetter, DeadReason, queue::{NotKept, Shortage}};
+    ///
+    /// let letter = DeadLetter::new("the event", DeadReason::Rejected, 1_795_500_003_394);
+    /// let not_kept = NotKept::new(letter, "the cabinet is full").short_of_room(Some(Shortage::Lasting));
+    /// assert_eq!(not_kept.to_string(), "a dead letter could not be kept: the cabinet is full");
+    /// ```
+    #[must_use]
+    pub fn short_of_room(self, shortage: Option<Shortage>) -> Self {
+        Self { shortage, ..self }
     }
 }
 
 /// How many dead letters are kept in memory, unless told otherwise.
 pub const DEFAULT_DEAD_LETTERS_MAX: usize = 1_000;
 
+/// How many letters of a pipeline have been forgotten to make room for others, or for their age.
+#[derive(Debug)]
+pub(crate) struct Forgotten {
+    letters: AtomicU64,
+    /// Whose they were, in metrics.
+    pipeline: String,
+}
+
+impl Forgotten {
+    pub(crate) fn new(pipeline: &str) -> Self {
+        let forgotten = Self { letters: AtomicU64::new(0), pipeline: pipeline.to_owned() };
+        forgotten.add(0);
+        forgotten
+    }
+
+    pub(crate) fn add(&self, letters: usize) {
+        self.letters.fetch_add(letters as u64, SeqCst);
+        let pipeline = self.pipeline.clone();
+        ::metrics::counter!(metrics::DEAD_LETTERS_FORGOTTEN, "pipeline" => pipeline)
+            .increment(letters as u64);
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.letters.load(SeqCst)
+    }
+}
+
 /// The last dead letters, in memory, oldest first. One more than the bound pushes out the oldest, which stays counted.
 #[derive(Debug)]
 pub(crate) struct DeadLetters<T> {
     kept: Mutex<Kept<T>>,
     max: usize,
-    /// Whose they are, in metrics.
-    pipeline: String,
+    forgotten: Arc<Forgotten>,
 }
 
 #[derive(Debug)]
 struct Kept<T> {
     letters: VecDeque<(u64, DeadLetter<T>)>,
-    last_id: u64,
+    next_id: u64,
+    bytes: u64,
 }
 
 impl<T> DeadLetters<T> {
-    pub(crate) fn new(max: usize, pipeline: &str) -> Self {
-        let kept = Kept { letters: VecDeque::new(), last_id: 0 };
-        let letters = Self { kept: Mutex::new(kept), max, pipeline: pipeline.to_owned() };
-        letters.count_forgotten(0);
-        letters
-    }
-
-    fn count_forgotten(&self, letters: u64) {
-        let pipeline = self.pipeline.clone();
-        ::metrics::counter!(metrics::DEAD_LETTERS_FORGOTTEN, "pipeline" => pipeline).increment(letters);
+    /// At most `max` of them, the first with this id.
+    pub(crate) fn new(max: usize, first_id: u64, forgotten: Arc<Forgotten>) -> Self {
+        let kept = Kept { letters: VecDeque::new(), next_id: first_id, bytes: 0 };
+        Self { kept: Mutex::new(kept), max, forgotten }
     }
 }
 
-impl<T: Clone + fmt::Debug + Send + Sync> DeadLetterStore<T> for DeadLetters<T> {
+impl<T: QueueItem> Kept<T> {
+    fn pop(&mut self) -> bool {
+        let oldest = self.letters.pop_front();
+        self.bytes -= oldest.as_ref().map_or(0, |(_, letter)| letter.item.bytes() as u64);
+        oldest.is_some()
+    }
+}
+
+impl<T: QueueItem> DeadLetterStore<T> for DeadLetters<T> {
     fn count(&self) -> usize {
         self.kept.lock().letters.len()
     }
@@ -128,21 +214,38 @@ impl<T: Clone + fmt::Debug + Send + Sync> DeadLetterStore<T> for DeadLetters<T> 
     }
 
     fn remove(&self, ids: &[u64]) {
-        self.kept.lock().letters.retain(|(id, _)| !ids.contains(id));
+        let ids: FxHashSet<u64> = ids.iter().copied().collect();
+        let mut kept = self.kept.lock();
+        kept.letters.retain(|(id, _)| !ids.contains(id));
+        kept.bytes = kept.letters.iter().map(|(_, letter)| letter.item.bytes() as u64).sum();
     }
 
     fn push(&self, letter: DeadLetter<T>, _of: Option<u64>) -> Result<(u64, Receipt), NotKept<T>> {
         let mut kept = self.kept.lock();
-        kept.last_id += 1;
-        let id = kept.last_id;
+        let id = kept.next_id;
+        kept.next_id += 1;
         if self.max == 0 {
             return Ok((id, Receipt::stored()));
         }
-        if kept.letters.len() >= self.max {
-            kept.letters.pop_front();
-            self.count_forgotten(1);
+        if kept.letters.len() >= self.max && kept.pop() {
+            self.forgotten.add(1);
         }
+        kept.bytes += letter.item.bytes() as u64;
         kept.letters.push_back((id, letter));
         Ok((id, Receipt::stored()))
+    }
+
+    fn page(&self, after: Option<u64>, max: usize) -> Vec<(u64, DeadLetter<T>)> {
+        let kept = self.kept.lock();
+        let from = after.map_or(0, |after| kept.letters.partition_point(|(id, _)| *id <= after));
+        kept.letters.iter().skip(from).take(max).cloned().collect()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.kept.lock().bytes
+    }
+
+    fn forget_oldest(&self) -> usize {
+        usize::from(self.kept.lock().pop())
     }
 }

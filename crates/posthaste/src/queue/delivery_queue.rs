@@ -40,6 +40,11 @@ pub trait DeliveryQueue<T>: Queue<T> {
     /// What it has counted so far, all at one moment.
     fn counts(&self) -> Counts;
 
+    /// About how many bytes its items take, on disk or in memory; 0 where nobody knows.
+    fn bytes(&self) -> u64 {
+        0
+    }
+
     /// Leases the oldest items that are not leased yet, at most `count`. They stay in the queue. Delivery asks again
     /// only once the answer has come; after one that failed, a second later. No items are an answer too.
     fn lease(&self, count: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>>;
@@ -200,6 +205,10 @@ impl<T, Q: DeliveryQueue<T> + ?Sized> DeliveryQueue<T> for Arc<Q> {
 
     fn counts(&self) -> Counts {
         (**self).counts()
+    }
+
+    fn bytes(&self) -> u64 {
+        (**self).bytes()
     }
 
     fn lease(&self, count: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {

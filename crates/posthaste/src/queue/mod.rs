@@ -28,8 +28,8 @@ mod tally;
 use std::{fmt, sync::Arc};
 
 pub use bounded::{BoundedQueue, ChanQueue, Channel, Heap, InMemoryQueue, Inbox};
-pub(crate) use dead_letter_store::DeadLetters;
-pub use dead_letter_store::{DEFAULT_DEAD_LETTERS_MAX, DeadLetterStore, NotKept};
+pub use dead_letter_store::{DEFAULT_DEAD_LETTERS_MAX, DeadLetterStore, NotKept, Shortage};
+pub(crate) use dead_letter_store::{DeadLetters, Forgotten};
 pub use delivery_queue::{Counts, DeliveryQueue, Displacing, Finish, Leased, QueueError, QueueWatcher};
 pub use eventually::Eventually;
 pub use item::QueueItem;

@@ -44,4 +44,5 @@ mod spool;
 mod spool_queue;
 mod support;
 mod todays;
+mod unusable;
 mod window;

@@ -124,7 +124,7 @@ const LARGE: usize = 200_000;
 
 /// Small requests with one now and then that is larger than the window.
 fn requests() -> Vec<LogEvent> {
-    (0..2_000).map(|number| request(number, if number % 500 == 250 { LARGE } else { 2_000 })).collect()
+    (0..700).map(|number| request(number, if number % 500 == 250 { LARGE } else { 2_000 })).collect()
 }
 
 #[tokio::test(start_paused = true)]

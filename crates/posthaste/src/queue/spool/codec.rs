@@ -4,10 +4,12 @@
 //! user event = 'E' flags:u8 body     flags: 1 region EU, 2 region is sent
 //! request    = 'R' request                         somebody took it, nobody says when
 //!            | 'T' taken:i64 request               taken at this time, in milliseconds since 1970
+//!            | 'O' taken:i64 request               the body is nobody knows what; taken at the least i64: nobody says when
 //! request    = length:u16 end point, body          (numbers are little-endian)
 //! ```
 //!
 //! The body is a request body, of the one event in the first case: whoever finds a spool can read it without posthaste.
+//! Only that of an opaque request is as it came.
 
 use std::sync::Arc;
 
@@ -21,6 +23,8 @@ use crate::{
 const USER_EVENT: u8 = b'E';
 const REQUEST: u8 = b'R';
 const REQUEST_TAKEN: u8 = b'T';
+const OPAQUE: u8 = b'O';
+const NOT_KNOWN: i64 = i64::MIN;
 const EU: u8 = 1;
 const REGION_SENT: u8 = 2;
 
@@ -105,19 +109,28 @@ impl SpoolItem for LogEvent {
                 let (taken_ms, request) = rest.split_first_chunk().ok_or_else(cut_short)?;
                 read_request(request).map(|request| request.with_taken_ms(i64::from_le_bytes(*taken_ms)))
             }
+            [OPAQUE, rest @ ..] => {
+                let (taken_ms, request) = rest.split_first_chunk().ok_or_else(cut_short)?;
+                let (end_point, body) = split_request(request)?;
+                let request = Self::opaque(end_point, body.to_vec());
+                Ok(match i64::from_le_bytes(*taken_ms) {
+                    NOT_KNOWN => request,
+                    taken_ms => request.with_taken_ms(taken_ms),
+                })
+            }
             _ => Err(UnreadableRecord::new("not a request")),
         }
     }
 
     fn to_record(&self) -> Vec<u8> {
         let mut record = Vec::with_capacity(16 + self.end_point().len() + self.body().len());
-        match self.taken_ms() {
-            None => record.push(REQUEST),
-            Some(taken_ms) => {
-                record.push(REQUEST_TAKEN);
-                record.extend_from_slice(&taken_ms.to_le_bytes());
-            }
-        }
+        let (kind, taken_ms) = match self.taken_ms() {
+            taken_ms if self.is_opaque() => (OPAQUE, Some(taken_ms.unwrap_or(NOT_KNOWN))),
+            None => (REQUEST, None),
+            taken_ms => (REQUEST_TAKEN, taken_ms),
+        };
+        record.push(kind);
+        record.extend(taken_ms.into_iter().flat_map(i64::to_le_bytes));
         write_request(&mut record, self);
         record
     }
@@ -162,12 +175,18 @@ mod tests {
         LogEvent::from_body("http://x/", BODY).unwrap()
     }
 
+    fn opaque() -> LogEvent {
+        LogEvent::opaque("http://x/", &b"\xff{"[..])
+    }
+
     /// Byte for byte as the module's page says, and as spools hold them that are there already.
     #[test]
     fn every_kind_of_record_is_written_and_read_as_it_always_was() {
         for (head, request) in [
             (&b"R\x09\x00http://x/"[..], request()),
             (b"T\xd2\x02\x96\x49\x00\x00\x00\x00\x09\x00http://x/", request().with_taken_ms(1_234_567_890)),
+            (b"O\x00\x00\x00\x00\x00\x00\x00\x80\x09\x00http://x/", opaque()),
+            (b"O\x05\x00\x00\x00\x00\x00\x00\x00\x09\x00http://x/", opaque().with_taken_ms(5)),
             (b"T\xff\xff\xff\xff\xff\xff\xff\xff\x09\x00http://x/", request().with_taken_ms(-1)),
         ] {
             let record = [head, request.body()].concat();

@@ -12,19 +12,21 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::SeqCst},
 };
 
-use posthaste_spool::{DeadLetters, Spool};
+use posthaste_spool::{DeadError, DeadLetters, Spool};
 use serde::{Deserialize, Serialize};
 
 use super::codec::{SpoolItem, UnreadableRecord};
 use crate::{
     outcome::{DeadLetter, DeadReason, Refusal},
-    queue::{DeadLetterStore, NotKept, Receipt},
+    queue::{DeadLetterStore, NotKept, Receipt, Shortage},
 };
 
 /// Letters read at once, at most: there may be more of them than memory holds.
 const READ_MAX: usize = 10_000;
 /// Bytes of letters read at once, at most.
 const READ_BYTES_MAX: usize = 64 << 20;
+/// Bytes of a page of letters, at most.
+const PAGE_BYTES_MAX: usize = 2 << 20;
 /// A letter takes more than its record, as a rule by less than this share.
 const LETTER_SHARE: u64 = 2;
 
@@ -104,18 +106,44 @@ impl<T> DiskDeadLetters<T> {
 
 impl<T: SpoolItem> DiskDeadLetters<T> {
     /// The letters on disk with their sequence numbers; those that are no items of this kind are passed over.
-    fn read(&self) -> Vec<(u64, DeadLetter<T>)> {
-        let read = self.letters.list(0, READ_MAX, READ_BYTES_MAX).unwrap_or_else(|error| {
+    fn read(&self, from: u64, max: usize, bytes_max: usize) -> Found<T> {
+        let read = self.letters.list(from, max, bytes_max).unwrap_or_else(|error| {
             tracing::error!(%error, "failed to read the dead letters");
             posthaste_spool::Read::default()
         });
+        let next = read.next;
+        let is_end = read.records.is_empty();
         let mut context = None;
         let letter = |record: posthaste_spool::Record| {
             let (record_of_item, letter) = split(&record.bytes)?;
             let item = T::from_record(record_of_item, &mut context).ok()?;
             Some((record.sequence, letter.with(item)?))
         };
-        read.records.into_iter().filter_map(letter).collect()
+        Found { letters: read.records.into_iter().filter_map(letter).collect(), next, is_end }
+    }
+}
+
+/// What one read has found.
+struct Found<T> {
+    letters: Vec<(u64, DeadLetter<T>)>,
+    /// Where to read on, unless this is the end.
+    next: u64,
+    is_end: bool,
+}
+
+fn or_none<R: Default>(result: Result<R, DeadError>) -> R {
+    result.unwrap_or_else(|error| {
+        tracing::error!(%error, "failed to look at the dead letters");
+        R::default()
+    })
+}
+
+fn shortage(error: &DeadError) -> Option<Shortage> {
+    use posthaste_spool::Refusal;
+    match error {
+        DeadError::Refused(Refusal::Blocked(why)) if why.is_full() => Some(Shortage::Lasting),
+        DeadError::Refused(why) if why.is_full() => Some(Shortage::Passing),
+        _ => None,
     }
 }
 
@@ -144,7 +172,10 @@ impl<T: SpoolItem> DeadLetterStore<T> for DiskDeadLetters<T> {
             drop(told.send(result.map(drop).map_err(|error| Refusal::Storage(error.to_string()))));
         };
         match self.letters.add(of, &written(&head, &letter.item.to_record()), then) {
-            Err(error) => Err(NotKept::new(letter, error.to_string())),
+            Err(error) => {
+                let shortage = shortage(&error);
+                Err(NotKept::new(letter, error.to_string()).short_of_room(shortage))
+            }
             Ok(id) => {
                 self.first_own.fetch_min(id, SeqCst);
                 Ok((id, Receipt::pending(async move { stored.await.unwrap_or(Err(Refusal::Closed)) })))
@@ -153,7 +184,30 @@ impl<T: SpoolItem> DeadLetterStore<T> for DiskDeadLetters<T> {
     }
 
     fn list(&self) -> Vec<(u64, DeadLetter<T>)> {
-        self.read()
+        self.read(0, READ_MAX, READ_BYTES_MAX).letters
+    }
+
+    fn page(&self, after: Option<u64>, max: usize) -> Vec<(u64, DeadLetter<T>)> {
+        let mut from = after.map_or(0, |after| after.saturating_add(1));
+        loop {
+            let found = self.read(from, max, PAGE_BYTES_MAX);
+            if found.is_end || !found.letters.is_empty() {
+                return found.letters;
+            }
+            from = found.next;
+        }
+    }
+
+    fn bytes(&self) -> u64 {
+        or_none(self.letters.bytes())
+    }
+
+    fn bytes_max(&self) -> u64 {
+        self.letters.bytes_max().unwrap_or(u64::MAX)
+    }
+
+    fn forget_oldest(&self) -> usize {
+        usize::try_from(or_none(self.letters.remove_oldest())).unwrap_or(usize::MAX)
     }
 
     fn remove(&self, ids: &[u64]) {

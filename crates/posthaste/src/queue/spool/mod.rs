@@ -452,6 +452,11 @@ impl<T: SpoolItem> DeliveryQueue<T> for SpoolQueue<T> {
         true
     }
 
+    /// By the file: a file goes once nothing in it is left.
+    fn bytes(&self) -> u64 {
+        self.0.spool.unsettled_bytes()
+    }
+
     fn counts(&self) -> Counts {
         let mut intake = self.0.intake.lock();
         intake.counts(&self.0.spool.stats())

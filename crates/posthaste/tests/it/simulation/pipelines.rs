@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use posthaste::{
-    Batch, BatchEventProcessor, Clock, CloseReport, FlushReport, Ledger, LogEvent, Pending,
+    Batch, BatchEventProcessor, Clock, CloseReport, DeadReason, FlushReport, Ledger, LogEvent, Pending,
     QueueEventDispatcher, SpoolQueue, SystemClock, UserEvent, WhenFull, queue::SpoolItem,
 };
 use posthaste_spool::{FaultyFilesystem, MemoryFilesystem, Spool, SpoolOptions};
@@ -76,7 +76,14 @@ impl Pipeline for QueueEventDispatcher {
         if number.is_some_and(|number| number % 5 == 0) {
             request = request.with_taken_ms(BEGUN_MS);
         }
-        match self.add(request.clone()) {
+        // Some are found to be unusable by whoever takes them.
+        let added = match number {
+            Some(number) if number % 11 == 0 => {
+                self.bury(request.clone(), DeadReason::Unusable, "of no use".to_owned())
+            }
+            _ => self.add(request.clone()),
+        };
+        match added {
             Ok(_) => events,
             Err(refused) => {
                 assert_eq!(refused.item, request, "what is refused comes back whole");
