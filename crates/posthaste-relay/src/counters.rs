@@ -69,6 +69,7 @@ pub(crate) struct Counters {
     left_out: AtomicU64,
     body_bytes: AtomicU64,
     connections: AtomicU64,
+    disconnected: AtomicU64,
     broken_heads: AtomicU64,
 }
 
@@ -89,6 +90,8 @@ pub(crate) struct Counts {
     pub(crate) body_bytes: u64,
     /// Connections that were taken.
     pub(crate) connections: u64,
+    /// Of these, connections that are open now.
+    pub(crate) open: u64,
     /// Connections that ended because of a head that was none, or too large, or did not come.
     pub(crate) broken_heads: u64,
 }
@@ -120,11 +123,18 @@ impl Counters {
         self.connections.fetch_add(1, Relaxed);
     }
 
+    pub(crate) fn disconnected(&self) {
+        self.disconnected.fetch_add(1, Relaxed);
+    }
+
     pub(crate) fn broken_head(&self) {
         self.broken_heads.fetch_add(1, Relaxed);
     }
 
     pub(crate) fn counts(&self) -> Counts {
+        // Read first: more have begun than ended.
+        let disconnected = self.disconnected.load(Relaxed);
+        let connections = self.connections.load(Relaxed);
         Counts {
             requests: read(&self.requests, &Reason::ALL),
             repairs: read(&self.repairs, &Repair::ALL),
@@ -132,7 +142,8 @@ impl Counters {
             repeats: self.repeats.load(Relaxed),
             left_out: self.left_out.load(Relaxed),
             body_bytes: self.body_bytes.load(Relaxed),
-            connections: self.connections.load(Relaxed),
+            connections,
+            open: connections.saturating_sub(disconnected),
             broken_heads: self.broken_heads.load(Relaxed),
         }
     }

@@ -24,6 +24,7 @@
 //! At every moment, for each tenant, accepted = delivered + dead-lettered + queued.
 
 mod access;
+mod admin;
 mod answer;
 pub mod config;
 mod counters;
@@ -31,7 +32,9 @@ mod intake;
 mod refusals;
 mod relay;
 mod server;
+mod tail;
 mod tenants;
+mod vitals;
 
 pub use access::AccessError;
 pub use config::{

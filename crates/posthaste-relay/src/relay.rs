@@ -11,12 +11,15 @@ use tokio::{
 
 use crate::{
     access::{Access, AccessError},
+    admin,
     config::{Config, EVENTS_PATH},
     counters::Counters,
     intake::Budget,
     refusals::Refusals,
     server,
+    tail::Tail,
     tenants::{TenantError, Tenants},
+    vitals::Vitals,
 };
 
 /// A relay. Cheap to clone; clones are the same relay.
@@ -46,6 +49,8 @@ struct Inner {
     refusals: Refusals,
     budget: Budget,
     waiting: Semaphore,
+    tail: Arc<Tail>,
+    vitals: Vitals,
 }
 
 /// Why a relay did not start.
@@ -151,7 +156,8 @@ impl Relay {
     /// The same, by this clock.
     pub fn with_clock(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
         let access = Access::open(config.access.clone())?;
-        let tenants = Tenants::open(&config, &clock)?;
+        let tail = Arc::new(Tail::default());
+        let tenants = Tenants::open(&config, &clock, &tail)?;
         Ok(Self(Arc::new(Inner {
             access,
             tenants,
@@ -159,20 +165,30 @@ impl Relay {
             refusals: Refusals::default(),
             budget: Budget::new(config.limits.intake_bytes_max),
             waiting: Semaphore::new(config.limits.waiting_max.min(Semaphore::MAX_PERMITS)),
+            tail,
+            vitals: Vitals::new(clock.elapsed(), clock.now_ms()),
             clock,
             config,
         })))
     }
 
     /// Serves until it is told to [`stop`](Stop::stop), in the order that loses nothing: no longer ready, then no new
-    /// connections, then the requests under way, then what can be delivered and synced in time.
+    /// connections, then the requests under way, then what can be delivered and synced in time. The admin interface
+    /// answers until all of that is over.
     pub async fn serve(&self, public: TcpListener, admin: Option<TcpListener>, stop: &Stop) -> Report {
+        let serving = async {
+            tokio::select! {
+                () = server::serve(self, public, stop) => {}
+                never = self.refusals().tell_the_rest(self) => match never {},
+            }
+            self.refusals().tell_all();
+            self.close(self.config().shutdown_timeout).await
+        };
+        let Some(admin) = admin else { return serving.await };
         tokio::select! {
-            () = server::serve(self, public, admin, stop) => {}
-            never = self.refusals().tell_the_rest(self) => match never {},
+            report = serving => report,
+            never = admin::serve(self, admin) => match never {},
         }
-        self.refusals().tell_all();
-        self.close(self.config().shutdown_timeout).await
     }
 
     /// Reads tokens and accounts anew, as a whole: a request meets those of before or those of after. Where a file cannot
@@ -233,6 +249,14 @@ impl Relay {
 
     pub(crate) fn waiting(&self) -> &Semaphore {
         &self.0.waiting
+    }
+
+    pub(crate) fn tail(&self) -> &Arc<Tail> {
+        &self.0.tail
+    }
+
+    pub(crate) fn vitals(&self) -> &Vitals {
+        &self.0.vitals
     }
 
     /// Whether events are taken at this path; a slash at its end makes no difference.

@@ -173,6 +173,8 @@ pub struct Stats {
     pub counters: Counters,
     /// Why nothing can be written at the moment, if so.
     pub trouble: Option<String>,
+    /// Whether that is because the disk fails, and not for want of room.
+    pub is_failing: bool,
 }
 
 impl Log {
@@ -291,6 +293,7 @@ impl Log {
             next_sequence: state.next,
             counters: state.counters,
             trouble: trouble.map(ToString::to_string),
+            is_failing: state.blocked.is_some(),
         }
     }
 }

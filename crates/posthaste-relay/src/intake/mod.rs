@@ -8,12 +8,14 @@
 //! Invariant: 204 is answered only once the events are as safe as the tenant's queue makes them. Whatever else happens
 //! has a [`Reason`], which is counted once.
 
+mod again;
 mod body;
 mod envelope;
 mod latin1;
 mod not_a_number;
 mod repair;
 mod repeats;
+mod seen;
 mod unpack;
 
 use std::sync::Arc;
@@ -25,8 +27,8 @@ use posthaste::{
     judge::{self, Problem},
 };
 
-pub(crate) use self::{body::Budget, repeats::Window};
-use self::{body::Held, envelope::Envelope, repair::Repaired};
+pub(crate) use self::{again::again, body::Budget, repeats::Window};
+use self::{body::Held, envelope::Envelope, repair::Repaired, seen::Seen};
 use crate::{
     answer::{self, Answer, Reason},
     counters::Repair,
@@ -61,18 +63,20 @@ where
     B: hyper::body::Body<Data = Bytes> + Unpin,
 {
     let limits = &relay.config().limits;
-    let (reason, answer) = match take(relay, request).await {
+    let mut seen = Seen::if_heard(relay.tail());
+    let (reason, answer) = match take(relay, request, &mut seen).await {
         Ok(reason) | Err(Turned::Away(reason)) => (reason, answer::answer(reason, limits.retry_after)),
         Err(Turned::Back(problems)) => (Reason::Refused, answer::problems(&problems)),
     };
     relay.counters().answered(reason);
+    seen.tell(relay, reason);
     if reason != Reason::Taken {
         relay.refusals().note(reason, relay.clock().elapsed());
     }
     answer
 }
 
-async fn take<B>(relay: &Relay, request: Request<B>) -> Result<Reason, Turned>
+async fn take<B>(relay: &Relay, request: Request<B>, seen: &mut Seen) -> Result<Reason, Turned>
 where
     B: hyper::body::Body<Data = Bytes> + Unpin,
 {
@@ -81,6 +85,7 @@ where
     let limits = &relay.config().limits;
     let held = body::read(body, limits, relay.budget()).await?;
     relay.counters().body(held.bytes().len());
+    seen.came(held.bytes().len());
     let is_strict = relay.config().strict || asks_for_strictness(&head.headers);
     note_content_type(relay, &head.headers);
     let held = match unpack::unpack(&head.headers, held, limits, relay.budget()) {
@@ -100,6 +105,7 @@ where
         Ok(envelope) => envelope,
         Err(problems) => return bury(relay, relay.tenants().first(), &held, problems, is_strict).await,
     };
+    seen.is_of(envelope.account(), &body);
     if !relay.access().rules().takes(envelope.account()) {
         return Err(Reason::ForeignAccount.into());
     }
@@ -111,7 +117,7 @@ where
     }
     let tenant = relay.tenants().of(envelope.account(), envelope.project());
     drop(envelope);
-    store(relay, tenant, body).await
+    store(relay, tenant, body, seen).await
 }
 
 fn check_head(relay: &Relay, head: &http::request::Parts) -> Result<(), Reason> {
@@ -127,13 +133,14 @@ fn check_head(relay: &Relay, head: &http::request::Parts) -> Result<(), Reason> 
 }
 
 /// Puts the body into the tenant's queue, and waits until it is safe there.
-async fn store(relay: &Relay, tenant: &Tenant, body: Bytes) -> Result<Reason, Turned> {
+async fn store(relay: &Relay, tenant: &Tenant, body: Bytes, told: &mut Seen) -> Result<Reason, Turned> {
     let seen = tenant.repeats().look(&body);
     relay.counters().repeated(seen.repeats(), seen.left_out());
     // Where nothing is left, everything in it has come before, and is safe.
     let Some(body) = seen.without_repeats(&body) else { return Ok(Reason::Taken) };
     let request =
         LogEvent::from_body(Arc::clone(tenant.upstream()), body).map_err(|_| Reason::BodyCutShort)?;
+    told.goes_to(tenant.name(), request.events());
     let until = tokio::time::Instant::now() + relay.config().limits.store_timeout;
     let _waiting = relay.waiting().try_acquire().map_err(|_| Reason::Busy)?;
     let receipt = add(tenant, request, until).await?;

@@ -21,23 +21,22 @@ use crate::{
 };
 
 /// How long to wait where a connection cannot be taken, as when there are no descriptors left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until it is told to stop, and every request under way has its answer, or the time for that is over.
-pub(crate) async fn serve(relay: &Relay, public: TcpListener, admin: Option<TcpListener>, stop: &Stop) {
-    drop(admin);
-    let phase = watch::Sender::new(Phase::Serving);
+pub(crate) async fn serve(relay: &Relay, public: TcpListener, stop: &Stop) {
+    let vitals = relay.vitals();
     let mut connections = Connections {
         relay: relay.clone(),
         crowd: Arc::new(Crowd::new(&relay.config().limits)),
-        phase: phase.subscribe(),
+        phase: vitals.watch_phase(),
         tasks: JoinSet::new(),
     };
     tokio::select! {
         () = connections.accept(&public) => {}
         () = stop.told() => {}
     }
-    phase.send_replace(Phase::LameDuck);
+    vitals.enter(Phase::LameDuck);
     let over = tokio::time::sleep(relay.config().drain_delay);
     tokio::select! {
         () = connections.accept(&public) => {}
@@ -45,7 +44,7 @@ pub(crate) async fn serve(relay: &Relay, public: TcpListener, admin: Option<TcpL
     }
     connections.accept_waiting(&public);
     drop(public);
-    phase.send_replace(Phase::Closing);
+    vitals.enter(Phase::Closing);
     connections.end(relay.config().shutdown_timeout).await;
 }
 
@@ -60,6 +59,7 @@ struct Connections {
 impl Connections {
     /// Takes connections for ever.
     async fn accept(&mut self, listener: &TcpListener) {
+        let relay = self.relay.clone();
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
@@ -69,6 +69,7 @@ impl Connections {
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
+                () = relay.vitals().asked() => relay.vitals().beat(),
                 // So that what has ended is not kept.
                 Some(_) = self.tasks.join_next() => {}
             }
@@ -85,11 +86,14 @@ impl Connections {
 
     fn begin(&mut self, stream: TcpStream, peer: SocketAddr) {
         let relay = self.relay.clone();
-        relay.counters().connected();
         match self.crowd.enter(peer.ip()) {
             Ok(place) => {
+                relay.counters().connected();
                 let phase = self.phase.clone();
-                self.tasks.spawn(connection::serve(relay, stream, place, phase));
+                self.tasks.spawn(async move {
+                    connection::serve(relay.clone(), stream, place, phase).await;
+                    relay.counters().disconnected();
+                });
             }
             Err(why) => {
                 relay.counters().turned_away(why);

@@ -2,7 +2,10 @@
 //! dead holds back nobody else.
 
 mod folder;
+mod observed;
 mod tenant;
+
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
@@ -11,7 +14,7 @@ pub use self::{
     folder::{About, FolderError, TenantFolder, tenants_in},
     tenant::{TenantError, TenantTrouble},
 };
-use crate::config::Config;
+use crate::{config::Config, tail::Tail};
 
 /// All of them.
 #[derive(Debug)]
@@ -24,10 +27,14 @@ pub(crate) struct Tenants {
 
 impl Tenants {
     /// Opens every queue, those that tenants of earlier configs have left included.
-    pub(crate) fn open(config: &Config, clock: &tenant::SharedClock) -> Result<Self, TenantError> {
+    pub(crate) fn open(
+        config: &Config,
+        clock: &tenant::SharedClock,
+        tail: &Arc<Tail>,
+    ) -> Result<Self, TenantError> {
         let mut all = Vec::new();
         for tenant in &config.tenants {
-            all.push(Tenant::open(tenant, config, clock)?);
+            all.push(Tenant::open(tenant, config, clock, tail)?);
         }
         for left in folder::left_behind(config)? {
             tracing::warn!(
@@ -35,7 +42,7 @@ impl Tenants {
                 upstream = left.upstream,
                 "no longer in the config, and not empty: it is delivered"
             );
-            all.push(Tenant::open(&left, config, clock)?);
+            all.push(Tenant::open(&left, config, clock, tail)?);
         }
         let routes = |ids: fn(&crate::config::TenantConfig) -> &[String]| {
             let of = |(at, tenant)| ids(tenant).iter().map(move |id| (id.clone(), at));
@@ -58,6 +65,11 @@ impl Tenants {
     /// The tenant that takes what no other does.
     pub(crate) fn first(&self) -> &Tenant {
         self.all.first().expect("a config has at least one tenant")
+    }
+
+    /// The one of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<&Tenant> {
+        self.all.iter().find(|tenant| tenant.name() == name)
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Tenant> {

@@ -9,10 +9,14 @@ use posthaste::{
     queue::{OpenError, SpoolOptions},
 };
 
-use super::folder::{self, FolderError};
+use super::{
+    folder::{self, FolderError},
+    observed::{Answers, Observed},
+};
 use crate::{
     config::{Config, Store, TenantConfig, WhenFull},
     intake::Window,
+    tail::Tail,
 };
 
 /// Bytes that a record may take beyond its body.
@@ -70,6 +74,7 @@ pub(crate) struct Tenant {
     /// `None`: in memory.
     queue: Option<SpoolQueue<LogEvent>>,
     repeats: Window,
+    answers: Arc<Answers>,
 }
 
 impl Tenant {
@@ -77,18 +82,27 @@ impl Tenant {
         tenant: &TenantConfig,
         config: &Config,
         clock: &SharedClock,
+        tail: &Arc<Tail>,
     ) -> Result<Self, TenantError> {
-        Self::try_open(tenant, config, clock)
+        Self::try_open(tenant, config, clock, tail)
             .map_err(|why| TenantError::One { name: tenant.name.clone(), why })
     }
 
-    fn try_open(tenant: &TenantConfig, config: &Config, clock: &SharedClock) -> Result<Self, TenantTrouble> {
+    fn try_open(
+        tenant: &TenantConfig,
+        config: &Config,
+        clock: &SharedClock,
+        tail: &Arc<Tail>,
+    ) -> Result<Self, TenantTrouble> {
         let forward = &config.forward;
         let upstream: Arc<str> = tenant.upstream.as_str().into();
         let strict = if forward.strict { Strict::On } else { Strict::Off };
         let http =
             HttpEventDispatcher::builder().strict(strict).connection_age_max(ADDRESS_AGE_MAX).build()?;
-        let mut builder = QueueEventDispatcher::builder(http)
+        let answers = Arc::new(Answers::default());
+        let observed =
+            Observed::new(http, &tenant.name, Arc::clone(&answers), Arc::clone(tail), Arc::clone(clock));
+        let mut builder = QueueEventDispatcher::builder(observed)
             .event_end_point(Arc::clone(&upstream))
             .name(&tenant.name)
             .batch_size(forward.batch_events)
@@ -124,6 +138,7 @@ impl Tenant {
             dispatcher: builder.build()?,
             queue,
             repeats: Window::new(config.repeats),
+            answers,
         })
     }
 
@@ -143,6 +158,11 @@ impl Tenant {
     /// Its queue on disk, if it is there.
     pub(crate) fn queue(&self) -> Option<&SpoolQueue<LogEvent>> {
         self.queue.as_ref()
+    }
+
+    /// What its upstream has answered.
+    pub(crate) fn answers(&self) -> &Answers {
+        &self.answers
     }
 
     pub(crate) fn repeats(&self) -> &Window {

@@ -14,7 +14,7 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     metrics,
-    outcome::{DeadReason, Ledger, Refusal},
+    outcome::{Breakdown, DeadReason, Ledger, Refusal},
     queue::Counts,
 };
 
@@ -35,7 +35,8 @@ pub(super) struct Books {
     early: Mutex<FxHashMap<u64, u64>>,
     /// Dead letters that went back into the queue.
     revived: AtomicU64,
-    refused: AtomicU64,
+    /// In the order of [`Refusal::NAMES`].
+    refused: [AtomicU64; Refusal::NAMES.len()],
     /// Accepted and buried in one: they never were in the queue.
     direct: AtomicU64,
     /// Dead letters of an earlier process.
@@ -51,7 +52,7 @@ impl Books {
             buried: array::from_fn(|_| AtomicU64::default()),
             early: Mutex::default(),
             revived: AtomicU64::default(),
-            refused: AtomicU64::default(),
+            refused: array::from_fn(|_| AtomicU64::default()),
             direct: AtomicU64::default(),
             found: found.into(),
         }
@@ -75,7 +76,10 @@ impl Books {
 
     /// Callers have these back.
     pub(super) fn refuse(&self, events: usize, refusal: &Refusal) {
-        self.refused.fetch_add(events as u64, SeqCst);
+        let at = Refusal::NAMES.iter().position(|name| *name == refusal.name());
+        if let Some(count) = at.and_then(|at| self.refused.get(at)) {
+            count.fetch_add(events as u64, SeqCst);
+        }
         let pipeline = self.pipeline.clone();
         ::metrics::counter!(metrics::REFUSED, "pipeline" => pipeline, "reason" => refusal.name())
             .increment(events as u64);
@@ -97,14 +101,19 @@ impl Books {
         let gone = counts.lost.saturating_add(counts.unreadable);
         let dead = buried.wrapping_add(found).wrapping_sub(revived).saturating_add(gone);
         let queued = counts.held.wrapping_sub(self.early.lock().values().sum());
-        let refused = self.refused.load(SeqCst);
-        let ledger = Ledger::new(accepted, self.delivered.load(SeqCst), dead, queued, refused);
-        Statement { ledger, buried: by_reason, revived, counts }
+        let refused: [u64; Refusal::NAMES.len()] = array::from_fn(|at| load(&self.refused, at));
+        let in_all = refused.iter().sum();
+        let ledger = Ledger::new(accepted, self.delivered.load(SeqCst), dead, queued, in_all);
+        Statement { ledger, buried: by_reason, refused, revived, found, counts }
     }
 
     fn buried(&self, reason: DeadReason) -> u64 {
-        self.buried.get(reason as usize).map_or(0, |count| count.load(SeqCst))
+        load(&self.buried, reason as usize)
     }
+}
+
+fn load(counts: &[AtomicU64], at: usize) -> u64 {
+    counts.get(at).map_or(0, |count| count.load(SeqCst))
 }
 
 /// What the books and the queue said at one moment.
@@ -113,8 +122,12 @@ pub(super) struct Statement {
     pub(super) ledger: Ledger,
     /// In the order of [`DeadReason::ALL`].
     buried: [u64; DeadReason::ALL.len()],
+    /// In the order of [`Refusal::NAMES`].
+    refused: [u64; Refusal::NAMES.len()],
     /// Dead letters that went back into the queue.
     pub(super) revived: u64,
+    /// Dead letters of an earlier process.
+    found: u64,
     counts: Counts,
 }
 
@@ -127,6 +140,16 @@ impl Statement {
             DeadReason::Unreadable => (reason, counts.unreadable),
             reason => (reason, buried),
         })
+    }
+
+    pub(super) fn breakdown(&self) -> Breakdown {
+        Breakdown {
+            ledger: self.ledger,
+            dead_lettered: self.buried().collect(),
+            found: self.found,
+            replayed: self.revived,
+            refused: Refusal::NAMES.into_iter().zip(self.refused).collect(),
+        }
     }
 }
 
@@ -239,6 +262,25 @@ mod tests {
             (ledger.delivered, ledger.dead_lettered, ledger.queued, ledger.balances()),
             (1, 3, 2, true)
         );
+    }
+
+    #[test]
+    fn the_reasons_add_up_to_the_ledger() {
+        let books = Books::new("test", 4);
+        books.act(|act| {
+            act.bury(2, DeadReason::Rejected);
+            act.bury(1, DeadReason::Displaced);
+            act.revive(1, false);
+        });
+        books.refuse(3, &Refusal::Closed);
+        books.refuse(2, &Refusal::Storage("the disk fails".to_owned()));
+        let Breakdown { ledger, dead_lettered, found, replayed, refused } =
+            books.statement(|| Counts::new(5, 3).with_lost(0, 0)).breakdown();
+        let dead: u64 = dead_lettered.iter().map(|(_, events)| events).sum();
+        assert_eq!((dead + found - replayed, ledger.dead_lettered), (6, 6));
+        let some: Vec<_> = refused.iter().filter(|(_, events)| *events > 0).copied().collect();
+        assert_eq!((some, ledger.refused), (vec![("closed", 3), ("storage", 2)], 5));
+        assert_eq!(refused.len(), Refusal::NAMES.len(), "those of which there were none too");
     }
 
     #[test]

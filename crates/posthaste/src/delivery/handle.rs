@@ -24,7 +24,9 @@ use super::{
 use crate::{
     clock::Clock,
     dispatch::Dispatcher,
-    outcome::{CloseReport, DeadLetter, DeadReason, FlushReport, Health, Ledger, Trouble, merged},
+    outcome::{
+        Breakdown, CloseReport, DeadLetter, DeadReason, FlushReport, Health, Ledger, Pulse, Trouble, merged,
+    },
     queue::{DeliveryQueue, Receipt, Refused},
 };
 
@@ -147,6 +149,24 @@ impl<T: Item> Delivery<T> {
             let ledger = shared.ledger();
             FlushReport::new(ledger.queued, ledger, reasons(&shared))
         })
+    }
+
+    /// Asks the loop whether it goes round. It is not woken for anything else: nothing is sent earlier because of it.
+    pub(crate) fn ping(&self, within: Duration) -> Pending<Pulse> {
+        if !self.shared.is_ours() || self.shared.mailbox().has_ended() {
+            return Pending::ready(Pulse::Ended);
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.shared.mailbox().command(Command { within, asked: Asked::Ping(sender) });
+        let shared = Arc::clone(&self.shared);
+        Pending::new(receiver, within, move || {
+            if shared.mailbox().has_ended() { Pulse::Ended } else { Pulse::Silent }
+        })
+    }
+
+    /// What has become of events, reason by reason.
+    pub(crate) fn breakdown(&self) -> Breakdown {
+        self.shared.statement().breakdown()
     }
 
     pub(crate) fn close(&self, within: Duration) -> Pending<CloseReport<T>> {

@@ -21,6 +21,7 @@ use super::{
     lanes::{Lane, Lanes},
     line::{Line, Lines},
     options::{Options, WhenFull},
+    pending::Asked,
     settle::{Step, settle},
     shared::Shared,
     supply::Supply,
@@ -31,7 +32,7 @@ use crate::{
     clock::Sleep,
     dispatch::{Answer, DispatchError, Dispatcher, Verdict, verdict},
     notification,
-    outcome::{CloseReport, FlushReport, Ledger, Trouble, merged},
+    outcome::{CloseReport, FlushReport, Ledger, Pulse, Trouble, merged},
     queue::{Leased, QueueError},
 };
 
@@ -161,6 +162,11 @@ impl<T: Item> Machine<T> {
 
     fn take_commands(&mut self) {
         for command in self.shared.mailbox().take() {
+            if let Asked::Ping(answer) = command.asked {
+                // Whoever asked may have stopped listening.
+                let _ = answer.send(Pulse::Beating);
+                continue;
+            }
             if command.asked.is_close() {
                 // Whoever was about to add has done so then, or never will.
                 self.shared.queue().close();

@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use crate::{
-    outcome::{CloseReport, FlushReport},
+    outcome::{CloseReport, FlushReport, Pulse},
     queue::block_on_within,
 };
 
@@ -123,6 +123,8 @@ impl<R> fmt::Debug for Pending<R> {
 pub(super) enum Asked<T> {
     Flush(oneshot::Sender<FlushReport>),
     Close(oneshot::Sender<CloseReport<T>>),
+    /// Whether the loop goes round: answered in its next turn, and nothing else comes of it.
+    Ping(oneshot::Sender<Pulse>),
 }
 
 /// Whoever asked may have stopped listening; then nobody misses the answer.
@@ -141,6 +143,10 @@ impl<T> Asked<T> {
                 drop(answer.send(FlushReport::new(left, report.ledger, report.reasons.clone())));
             }
             Self::Close(answer) => drop(answer.send(report.clone())),
+            // Asked when the loop was about to end.
+            Self::Ping(answer) => {
+                let _ = answer.send(Pulse::Ended);
+            }
         }
     }
 }

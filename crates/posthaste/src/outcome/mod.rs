@@ -10,17 +10,21 @@
 //!
 //! At every moment `accepted = delivered + dead_lettered + queued`.
 
+mod breakdown;
 mod dead_letter;
 mod health;
 mod ledger;
+mod pulse;
 mod report;
 
 use std::fmt;
 
+pub use breakdown::Breakdown;
 pub use dead_letter::DeadLetter;
 pub(crate) use health::merged;
 pub use health::{Health, Trouble, UpstreamHealth, UpstreamState};
 pub use ledger::Ledger;
+pub use pulse::Pulse;
 pub use report::{CloseReport, FlushReport};
 
 /// Why an event or a request was not accepted. The caller has it back, in [`Refused`](crate::Refused).

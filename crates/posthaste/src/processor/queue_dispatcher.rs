@@ -9,7 +9,7 @@ use crate::{
         Delivery, Driver, Makings, Options, OptionsError, Pending, WhenDeadLettersFull, delivery_setters,
     },
     dispatch::{DispatchError, DispatchFuture, Dispatcher, FlushFuture, Response},
-    outcome::{CloseReport, DeadLetter, DeadReason, FlushReport, Health, Ledger},
+    outcome::{Breakdown, CloseReport, DeadLetter, DeadReason, FlushReport, Health, Ledger, Pulse},
     queue::{DeliveryQueue, InMemoryQueue, Receipt, Refused},
 };
 
@@ -157,6 +157,18 @@ impl QueueEventDispatcher {
     /// What has become of the requests' events so far.
     pub fn ledger(&self) -> Ledger {
         self.delivery.ledger()
+    }
+
+    /// What has become of the requests' events so far, reason by reason.
+    pub fn breakdown(&self) -> Breakdown {
+        self.delivery.breakdown()
+    }
+
+    /// Asks delivery's loop whether it goes round: for a health check that tells a loop that is stuck from an upstream
+    /// that is away. Nothing is sent, flushed or looked at because of it. The answer comes as soon as the loop has one,
+    /// and half a second after `within` at the latest.
+    pub fn ping(&self, within: Duration) -> Pending<Pulse> {
+        self.delivery.ping(within)
     }
 
     /// The last requests that will not be delivered, oldest first, each with its reason. One that the API refused

@@ -32,6 +32,7 @@ mod parity;
 mod persistence;
 mod processing;
 mod proxies;
+mod pulse;
 mod queues;
 mod remote_queue;
 mod replay;

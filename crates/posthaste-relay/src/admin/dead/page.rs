@@ -1,0 +1,79 @@
+//! A page of dead letters, bounded in number and in bytes.
+
+use serde::Serialize;
+
+use super::{Chosen, Problem, letter::Letter};
+use crate::admin::ahead::Ahead as _;
+use crate::{relay::Relay, tenants::Tenant};
+
+/// Bytes of bodies on a page, about: it ends after the letter that passes this.
+const BYTES_MAX: usize = 4 << 20;
+/// Letters that are read at once, at most.
+const AT_ONCE: usize = 16;
+
+#[derive(Debug, Default, Serialize)]
+pub(in crate::admin) struct Page {
+    letters: Vec<Letter>,
+    /// What to ask for to get the next page: `null` at the end.
+    next: Option<String>,
+}
+
+/// The last letter of a page, as text `TENANT:ID`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    tenant: String,
+    id: u64,
+}
+
+impl Place {
+    pub(super) fn parse(text: String) -> Result<Self, Problem> {
+        let parts = text.rsplit_once(':');
+        let place =
+            parts.and_then(|(tenant, id)| Some(Self { tenant: tenant.to_owned(), id: id.parse().ok()? }));
+        place.ok_or(Problem::NoPlace(text))
+    }
+}
+
+/// The first letters after this place: tenant by tenant, oldest first.
+pub(super) fn read(relay: &Relay, chosen: &Chosen, after: Option<&Place>, limit: usize) -> Page {
+    let mut page = Page::default();
+    let mut bytes = 0;
+    let is_before = |tenant: &&Tenant| after.is_some_and(|after| after.tenant != tenant.name());
+    for tenant in chosen.tenants(relay).skip_while(is_before) {
+        let mut from = after.filter(|after| after.tenant == tenant.name()).map(|after| after.id);
+        loop {
+            let read = tenant.dispatcher().dead_letters_page(from, AT_ONCE);
+            let Some((last, _)) = read.last() else { break };
+            from = Some(*last);
+            for (id, letter) in read {
+                if !chosen.wants(&letter) {
+                    continue;
+                }
+                bytes += letter.item.body().len();
+                let place = format!("{}:{id}", tenant.name());
+                page.letters.push(Letter::new(place.clone(), tenant.name(), letter));
+                if page.letters.len() >= limit || bytes >= BYTES_MAX {
+                    page.next = Some(place);
+                    return page;
+                }
+            }
+        }
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_tenant_and_a_number() {
+        let place = |tenant: &str, id| Some(Place { tenant: tenant.to_owned(), id });
+        let parse = |text: &str| Place::parse(text.to_owned()).ok();
+        assert_eq!(parse("default:17"), place("default", 17));
+        assert_eq!(parse("a:b:0"), place("a:b", 0));
+        for none in ["", "17", "default:", "default:x", "default:-1"] {
+            assert_eq!(parse(none), None, "{none}");
+        }
+    }
+}

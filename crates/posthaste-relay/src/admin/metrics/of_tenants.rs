@@ -1,0 +1,119 @@
+//! What each tenant has accepted, delivered and given up, what waits, and what its upstream answers.
+
+use posthaste::outcome::{Breakdown, UpstreamState};
+
+use super::text::Text;
+use crate::admin::ahead::Ahead as _;
+use crate::{admin::ready, relay::Relay, tenants::Tenant};
+
+/// A tenant, and its counts at one moment.
+struct Of<'a> {
+    tenant: &'a Tenant,
+    counts: Breakdown,
+}
+
+impl Of<'_> {
+    fn label(&self) -> (&str, &str) {
+        ("tenant", self.tenant.name())
+    }
+}
+
+pub(super) fn write(relay: &Relay, text: &mut Text) {
+    let tenants: Vec<Of<'_>> =
+        relay.tenants().iter().map(|tenant| Of { tenant, counts: tenant.dispatcher().breakdown() }).collect();
+    write_ends(&tenants, text);
+    write_queues(relay, &tenants, text);
+    write_upstreams(&tenants, text);
+}
+
+fn write_ends(tenants: &[Of<'_>], text: &mut Text) {
+    let mut family =
+        text.counter("events_accepted_total", "Events accepted, with what was there at the start.");
+    for of in tenants {
+        family.sample(&[of.label()], of.counts.ledger.accepted);
+    }
+    let mut family = text.counter("events_delivered_total", "Events that the upstream has confirmed.");
+    for of in tenants {
+        family.sample(&[of.label()], of.counts.ledger.delivered);
+    }
+    let help = "Events that became dead letters, by reason; earlier: before this process started.";
+    let mut family = text.counter("events_dead_lettered_total", help);
+    for of in tenants {
+        for (reason, count) in &of.counts.dead_lettered {
+            family.sample(&[of.label(), ("reason", reason.name())], count);
+        }
+        family.sample(&[of.label(), ("reason", "earlier")], of.counts.found);
+    }
+    let mut family = text.counter("events_replayed_total", "Events of dead letters put back into the queue.");
+    for of in tenants {
+        family.sample(&[of.label()], of.counts.replayed);
+    }
+    let help = "Events that the queue did not take, by reason; a client that waits for room is refused several times.";
+    let mut family = text.counter("events_refused_total", help);
+    for of in tenants {
+        for (reason, count) in &of.counts.refused {
+            family.sample(&[of.label(), ("reason", reason)], count);
+        }
+    }
+}
+
+fn write_queues(relay: &Relay, tenants: &[Of<'_>], text: &mut Text) {
+    let mut family = text.gauge("events_queued", "Events that have not come to an end.");
+    for of in tenants {
+        family.sample(&[of.label()], of.counts.ledger.queued);
+    }
+    let help = "About how many of them an outage or an earlier process left, which go at the drain rate.";
+    let mut family = text.gauge("backlog_events", help);
+    for of in tenants {
+        family.sample(&[of.label()], of.tenant.dispatcher().health().backlog);
+    }
+    let mut family = text.gauge("queue_bytes", "Bytes that the queue takes, on disk or in memory.");
+    for of in tenants {
+        family.sample(&[of.label()], of.tenant.dispatcher().queue_bytes());
+    }
+    let mut family =
+        text.gauge("queue_writable", "1 while the queue takes events; 0: full, or its disk fails.");
+    for of in tenants {
+        let is_writable = ready::trouble_of(relay, of.tenant).is_none();
+        family.sample(&[of.label()], u8::from(is_writable));
+    }
+    let help = "Age of the oldest event that has not come to an end; 0 where there is none.";
+    let mut family = text.gauge("oldest_event_age_seconds", help);
+    for of in tenants {
+        let taken_ms = of.tenant.dispatcher().oldest_ms();
+        let age_ms = taken_ms.map_or(0, |taken_ms| relay.clock().now_ms().saturating_sub(taken_ms).max(0));
+        family.sample(&[of.label()], std::time::Duration::from_millis(age_ms.unsigned_abs()).as_secs_f64());
+    }
+}
+
+fn write_upstreams(tenants: &[Of<'_>], text: &mut Text) {
+    let mut family =
+        text.counter("upstream_answers_total", "Answers of the upstream by status; none: no answer.");
+    for of in tenants {
+        for (status, count) in of.tenant.answers().by_status() {
+            family.sample(&[of.label(), ("status", status)], count);
+        }
+    }
+    let help = "Answers of the upstream by what they mean for the events in the request.";
+    let mut family = text.counter("upstream_verdicts_total", help);
+    for of in tenants {
+        for (verdict, count) in of.tenant.answers().by_verdict() {
+            family.sample(&[of.label(), ("verdict", verdict)], count);
+        }
+    }
+    let help = "0: it works; 1: it fails, and is tried now and then; 2: it refuses every request.";
+    let mut family = text.gauge("upstream_state", help);
+    for of in tenants {
+        family.sample(&[of.label(), ("upstream", &ready::address(of.tenant))], state(of.tenant));
+    }
+}
+
+fn state(tenant: &Tenant) -> u8 {
+    let upstreams = tenant.dispatcher().health().upstreams;
+    let states = upstreams.iter().map(|upstream| match upstream.state {
+        UpstreamState::Failing => 1,
+        UpstreamState::Held => 2,
+        _ => 0,
+    });
+    states.max().unwrap_or(0)
+}

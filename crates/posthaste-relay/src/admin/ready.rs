@@ -1,0 +1,193 @@
+//! `GET /readyz`: whether events are taken, and how everything behind that is. Load balancers send elsewhere where they
+//! are not.
+//!
+//! Ready means: the relay is not on its way to its end, and the queue of at least one tenant takes events. One tenant's
+//! full queue is no reason to take the relay from all others; the answer names it, and
+//! `posthaste_relay_queue_writable` is there for an alert. An upstream that is away is no reason at all.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use axum::{Json, extract::State, http::StatusCode};
+use futures_util::future::join_all;
+use posthaste::{
+    dispatch::EndPoint,
+    outcome::{Trouble, UpstreamState},
+};
+use serde::Serialize;
+use tokio::sync::Mutex;
+
+use super::Admin;
+use crate::admin::ahead::Ahead as _;
+use crate::{
+    config::{Store, WhenFull},
+    relay::{Phase, Relay},
+    tenants::Tenant,
+};
+
+/// How long a disk may take to sync what it was given before it counts as stalled.
+const DISK_ANSWERS: Duration = Duration::from_millis(500);
+/// A queue in memory with less room is full, or a sixteenth of one that is small: most requests find some in more.
+const ROOM_BYTES: u64 = 64 << 10;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Readiness {
+    ready: bool,
+    phase: &'static str,
+    tenants: Vec<TenantReadiness>,
+}
+
+#[derive(Debug, Serialize)]
+struct TenantReadiness {
+    name: String,
+    /// Whether the config has it: one that an earlier config had takes nothing, and is delivered.
+    in_config: bool,
+    queue: QueueReadiness,
+    upstream: Upstream,
+}
+
+#[derive(Debug, Serialize)]
+struct QueueReadiness {
+    writable: bool,
+    /// Why not.
+    trouble: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Upstream {
+    /// Host and port: what may be secret stands elsewhere in a URL.
+    address: String,
+    state: &'static str,
+    /// What has gone wrong since it last answered as one that works.
+    trouble: Option<UpstreamTrouble>,
+}
+
+#[derive(Debug, Serialize)]
+struct UpstreamTrouble {
+    what: String,
+    status: Option<u16>,
+    since_ms: i64,
+    last_ms: i64,
+    times: u64,
+}
+
+pub(super) async fn readyz(State(admin): State<Admin>) -> (StatusCode, Json<Readiness>) {
+    let relay = admin.relay();
+    let phase = relay.vitals().phase();
+    let own = relay.config().tenants.len();
+    let looks =
+        relay.tenants().iter().zip(&admin.0.disks.0).enumerate().map(|(at, (tenant, disk))| async move {
+            let trouble = match trouble_of(relay, tenant) {
+                Some(trouble) => Some(trouble),
+                None if disk.answers(tenant).await => None,
+                None => Some("the disk does not answer".to_owned()),
+            };
+            TenantReadiness {
+                name: tenant.name().to_owned(),
+                in_config: at < own,
+                queue: QueueReadiness { writable: trouble.is_none(), trouble },
+                upstream: upstream(tenant),
+            }
+        });
+    // Whoever goes is told so at once, whatever its disks do.
+    let tenants = if phase == Phase::Serving { join_all(looks).await } else { Vec::new() };
+    let ready = tenants.iter().any(|tenant| tenant.in_config && tenant.queue.writable);
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(Readiness { ready, phase: name_of(phase), tenants }))
+}
+
+fn name_of(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Serving => "serving",
+        Phase::LameDuck => "lame_duck",
+        Phase::Closing => "closing",
+    }
+}
+
+/// Why this tenant's queue takes nothing, as far as it knows without asking the disk.
+pub(super) fn trouble_of(relay: &Relay, tenant: &Tenant) -> Option<String> {
+    let drops_oldest = relay.config().outage.when_full == WhenFull::DropOldest;
+    match (tenant.queue(), &relay.config().store) {
+        (Some(queue), _) => {
+            let stats = queue.spool().stats();
+            // Where the oldest make room, there is some as soon as somebody asks for it.
+            stats.trouble.filter(|_| stats.is_failing || !drops_oldest)
+        }
+        (None, Store::Memory { bytes_max }) if !drops_oldest => {
+            let left = (*bytes_max as u64).saturating_sub(tenant.dispatcher().queue_bytes());
+            let is_full = left < ROOM_BYTES.min(*bytes_max as u64 / 16);
+            is_full.then(|| format!("the queue is full: it holds about the {bytes_max} bytes that it may"))
+        }
+        _ => None,
+    }
+}
+
+fn upstream(tenant: &Tenant) -> Upstream {
+    let health = tenant.dispatcher().health();
+    let found = health.upstreams.into_iter().find(|one| one.end_point == **tenant.upstream());
+    let state = found.as_ref().map_or(UpstreamState::Working, |found| found.state);
+    let trouble = found.and_then(|found| found.trouble);
+    let as_shown = |Trouble { what, status, since_ms, last_ms, times, .. }| UpstreamTrouble {
+        what,
+        status,
+        since_ms,
+        last_ms,
+        times,
+    };
+    Upstream { address: address(tenant), state: state_name(state), trouble: trouble.map(as_shown) }
+}
+
+/// The upstream's host and port.
+pub(super) fn address(tenant: &Tenant) -> String {
+    match EndPoint::check(tenant.upstream()) {
+        Ok(end_point) => end_point.address(),
+        Err(error) => error.url().to_owned(),
+    }
+}
+
+fn state_name(state: UpstreamState) -> &'static str {
+    match state {
+        UpstreamState::Failing => "failing",
+        UpstreamState::Held => "held",
+        _ => "working",
+    }
+}
+
+/// Each tenant's disk.
+#[derive(Debug)]
+pub(super) struct Disks(Vec<Disk>);
+
+/// A sync that has been asked for. While it does not come, no other is: a stall costs one, however often it is looked at.
+#[derive(Debug, Default)]
+struct Disk(Mutex<Option<Syncing>>);
+
+struct Syncing(Pin<Box<dyn Future<Output = bool> + Send>>);
+
+impl Disks {
+    pub(super) fn new(relay: &Relay) -> Self {
+        Self(relay.tenants().iter().map(|_| Disk::default()).collect())
+    }
+}
+
+impl Disk {
+    /// Whether what the queue was given reaches the disk. In memory there is none to ask.
+    async fn answers(&self, tenant: &Tenant) -> bool {
+        let Some(queue) = tenant.queue() else { return true };
+        let asking = async {
+            let mut under_way = self.0.lock().await;
+            let syncing = under_way.get_or_insert_with(|| {
+                let receipt = queue.spool().sync();
+                Syncing(Box::pin(async move { receipt.await.is_ok() }))
+            });
+            let is_synced = syncing.0.as_mut().await;
+            *under_way = None;
+            is_synced
+        };
+        tokio::time::timeout(DISK_ANSWERS, asking).await.unwrap_or(false)
+    }
+}
+
+impl std::fmt::Debug for Syncing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Syncing")
+    }
+}
