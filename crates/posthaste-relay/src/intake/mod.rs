@@ -140,6 +140,7 @@ async fn store(relay: &Relay, tenant: &Tenant, body: Bytes, told: &mut Seen) -> 
     let Some(body) = seen.without_repeats(&body) else { return Ok(Reason::Taken) };
     let request =
         LogEvent::from_body(Arc::clone(tenant.upstream()), body).map_err(|_| Reason::BodyCutShort)?;
+    let request = request.with_taken_ms(relay.clock().now_ms());
     told.goes_to(tenant.name(), request.events());
     let until = tokio::time::Instant::now() + relay.config().limits.store_timeout;
     let _waiting = relay.waiting().try_acquire().map_err(|_| Reason::Busy)?;
@@ -198,9 +199,9 @@ async fn bury(
     }
     let until = tokio::time::Instant::now() + relay.config().limits.store_timeout;
     let why = problems.first().map(ToString::to_string).unwrap_or_default();
-    let letter = LogEvent::from_body(std::sync::Arc::clone(tenant.upstream()), held.bytes().clone())
-        .map_err(|_| Reason::Closed)?;
-    let receipt = tenant.bury(letter, why).map_err(|refusal| refused(&refusal))?;
+    let receipt = tenant
+        .bury(held.bytes().clone(), why, relay.clock().now_ms())
+        .map_err(|refusal| refused(&refusal))?;
     safe(receipt, until).await?;
     Ok(Reason::Unusable)
 }

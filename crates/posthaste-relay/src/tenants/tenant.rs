@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use posthaste::{
-    Clock, HttpEventDispatcher, InMemoryQueue, LogEvent, OptionsError, QueueEventDispatcher, Receipt,
-    Refusal, SpoolQueue, Strict, WhenFull as Full,
+    Clock, DeadReason, HttpEventDispatcher, InMemoryQueue, LogEvent, OptionsError, QueueEventDispatcher,
+    Receipt, Refusal, SpoolQueue, Strict, WhenDeadLettersFull, WhenFull as Full,
     dispatch::HttpSetupError,
     queue::{OpenError, SpoolOptions},
 };
@@ -109,11 +110,23 @@ impl Tenant {
             .max_batch_bytes(forward.batch_bytes)
             .flush_interval(forward.wait)
             .in_flight(forward.in_flight)
+            .window_bytes(forward.window_bytes)
+            .dead_letters_bytes_max(config.dead_letters.bytes_max)
+            .when_dead_letters_full(WhenDeadLettersFull::ForgetOldest)
             .when_full(match config.outage.when_full {
                 WhenFull::RefuseNew => Full::Reject,
                 WhenFull::DropOldest => Full::DropOldest,
             })
             .clock(Arc::clone(clock));
+        if let Some(rate) = forward.drain_rate {
+            builder = builder.drain_rate(rate);
+        }
+        if let Some(age) = config.outage.age_max {
+            builder = builder.age_max(age);
+        }
+        if let Some(age) = config.dead_letters.age_max {
+            builder = builder.dead_letters_age_max(age);
+        }
         let queue = match &config.store {
             Store::Memory { .. } => None,
             Store::Disk { folder, bytes_max } => {
@@ -170,7 +183,8 @@ impl Tenant {
     }
 
     /// Keeps what nobody can use.
-    pub(crate) fn bury(&self, _letter: LogEvent, _why: String) -> Result<Receipt, Refusal> {
-        Ok(Receipt::stored())
+    pub(crate) fn bury(&self, body: Bytes, why: String, now_ms: i64) -> Result<Receipt, Refusal> {
+        let letter = LogEvent::opaque(Arc::clone(&self.upstream), body).with_taken_ms(now_ms);
+        self.dispatcher.bury(letter, DeadReason::Unusable, why).map_err(|refused| refused.reason)
     }
 }
