@@ -250,6 +250,41 @@ fn a_full_disk_takes_dead_letters_out_of_the_reserve_and_then_out_of_spares() {
 }
 
 #[test]
+fn what_is_not_settled_takes_bytes_and_dead_letters_go_by_the_file() {
+    let disk = MemoryFilesystem::new();
+    let mut log = ByHand::open(&disk, small().dead_bytes_max(4 << 20));
+    assert_eq!((log.spool.unsettled_bytes(), log.spool.dead().bytes().expect("open")), (0, 0));
+    for _ in 0..100 {
+        log.add(vec![b'x'; 400]);
+    }
+    let bytes = log.spool.unsettled_bytes();
+    assert!((40_000..80_000).contains(&bytes), "{bytes} bytes, with a page of 4,096 for each file");
+    log.spool.ack_up_to(50);
+    assert!(log.spool.unsettled_bytes() < bytes);
+    log.spool.ack_up_to(100);
+    assert_eq!(log.spool.unsettled_bytes(), 0);
+
+    for _ in 0..400 {
+        while log.spool.dead().add(None, &[b'y'; 2_000], |_| {}).is_err() {
+            log.turn(1_000);
+        }
+        log.turn(10);
+    }
+    let dead = log.spool.dead();
+    let bytes = dead.bytes().expect("open");
+    assert!((800_000..1_600_000).contains(&bytes) && bytes < dead.bytes_max().expect("open"), "{bytes}");
+    let first = || dead.list(0, 1, 1).expect("readable").records[0].sequence;
+    let before = first();
+    let removed = dead.remove_oldest().expect("open");
+    assert!((1..400).contains(&removed), "one file of several: {removed}");
+    assert_eq!((first(), dead.len().expect("open")), (before + removed, 400 - removed));
+    let left = dead.bytes().expect("open");
+    assert!(left < bytes && left > (400 - removed) * 2_000, "{left} bytes");
+    while dead.remove_oldest().expect("open") > 0 {}
+    assert_eq!((dead.len().expect("open"), dead.bytes().expect("open")), (0, 0));
+}
+
+#[test]
 fn what_was_taken_outlives_every_error_in_memory() {
     for (operation, kind) in [
         (Operation::Sync, std::io::ErrorKind::Other),
