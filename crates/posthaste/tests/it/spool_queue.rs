@@ -207,3 +207,73 @@ fn what_an_earlier_process_lost_was_taken_and_is_counted_once() {
         assert_eq!((counts.taken, counts.held, counts.lost), (9, 9 - lost, lost));
     }
 }
+
+fn uuids_leased(leases: &[Leased<UserEvent>]) -> Vec<String> {
+    leases.iter().map(|lease| lease.item.uuid().to_string()).collect()
+}
+
+fn uuids_in_order(events: &[UserEvent]) -> Vec<String> {
+    events.iter().map(|event| event.uuid().to_string()).collect()
+}
+
+/// From memory and from the disk, through two outages: each event once, the backlog in its order, and what is newer
+/// before it.
+#[test]
+fn what_is_new_passes_the_backlog_wherever_that_is() {
+    for is_reopened in [false, true] {
+        let disk = disk();
+        let mut queue = open(&disk);
+        let add = |queue: &SpoolQueue<UserEvent>, count: usize| -> Vec<UserEvent> {
+            let events: Vec<UserEvent> = (0..count).map(|_| event()).collect();
+            for event in &events {
+                queue.add(event.clone()).unwrap().wait().unwrap();
+            }
+            events
+        };
+        let mut old = add(&queue, 10);
+        if is_reopened {
+            drop(queue);
+            queue = open(&disk);
+        }
+        let lease = |count| queue.lease(count).wait().unwrap();
+        let lease_backlog = |count| queue.lease_backlog(count).wait().unwrap();
+        assert!(queue.begin_backlog() && lease(5).is_empty());
+        let new = add(&queue, 4);
+        assert_eq!(queue.newer_than_backlog(), Some(4));
+        let first = lease(3);
+        assert_eq!(uuids_leased(&first), uuids_in_order(&new[..3]));
+        assert_eq!(uuids_leased(&lease_backlog(6)), uuids_in_order(&old[..6]));
+        queue.settle(&ids(&first).into_iter().collect::<Vec<_>>()).wait().unwrap();
+        assert_eq!(queue.newer_than_backlog(), Some(1));
+
+        assert!(queue.begin_backlog());
+        let newest = add(&queue, 1);
+        old.extend_from_slice(&new[3..]);
+        assert_eq!((queue.newer_than_backlog(), queue.size()), (Some(1), 12));
+        assert_eq!(uuids_leased(&lease_backlog(100)), uuids_in_order(&old[6..]));
+        assert_eq!(queue.newer_than_backlog(), None);
+        assert_eq!(uuids_leased(&lease(100)), uuids_in_order(&newest));
+        queue.release();
+        assert_eq!(lease(100).len(), 12, "everything waits again, in one line");
+    }
+}
+
+/// The oldest segment of the backlog makes room; what is leased behind it stays.
+#[test]
+fn what_makes_room_is_of_the_backlog_while_newer_events_are_under_way() {
+    let disk = disk();
+    let queue = open(&disk);
+    let old = fill(&queue);
+    assert!(queue.begin_backlog());
+    let new = displace_one_segment(&queue);
+    let under_way = queue.lease(100).wait().unwrap();
+    assert_eq!(uuids_leased(&under_way), uuids_in_order(&[new]));
+    let displaced = queue.displaced(1_000);
+    assert_eq!(uuids_leased(&displaced), uuids_in_order(&old[..displaced.len()]), "the oldest");
+    assert!(!displaced.is_empty());
+    assert_eq!(
+        uuids_leased(&queue.lease_backlog(1_000).wait().unwrap()),
+        uuids_in_order(&old[displaced.len()..])
+    );
+    assert_eq!(queue.newer_than_backlog(), None);
+}
