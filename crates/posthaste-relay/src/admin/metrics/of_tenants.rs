@@ -3,7 +3,6 @@
 use posthaste::outcome::{Breakdown, UpstreamState};
 
 use super::text::Text;
-use crate::admin::ahead::Ahead as _;
 use crate::{admin::ready, relay::Relay, tenants::Tenant};
 
 /// A tenant, and its counts at one moment.
