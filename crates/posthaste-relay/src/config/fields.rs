@@ -1,4 +1,4 @@
-//! The list of options: the file, the environment, what is shown, the sample and the documentation are all made from it.
+//! The list of options: the file, the environment, what is shown, the sample and the documentation are made from it.
 
 use super::{
     TenantConfig,
