@@ -138,8 +138,9 @@ async fn store(relay: &Relay, tenant: &Tenant, body: Bytes, told: &mut Seen) -> 
     relay.counters().repeated(seen.repeats(), seen.left_out());
     // Where nothing is left, everything in it has come before, and is safe.
     let Some(body) = seen.without_repeats(&body) else { return Ok(Reason::Taken) };
-    let request =
-        LogEvent::from_body(Arc::clone(tenant.upstream()), body).map_err(|_| Reason::BodyCutShort)?;
+    // A copy of its own size: as it came it is a slice of the connection's buffer, which it would keep.
+    let request = LogEvent::from_body(Arc::clone(tenant.upstream()), Bytes::copy_from_slice(&body))
+        .map_err(|_| Reason::BodyCutShort)?;
     let request = request.with_taken_ms(relay.clock().now_ms());
     told.goes_to(tenant.name(), request.events());
     let until = tokio::time::Instant::now() + relay.config().limits.store_timeout;
