@@ -101,11 +101,11 @@ where
     for repair in repairs {
         relay.counters().repaired(repair);
     }
-    let envelope = match Envelope::read(&body) {
+    let envelope = match Envelope::read(&body, seen.detail()) {
         Ok(envelope) => envelope,
         Err(problems) => return bury(relay, relay.tenants().first(), &held, problems, is_strict).await,
     };
-    seen.is_of(envelope.account(), &body);
+    seen.is_of(&envelope);
     if !relay.access().rules().takes(envelope.account()) {
         return Err(Reason::ForeignAccount.into());
     }
