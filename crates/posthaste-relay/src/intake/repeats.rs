@@ -53,20 +53,24 @@ impl Window {
             return seen;
         }
         let Ok(batch) = RawBatch::parse(body) else { return seen };
-        let known = self.known.lock();
-        let mut kept = Vec::with_capacity(batch.visitors().len());
+        // Where each visitor's keys end: they are made before anybody is kept from the window.
+        let mut ends = Vec::with_capacity(batch.visitors().len());
         for visitor in batch.visitors() {
-            let from = seen.keys.len();
             self.add_keys(visitor, &mut seen.keys);
-            let keys = seen.keys.get(from..).unwrap_or_default();
-            let repeated = keys.iter().filter(|key| known.has(**key)).count();
-            seen.repeats += repeated as u64;
-            let is_left_out = self.options.leave_out && !keys.is_empty() && repeated == keys.len();
-            seen.left_out += if is_left_out { repeated as u64 } else { 0 };
-            kept.push(!is_left_out);
+            ends.push(seen.keys.len());
         }
-        seen.kept = kept.contains(&false).then_some(kept);
+        let repeated = self.repeated(&seen.keys);
+        seen.repeats = repeated.iter().filter(|is_repeated| **is_repeated).count() as u64;
+        if self.options.leave_out && seen.repeats > 0 {
+            seen.leave_out(&repeated, &ends);
+        }
         seen
+    }
+
+    /// Which of these have come before.
+    fn repeated(&self, keys: &[u64]) -> Vec<bool> {
+        let known = self.known.lock();
+        keys.iter().map(|key| known.has(*key)).collect()
     }
 
     /// These events are safe.
@@ -107,6 +111,20 @@ impl Known {
 }
 
 impl Seen {
+    /// Visitors all of whose events have come before are left out.
+    fn leave_out(&mut self, repeated: &[bool], ends: &[usize]) {
+        let mut from = 0;
+        let is_kept = |end: &usize| {
+            let events = repeated.get(from..*end).unwrap_or_default();
+            from = *end;
+            let is_left_out = !events.is_empty() && events.iter().all(|is_repeated| *is_repeated);
+            self.left_out += if is_left_out { events.len() as u64 } else { 0 };
+            !is_left_out
+        };
+        let kept: Vec<bool> = ends.iter().map(is_kept).collect();
+        self.kept = kept.contains(&false).then_some(kept);
+    }
+
     /// Events that have come before.
     pub(crate) fn repeats(&self) -> u64 {
         self.repeats
