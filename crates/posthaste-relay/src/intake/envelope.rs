@@ -34,13 +34,18 @@ impl Envelope {
     /// Reads them. An error: nobody can use this body, and here is why.
     pub(super) fn read(body: &[u8], detail: Detail) -> Result<Self, Vec<Problem>> {
         let batch = RawBatch::parse(body).map_err(|error| why_unusable(body, &error))?;
-        if !may_hold_events(&batch) && judge::judge_batch(body, None).good == 0 {
+        Self::of(&batch, body, detail)
+    }
+
+    /// The same of a body that has been taken apart.
+    pub(super) fn of(batch: &RawBatch<'_>, body: &[u8], detail: Detail) -> Result<Self, Vec<Problem>> {
+        if !may_hold_events(batch) && judge::judge_batch(body, None).good == 0 {
             return Err(problems_of(body));
         }
         let account = batch.field("account_id").and_then(id).ok_or_else(|| problems_of(body))?;
         let client = match detail {
             Detail::Ids => Client::default(),
-            Detail::IdsAndClient => Client::of(&batch),
+            Detail::IdsAndClient => Client::of(batch),
         };
         Ok(Self { account, project: batch.field("project_id").and_then(id), client })
     }
@@ -77,7 +82,7 @@ pub(super) fn problems_of(body: &[u8]) -> Vec<Problem> {
     judge::judge_batch(body, None).problems
 }
 
-fn why_unusable(body: &[u8], error: &DecodeError) -> Vec<Problem> {
+pub(super) fn why_unusable(body: &[u8], error: &DecodeError) -> Vec<Problem> {
     let problems = problems_of(body);
     if problems.is_empty() {
         // Two lists of visitors, for one: judging takes the last, and nobody knows which was meant.
