@@ -2,6 +2,7 @@
 
 mod check;
 mod flags;
+mod listeners;
 mod plan;
 mod serve;
 
@@ -16,6 +17,9 @@ use crate::common::{
 ///
 /// Point SDKs at the printed URL. A request is answered 204 once its events are on disk; from then on they are
 /// delivered, however long that takes. SIGHUP reads the files of tokens and accounts anew.
+///
+/// Where LISTEN_FDS passes sockets on, as systemd does, it listens on these instead: the first is for events, a second
+/// one for the admin interface. While it is started again, clients then wait and are not refused.
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
