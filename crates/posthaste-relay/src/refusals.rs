@@ -6,8 +6,9 @@
 use std::{convert::Infallible, time::Duration};
 
 use parking_lot::Mutex;
+use posthaste::Clock;
 
-use crate::{answer::Reason, counters::TurnedAway, relay::Relay};
+use crate::{answer::Reason, counters::TurnedAway};
 
 /// Each kind is told of at most so often.
 const INTERVAL: Duration = Duration::from_secs(10);
@@ -77,11 +78,15 @@ impl Refusals {
         due.filter_map(|(refused, kind)| Some((refused, kind.due(now)?))).collect()
     }
 
-    /// Tells of what came last of kinds that have become quiet, for ever.
-    pub(crate) async fn tell_the_rest(&self, relay: &Relay) -> Infallible {
+    /// Tells, for ever, of what came last of kinds that have become quiet.
+    pub(crate) async fn tell_the_rest(&self, clock: &dyn Clock) -> Infallible {
+        self.each_rest(clock, Refused::tell).await
+    }
+
+    async fn each_rest(&self, clock: &dyn Clock, mut tell: impl FnMut(Refused, u64)) -> Infallible {
         loop {
             tokio::time::sleep(LOOK).await;
-            self.rest(relay.clock().elapsed()).into_iter().for_each(|(refused, count)| refused.tell(count));
+            self.rest(clock.elapsed()).into_iter().for_each(|(refused, count)| tell(refused, count));
         }
     }
 
@@ -111,6 +116,8 @@ impl Refused {
 
 #[cfg(test)]
 mod tests {
+    use posthaste::testing::ManualClock;
+
     use super::*;
 
     const FULL: Refused = Refused::Request(Reason::Full);
@@ -141,6 +148,19 @@ mod tests {
         assert_eq!(refusals.rest(s(11)), [(FULL, 2)]);
         assert_eq!(refusals.rest(s(12)), [], "once");
         assert_eq!(refusals.rest(s(14)), [(TOO_MANY, 1)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rest_is_told_though_nobody_comes() {
+        let (refusals, clock) = (Refusals::default(), ManualClock::at_ms(0));
+        for _ in 0..3 {
+            refusals.add(FULL, clock.elapsed());
+        }
+        clock.advance(INTERVAL);
+        let mut told = Vec::new();
+        let telling = refusals.each_rest(&clock, |refused, count| told.push((refused, count)));
+        assert!(tokio::time::timeout(3 * LOOK, telling).await.is_err(), "it goes on");
+        assert_eq!(told, [(FULL, 2)]);
     }
 
     /// Whatever comes when: what is told adds up to what came, and is told in time.

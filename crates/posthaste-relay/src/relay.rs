@@ -179,7 +179,7 @@ impl Relay {
         let serving = async {
             tokio::select! {
                 () = server::serve(self, public, stop) => {}
-                never = self.refusals().tell_the_rest(self) => match never {},
+                never = self.refusals().tell_the_rest(self.clock()) => match never {},
             }
             self.refusals().tell_all();
             self.close(self.config().shutdown_timeout).await

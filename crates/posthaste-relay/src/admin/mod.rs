@@ -13,7 +13,6 @@
 //! Invariants: a question never waits for a client, an upstream or a disk for longer than a stated time; none changes what
 //! delivery does, but for those that say so (`POST`); whatever is asked how often, memory is bounded.
 
-mod ahead;
 mod dead;
 mod follow;
 mod guard;

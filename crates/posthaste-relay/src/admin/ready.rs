@@ -17,7 +17,6 @@ use serde::Serialize;
 use tokio::sync::Mutex;
 
 use super::Admin;
-use crate::admin::ahead::Ahead as _;
 use crate::{
     config::{Store, WhenFull},
     relay::{Phase, Relay},

@@ -55,11 +55,16 @@ impl Checks<'_> {
         let tenants = self.tenants();
         let mut of_the_rest = tenants.iter().filter(|(_, tenant)| takes_the_rest(tenant));
         match (of_the_rest.next(), of_the_rest.next()) {
-            (None, _) => self.fault(
-                self.settings.line(0),
-                "nothing says where events go that are no tenant's; give us, eu, or a URL: --upstream, or upstream in \
-                 a file (--config)",
-            ),
+            (None, _) => {
+                let which = if tenants.is_empty() { "" } else { " that no tenant takes" };
+                self.fault(
+                    self.settings.line(0),
+                    format!(
+                        "nothing says where events go{which}; give us, eu, or a URL: --upstream, or upstream in a file \
+                         (--config)"
+                    ),
+                );
+            }
             (Some((one, first)), Some((other, second))) => self.fault(
                 other.clone(),
                 format!(

@@ -1,4 +1,4 @@
-//! The list of options: the file, the environment, what is shown, the sample and the documentation are all made from it.
+//! The list of options: the file, the environment, what is shown, the sample and the documentation are made from it.
 
 use super::{
     TenantConfig,
@@ -15,6 +15,10 @@ pub(super) struct Field<T> {
     /// Its name in the file; what stands before a dot is a table.
     pub(super) key: &'static str,
     /// What it is for, in one line.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "tests hold the sample and the documentation against it")
+    )]
     pub(super) about: &'static str,
     /// Sets it, or says what to give instead.
     pub(super) set: fn(&mut T, &Value) -> Result<(), Wanted>,

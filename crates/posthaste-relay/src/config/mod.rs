@@ -11,7 +11,7 @@
 //! draft      the options as they are given, and the config that they come to
 //! check      what has to go together; circle: whether an upstream is the relay itself
 //! fault      what is wrong, and where that stands
-//! shown      what is in force as TOML and JSON, the sample, the documentation's table
+//! shown      what is in force, as TOML and JSON; for tests: the sample, and the documentation's table
 //! trial      whether what a config names is there
 //! ```
 
@@ -35,7 +35,6 @@ pub use fault::{ConfigError, Fault, Origin};
 pub use limits::Limits;
 use posthaste::Region;
 pub use settings::Settings;
-pub use shown::{sample, table};
 pub use trial::{Found, TrialError};
 pub use url::shown as upstream_shown;
 

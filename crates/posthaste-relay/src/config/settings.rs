@@ -163,7 +163,11 @@ impl Settings {
             Ok(()) => {
                 self.origins.insert(field.key, origin);
             }
-            Err(wanted) => self.fault(origin, wrong(field.key, value, &wanted)),
+            Err(wanted) => {
+                // A flag names itself.
+                let what = if matches!(origin, Origin::Flag(_)) { "it" } else { field.key };
+                self.fault(origin, wrong(what, value, &wanted));
+            }
         }
     }
 

@@ -1,11 +1,10 @@
-//! What is in force as TOML that can be read again, or as JSON; the sample; the table of the documentation.
+//! What is in force as TOML that can be read again, or as JSON.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde_json::{Map, json};
 
 use super::{
-    TenantConfig,
     draft::Draft,
     fields::{FIELDS, Field, SECTIONS, TENANT_FIELDS},
     settings::Settings,
@@ -64,59 +63,7 @@ fn sections() -> impl Iterator<Item = (&'static str, Vec<&'static Field<Draft>>)
     names.map(|name| (name, FIELDS.iter().filter(|field| field.section() == name).collect()))
 }
 
-/// A file with every option, its default and what it is for. The upstream has none, and is `us` there.
-pub fn sample() -> String {
-    let draft = Draft { upstream: Some("us".to_owned()), ..Draft::default() };
-    let mut text = String::from(
-        "# posthaste relay --config relay.toml\n#\n# Every option with its default; `upstream` has none. What stands here \
-         can be left out.\n# Times: \"500ms\", \"30s\", \"2h\", \"30d\". Sizes: \"64 MiB\", \"10 GB\", 3_500_000.\n",
-    );
-    for (section, fields) in sections() {
-        if let Some((name, about)) = SECTIONS.iter().find(|(name, _)| *name == section) {
-            add(&mut text, format_args!("\n# {about}\n[{name}]\n"));
-        }
-        for field in fields {
-            let value = (field.get)(&draft);
-            add(&mut text, format_args!("\n# {}\n{} = {}\n", field.about, field.name(), AsToml(&value)));
-        }
-    }
-    text += "\n# Events of some accounts or projects go elsewhere, each tenant's through a queue and a breaker of its own.\n\
-             #\n";
-    let tenant = TenantConfig {
-        name: "europe".to_owned(),
-        accounts: vec!["12345".to_owned()],
-        projects: Vec::new(),
-        upstream: "eu".to_owned(),
-    };
-    text += "# [[tenant]]\n";
-    for field in TENANT_FIELDS {
-        let value = (field.get)(&tenant);
-        add(&mut text, format_args!("# # {}\n# {} = {}\n", field.about, field.name(), AsToml(&value)));
-    }
-    text
-}
-
-/// The options as a table in Markdown: in the file, in the environment, the default, and what each is for.
-pub fn table() -> String {
-    let mut text =
-        String::from("| in the file | in the environment | default | what it is for |\n|---|---|---|---|\n");
-    for field in FIELDS {
-        let value = (field.get)(&Draft::default());
-        let default = if field.key == "upstream" { String::new() } else { format!("`{}`", AsToml(&value)) };
-        add(
-            &mut text,
-            format_args!("| `{}` | `{}` | {default} | {} |\n", field.key, field.variable(), field.about),
-        );
-    }
-    for field in TENANT_FIELDS {
-        add(&mut text, format_args!("| `tenant.{}` | | | {} |\n", field.key, field.about));
-    }
-    text
-}
-
-fn add(text: &mut String, more: fmt::Arguments<'_>) {
-    text.write_fmt(more).expect("writing to memory cannot fail");
-}
-
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod written;

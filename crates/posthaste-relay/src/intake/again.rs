@@ -18,5 +18,5 @@ pub(crate) fn again<'a>(relay: &'a Relay, body: &Bytes) -> Option<(&'a Tenant, L
     }
     let tenant = relay.tenants().of(envelope.account(), envelope.project());
     let request = LogEvent::from_body(Arc::clone(tenant.upstream()), body).ok()?;
-    Some((tenant, request))
+    Some((tenant, request.with_taken_ms(relay.clock().now_ms())))
 }

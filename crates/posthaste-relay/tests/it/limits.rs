@@ -54,7 +54,7 @@ async fn heads_are_bounded_in_bytes_lines_and_time() {
     let limits = Limits { headers_max: 10, head_bytes_max: 8_192, head_timeout: SHORT, ..Limits::default() };
     let (_sink, relay) = start(limits).await;
     let head = |lines: &str| format!("POST /v1/events HTTP/1.1\r\n{lines}\r\n");
-    let many: String = (0..11).map(|at| format!("x-{at}: 1\r\n")).collect();
+    let many: String = (0..11).map(|at| format!("x-{at}: 1\r\n")).collect::<Vec<_>>().concat();
     assert_eq!(raw(relay.address, head(&many).as_bytes(), PATIENCE).await.statuses(), [431]);
     let long = format!("x: {}\r\n", "y".repeat(9_000));
     assert_eq!(raw(relay.address, head(&long).as_bytes(), PATIENCE).await.statuses(), [431]);

@@ -236,7 +236,7 @@ fn what_is_new_passes_the_backlog_wherever_that_is() {
             queue = open(&disk);
         }
         let lease = |count| queue.lease(count).wait().unwrap();
-        let lease_backlog = |count| queue.lease_backlog(count).wait().unwrap();
+        let lease_backlog = |count| queue.lease_backlog(count, usize::MAX).wait().unwrap();
         assert!(queue.begin_backlog() && lease(5).is_empty());
         let new = add(&queue, 4);
         assert_eq!(queue.newer_than_backlog(), Some(4));
@@ -272,7 +272,7 @@ fn what_makes_room_is_of_the_backlog_while_newer_events_are_under_way() {
     assert_eq!(uuids_leased(&displaced), uuids_in_order(&old[..displaced.len()]), "the oldest");
     assert!(!displaced.is_empty());
     assert_eq!(
-        uuids_leased(&queue.lease_backlog(1_000).wait().unwrap()),
+        uuids_leased(&queue.lease_backlog(1_000, usize::MAX).wait().unwrap()),
         uuids_in_order(&old[displaced.len()..])
     );
     assert_eq!(queue.newer_than_backlog(), None);

@@ -73,8 +73,8 @@ const LAST_CALL: Duration = Duration::from_secs(2);
   posthaste torture --dir /tmp/torture --seed 7 --json | jq .lost
   # A relay, started and killed by this command
   posthaste torture --relay http://127.0.0.1:8090/v1/events \\
-    --sink 8095 --kills 100 -- posthaste relay \\
-    --upstream http://127.0.0.1:8095/v1/events --data /tmp/relay
+      --sink 8095 --kills 100 -- posthaste relay \\
+      --upstream http://127.0.0.1:8095/v1/events --data /tmp/relay
 
 A seed decides the events, the upstream's moods and the moments of the kills; the machine decides \
 what a kill hits. The spool stays in DIR: `posthaste spool` looks into it.

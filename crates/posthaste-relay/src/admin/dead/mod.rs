@@ -15,7 +15,6 @@ use serde::{Deserialize, Serialize};
 
 use self::page::{Page, Place};
 use super::{Admin, Problem};
-use crate::admin::ahead::Ahead as _;
 use crate::{relay::Relay, tenants::Tenant};
 
 /// Letters on a page, unless asked for more or fewer; and at most.

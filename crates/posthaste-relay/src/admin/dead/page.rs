@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::{Chosen, Problem, letter::Letter};
-use crate::admin::ahead::Ahead as _;
 use crate::{relay::Relay, tenants::Tenant};
 
 /// Bytes of bodies on a page, about: it ends after the letter that passes this.

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use posthaste::{DeadLetter, DeadReason, LogEvent};
 
 use super::{Chosen, Replayed};
-use crate::admin::ahead::Ahead as _;
 use crate::{intake, relay::Relay, tenants::Tenant};
 
 /// Letters that are looked at together.
@@ -89,5 +88,5 @@ fn forget(tenant: &Tenant, gone: &HashSet<(i64, Bytes)>) {
 }
 
 fn is_unusable(reason: DeadReason) -> bool {
-    reason.name() == "unusable"
+    reason == DeadReason::Unusable
 }

@@ -3,7 +3,6 @@
 use posthaste::outcome::{Breakdown, UpstreamState};
 
 use super::text::Text;
-use crate::admin::ahead::Ahead as _;
 use crate::{admin::ready, relay::Relay, tenants::Tenant};
 
 /// A tenant, and its counts at one moment.
@@ -47,6 +46,11 @@ fn write_ends(tenants: &[Of<'_>], text: &mut Text) {
     let mut family = text.counter("events_replayed_total", "Events of dead letters put back into the queue.");
     for of in tenants {
         family.sample(&[of.label()], of.counts.replayed);
+    }
+    let help = "Dead letters let go of to make room for others, or for their age.";
+    let mut family = text.counter("dead_letters_forgotten_total", help);
+    for of in tenants {
+        family.sample(&[of.label()], of.tenant.dispatcher().dead_letters_forgotten());
     }
     let help = "Events that the queue did not take, by reason; a client that waits for room is refused several times.";
     let mut family = text.counter("events_refused_total", help);

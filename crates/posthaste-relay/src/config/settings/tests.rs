@@ -56,7 +56,7 @@ fn what_is_wrong_is_said_with_its_line_and_what_to_do() {
         ("access.accounts = 12", "1: access.accounts is 12; give a list of ids"),
         ("a = \n", "1: it is no TOML: "),
         ("upstream = 'us'\nupstream = 'eu'", "2: it is no TOML: duplicate key"),
-        ("", " nothing says where events go that are no tenant's; give us, eu, or a URL"),
+        ("", " nothing says where events go; give us, eu, or a URL"),
         (
             "upstream = 'ftp://me:secret@a/'",
             "1: \"ftp://***@a/\" is no address for events: it begins neither",
@@ -65,7 +65,7 @@ fn what_is_wrong_is_said_with_its_line_and_what_to_do() {
         ("upstream = ''", "1: upstream is \"\"; give us, eu, or a whole URL"),
         (
             "[[tenant]]\nname = 'a'\naccounts = ['1']\nupstream = 'us'",
-            " nothing says where events go that are no",
+            " nothing says where events go that no tenant takes",
         ),
         (
             "upstream = 'us'\n[[tenant]]\nname = 'a'\nupstream = 'eu'",
@@ -203,7 +203,7 @@ fn a_wrong_flag_is_wrong_usage() {
     settings.flag("--listen", "listen", "nowhere");
     let error = settings.config().unwrap_err();
     assert!(
-        error.is_usage() && error.to_string().starts_with("--listen: listen is \"nowhere\"; give"),
+        error.is_usage() && error.to_string().starts_with("--listen: it is \"nowhere\"; give"),
         "{error}"
     );
     let error = Settings::new().config().unwrap_err();

@@ -1,7 +1,10 @@
 use std::fmt::Debug;
 
-use super::*;
-use crate::config::{AccessConfig, Config, DeadLetterLimits, Forward, Limits, Outage, Repeats};
+use super::{
+    written::{sample, table},
+    *,
+};
+use crate::config::{AccessConfig, Config, DeadLetterLimits, Forward, Limits, Outage, Repeats, TenantConfig};
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/relay.toml");
 const GUIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/RELAY.md");

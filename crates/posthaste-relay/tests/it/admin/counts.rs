@@ -60,6 +60,7 @@ fn answer(body: &[u8]) -> u16 {
 
 async fn some_traffic(relay: &Running) {
     take(relay, "good").await;
+    relay.delivered().await;
     take(relay, "bad").await;
     relay.delivered().await;
     take(relay, "later").await;

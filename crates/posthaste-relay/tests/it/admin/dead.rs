@@ -1,11 +1,15 @@
 //! Dead letters are listed by pages, put back and forgotten, by tenant and by reason.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
+use posthaste::{
+    DeadReason, LogEvent, QueueEventDispatcher, SpoolQueue, queue::SpoolOptions, testing::RecordingDispatcher,
+};
+use posthaste_relay::Config;
 use serde_json::Value;
 
 use super::{Client, relay, take};
-use crate::support::{Running, Sink, post, until};
+use crate::support::{Running, Sink, body, post, until};
 
 /// Events named `bad` are refused for good.
 fn refuses_bad(body: &[u8]) -> u16 {
@@ -95,4 +99,43 @@ async fn purge_forgets_letters_of_one_reason_and_the_ledger_keeps_counting_them(
     let ledger = admin.get("/ledger").await.json();
     assert_eq!((&ledger["sum"]["dead_lettered"], &ledger["sum"]["balances"]), (&5.into(), &true.into()));
     relay.end().await;
+}
+
+/// Leaves these bodies in the folder of a relay as its version might that could not use them.
+async fn leave_unusable(folder: &Path, url: &str, bodies: &[&[u8]]) {
+    Running::start(Config::to(url).on_disk(folder)).await.end().await;
+    let queue = SpoolQueue::open(folder.join("tenants/default/spool"), SpoolOptions::default()).unwrap();
+    let dispatcher = QueueEventDispatcher::builder(RecordingDispatcher::new()).queue(queue).build().unwrap();
+    for body in bodies {
+        let letter = LogEvent::opaque(url, body.to_vec());
+        dispatcher.bury(letter, DeadReason::Unusable, "not known".to_owned()).unwrap().await.unwrap();
+    }
+    assert_eq!(dispatcher.close(Duration::from_secs(10)).await.left, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_version_could_not_use_and_this_one_can_is_mended_and_delivered() {
+    let (folder, sink) = (tempfile::tempdir().unwrap(), Sink::taking().await);
+    let latin1 = [body("1", "a").replace("v-a", "caf").as_bytes(), b""].concat();
+    let latin1: Vec<u8> =
+        latin1.iter().flat_map(|byte| if *byte == b'f' { vec![b'f', 0xE9] } else { vec![*byte] }).collect();
+    let good = body("1", "b");
+    leave_unusable(folder.path(), &sink.url, &[&latin1, b"nonsense", good.as_bytes()]).await;
+    let relay = Running::start(Config::to(&sink.url).on_disk(folder.path())).await;
+    let admin = Client::of(relay.admin);
+    for (replayed, left) in [(2, 1), (0, 1)] {
+        let answer = admin.post("/dead/replay?reason=unusable").await.json();
+        assert_eq!((&answer["replayed"], &answer["still_unusable"]), (&replayed.into(), &left.into()));
+    }
+    relay.delivered().await;
+    until(|| sink.uuids().into_iter().collect::<Vec<_>>() == [("a".to_owned(), 1), ("b".to_owned(), 1)])
+        .await;
+    let (left, _) = letters(&admin, "").await;
+    assert!(left.len() == 1 && left[0]["body"] == "nonsense", "{left:?}");
+    relay.end().await;
+    // Nothing comes back with the next start.
+    let relay = Running::start(Config::to(&sink.url).on_disk(folder.path())).await;
+    assert_eq!(letters(&Client::of(relay.admin), "").await.0.len(), 1);
+    relay.end().await;
+    assert_eq!(sink.uuids().len(), 2);
 }

@@ -101,7 +101,7 @@ fn the_last_64_idle_lanes_are_remembered() {
     // What something waits for is no idle one.
     for number in 200..300 {
         let part = parts(&mut Leases::new(false), &name(number), 1).remove(0);
-        lanes.to(&name(number), &options).push(part);
+        lanes.push(part, &options);
     }
     assert_eq!(lanes.iter().filter(|lane| !lane.is_idle()).count(), 100);
 }
