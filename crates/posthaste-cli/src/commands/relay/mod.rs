@@ -17,9 +17,6 @@ use crate::common::{
 ///
 /// Point SDKs at the printed URL. A request is answered 204 once its events are on disk; from then on they are
 /// delivered, however long that takes. SIGHUP reads the files of tokens and accounts anew.
-///
-/// Where LISTEN_FDS passes sockets on, as systemd does, it listens on these instead: the first is for events, a second
-/// one for the admin interface. While it is started again, clients then wait and are not refused.
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -34,7 +31,11 @@ use crate::common::{
 
 Every option of the file can stand in the environment as well, such as
 POSTHASTE_RELAY_LISTEN or POSTHASTE_RELAY_LIMITS_BODY_BYTES_MAX. Flags are over
-the environment, which is over the file."
+the environment, which is over the file.
+
+Sockets that LISTEN_FDS passes on, as systemd does, take the place of --listen
+and --admin: the first is for events, a second one for the admin interface.
+While the relay is started again, clients then wait and are not refused."
 )]
 pub(crate) struct RelayArgs {
     #[command(subcommand)]
