@@ -5,7 +5,7 @@
 //! request is written, and left; the same request goes out again on a new one if it could not be written whole. A
 //! request that was written whole and gets no answer is not sent again, since it may have been taken. There must be none.
 //!
-//! `POSTHASTE_RELAY_RESTARTS=100` restarts it so often.
+//! `POSTHASTE_RESTARTS=100` restarts it so often.
 
 use std::{
     collections::BTreeSet,
@@ -217,7 +217,7 @@ fn restart(drain_delay: &str, restarts: usize) {
 
 #[test]
 fn restarts_under_load_refuse_nobody_and_lose_nothing() {
-    let restarts = asked("POSTHASTE_RELAY_RESTARTS", 30);
+    let restarts = asked("POSTHASTE_RESTARTS", 30);
     restart("100ms", restarts * 2 / 3);
     // Even where it is given no time: who is just sending gets an answer.
     restart("0s", restarts / 3);

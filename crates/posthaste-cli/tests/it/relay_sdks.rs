@@ -2,8 +2,8 @@
 //! answered 204 arrives, as the SDK made it, whatever happens to the upstream and to the relay. And what other SDKs were
 //! seen to send.
 //!
-//! `POSTHASTE_RELAY_OUTAGE=60` makes each trouble of the upstream last a minute instead of two seconds, and
-//! `POSTHASTE_RELAY_KILLS=100` kills the relay so often.
+//! `POSTHASTE_OUTAGE=60` makes each trouble of the upstream last a minute instead of two seconds, and
+//! `POSTHASTE_KILLS=100` kills the relay so often.
 
 use std::{collections::BTreeSet, fs, thread, time::Duration};
 
@@ -54,7 +54,7 @@ fn every_event_arrives_once_and_as_the_sdk_made_it() {
 fn nothing_is_lost_whatever_the_upstream_does() {
     let (mut sink, files) = (Sink::start(), Files::new());
     let relay = Relay::start(&["--upstream", &sink.url, "--data", &files.path("data")]);
-    let (over, trouble) = (files.path("over"), Duration::from_secs(asked("POSTHASTE_RELAY_OUTAGE", 2)));
+    let (over, trouble) = (files.path("over"), Duration::from_secs(asked("POSTHASTE_OUTAGE", 2)));
     sink.be(Mood::Refuses(REFUSED));
     let reporting = [(Sdk::JavaScript, "javascript"), (Sdk::Python, "python")]
         .map(|(sdk, name)| sdk.report(&relay.url, name, 10, Some(&over)));
@@ -117,7 +117,7 @@ fn nothing_is_lost_to_kills_of_the_relay() {
     let reporting = [(Sdk::JavaScript, "javascript"), (Sdk::Python, "python")]
         .map(|(sdk, name)| sdk.report(&url, name, 10, Some(&over)));
     until("events arrive", || !sink.bodies().is_empty());
-    for _ in 0..asked("POSTHASTE_RELAY_KILLS", 5) {
+    for _ in 0..asked("POSTHASTE_KILLS", 5) {
         thread::sleep(Duration::from_millis(fastrand::u64(100..700)));
         relay.kill();
         relay = start(&listen);

@@ -20,7 +20,8 @@ use tokio::runtime::Runtime;
 
 use crate::support::{LONG, command, datafile, get, signal};
 
-/// A number that the environment may set, to try harder than every time.
+/// A number that the environment may set, to try harder than every time. Its name does not begin as the relay's own
+/// variables do: a relay refuses those that it does not know.
 pub(crate) fn asked<T: std::str::FromStr>(name: &str, otherwise: T) -> T {
     let read = |text: String| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number"));
     std::env::var(name).map_or(otherwise, read)
