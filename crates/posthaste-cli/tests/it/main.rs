@@ -6,6 +6,7 @@
     reason = "a test says what it expects; where it is not so, it is to fail"
 )]
 
+mod relays;
 mod support;
 mod terminal;
 
@@ -23,6 +24,9 @@ mod packages;
 mod progress;
 mod reject;
 mod relay_config;
+mod relay_drain;
+mod relay_restarts;
+mod relay_sdks;
 mod resume;
 mod room;
 mod send;

@@ -7,6 +7,7 @@
 )]
 
 mod admin;
+mod endings;
 mod hostile;
 mod intake;
 mod limits;
