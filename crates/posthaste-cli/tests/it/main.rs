@@ -6,6 +6,7 @@
     reason = "a test says what it expects; where it is not so, it is to fail"
 )]
 
+mod relay_process;
 mod support;
 mod terminal;
 
@@ -22,7 +23,10 @@ mod losses;
 mod packages;
 mod progress;
 mod reject;
+mod relay_backlog;
 mod relay_config;
+mod relay_memory;
+mod relay_room;
 mod resume;
 mod room;
 mod send;

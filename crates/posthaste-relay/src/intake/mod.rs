@@ -11,6 +11,7 @@
 mod again;
 mod body;
 mod envelope;
+mod judging;
 mod latin1;
 mod not_a_number;
 mod repair;
@@ -22,10 +23,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Request, header::CONTENT_TYPE};
-use posthaste::{
-    LogEvent, Receipt, Refusal, Refused,
-    judge::{self, Problem},
-};
+use posthaste::{LogEvent, Receipt, Refusal, Refused, judge::Problem};
 
 pub(crate) use self::{again::again, body::Budget, repeats::Window};
 use self::{body::Held, envelope::Envelope, repair::Repaired, seen::Seen};
@@ -88,7 +86,7 @@ where
     seen.came(held.bytes().len());
     let is_strict = relay.config().strict || asks_for_strictness(&head.headers);
     note_content_type(relay, &head.headers);
-    let held = match unpack::unpack(&head.headers, held, limits, relay.budget()) {
+    let mut held = match unpack::unpack(&head.headers, held, limits, relay.budget()) {
         Ok(held) => held,
         Err(unpack::Failed::Turned(reason)) => return Err(reason.into()),
         Err(unpack::Failed::Broken(broken)) => {
@@ -98,6 +96,7 @@ where
     };
     note_packing(relay, &head.headers);
     let Repaired { body, repairs } = repair::repair(held.bytes());
+    held.make_room_for(&body, relay.budget())?;
     for repair in repairs {
         relay.counters().repaired(repair);
     }
@@ -110,7 +109,7 @@ where
         return Err(Reason::ForeignAccount.into());
     }
     if is_strict {
-        let judgement = judge::judge_batch(&body, None);
+        let judgement = judging::judge(&body).ok_or(Reason::BodyTooLarge)?;
         if !judgement.problems.is_empty() {
             return Err(Turned::Back(judgement.problems));
         }
@@ -138,9 +137,8 @@ async fn store(relay: &Relay, tenant: &Tenant, body: Bytes, told: &mut Seen) -> 
     relay.counters().repeated(seen.repeats(), seen.left_out());
     // Where nothing is left, everything in it has come before, and is safe.
     let Some(body) = seen.without_repeats(&body) else { return Ok(Reason::Taken) };
-    // A copy of its own size: as it came it is a slice of the connection's buffer, which it would keep.
-    let request = LogEvent::from_body(Arc::clone(tenant.upstream()), Bytes::copy_from_slice(&body))
-        .map_err(|_| Reason::BodyCutShort)?;
+    let request =
+        LogEvent::from_body(Arc::clone(tenant.upstream()), body).map_err(|_| Reason::BodyCutShort)?;
     let request = request.with_taken_ms(relay.clock().now_ms());
     told.goes_to(tenant.name(), request.events());
     let until = tokio::time::Instant::now() + relay.config().limits.store_timeout;
@@ -199,6 +197,7 @@ async fn bury(
         return Err(Turned::Back(problems));
     }
     let until = tokio::time::Instant::now() + relay.config().limits.store_timeout;
+    let _waiting = relay.waiting().try_acquire().map_err(|_| Reason::Busy)?;
     let why = problems.first().map(ToString::to_string).unwrap_or_default();
     let receipt = tenant
         .bury(held.bytes().clone(), why, relay.clock().now_ms())

@@ -64,7 +64,10 @@ pub(super) async fn serve(relay: Relay, stream: TcpStream, place: Place, mut pha
         ended
     } else {
         Pin::new(&mut serving).graceful_shutdown();
-        poll_fn(|context| serving.poll_without_shutdown(context)).await
+        let rest = poll_fn(|context| serving.poll_without_shutdown(context));
+        // As long as a request may take. Whoever does not read its answer is not waited for any longer.
+        let within = limits.head_timeout + limits.body_timeout + limits.store_timeout + LINGER;
+        tokio::time::timeout(within, rest).await.unwrap_or(Ok(()))
     };
     let heard = serving.into_parts().io.into_inner();
     let is_too_slow = heard.is_in_head() && ended.as_ref().is_err_and(hyper::Error::is_timeout);

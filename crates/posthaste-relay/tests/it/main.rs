@@ -7,7 +7,9 @@
 )]
 
 mod admin;
+mod disk;
 mod hostile;
 mod intake;
 mod limits;
+mod mutated;
 mod support;
