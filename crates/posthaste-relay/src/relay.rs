@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use posthaste::{Clock, Ledger, SystemClock};
+use posthaste::{Clock, Ledger, SystemClock, queue::Spool};
 use serde::Serialize;
 use tokio::{
     net::TcpListener,
@@ -18,7 +18,7 @@ use crate::{
     refusals::Refusals,
     server,
     tail::Tail,
-    tenants::{TenantError, Tenants},
+    tenants::{OpenSpool, TenantError, Tenants},
     vitals::Vitals,
 };
 
@@ -155,15 +155,26 @@ impl Relay {
 
     /// The same, by this clock.
     pub fn with_clock(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        Self::open_with(config, clock, &|folder, options| Spool::open(folder, options))
+    }
+
+    /// The same, over spools that are opened like this: for tests, whose disks fail and stall.
+    #[cfg(feature = "test-util")]
+    #[doc(hidden)]
+    pub fn over(config: Config, clock: Arc<dyn Clock>, open: &OpenSpool) -> Result<Self, StartError> {
+        Self::open_with(config, clock, open)
+    }
+
+    fn open_with(config: Config, clock: Arc<dyn Clock>, open: &OpenSpool) -> Result<Self, StartError> {
         let access = Access::open(config.access.clone())?;
         let tail = Arc::new(Tail::default());
-        let tenants = Tenants::open(&config, &clock, &tail)?;
+        let tenants = Tenants::open(&config, &clock, &tail, open)?;
         Ok(Self(Arc::new(Inner {
             access,
             tenants,
             counters: Counters::default(),
             refusals: Refusals::default(),
-            budget: Budget::new(config.limits.intake_bytes_max),
+            budget: Budget::new(&config.limits),
             waiting: Semaphore::new(config.limits.waiting_max.min(Semaphore::MAX_PERMITS)),
             tail,
             vitals: Vitals::new(clock.elapsed(), clock.now_ms()),

@@ -6,6 +6,7 @@
     reason = "a test says what it expects; where it is not so, it is to fail"
 )]
 
+mod relay_process;
 mod relays;
 mod support;
 mod terminal;
@@ -23,9 +24,12 @@ mod losses;
 mod packages;
 mod progress;
 mod reject;
+mod relay_backlog;
 mod relay_config;
 mod relay_drain;
+mod relay_memory;
 mod relay_restarts;
+mod relay_room;
 mod relay_sdks;
 mod resume;
 mod room;

@@ -93,11 +93,11 @@ fn a_renamed_spool_is_finished_where_it_is_and_its_successor_is_left_alone() {
 }
 
 /// A disk of its own, unmounted at the end.
-struct SmallDisk(tempfile::TempDir);
+pub(crate) struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
     /// Only where the kernel refuses to mount is there nothing to test, and that is said.
-    fn mount(size: &str) -> Option<Self> {
+    pub(crate) fn mount(size: &str) -> Option<Self> {
         let disk = Self(tempfile::tempdir().unwrap());
         let size = format!("size={size}");
         let mount =
@@ -113,12 +113,12 @@ impl SmallDisk {
         None
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.0.path().join(name).display().to_string()
     }
 
     /// Leaves no room at all.
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let mut ballast = fs::File::create(self.path("ballast")).unwrap();
         while ballast.write_all(&[1; 4_096]).is_ok() {}
     }

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 
 use posthaste::{
     DecodeError, RawBatch,
-    judge::{self, Problem},
+    judge::{Judgement, Problem},
 };
 use serde_json::value::RawValue;
+
+use super::judging;
 
 /// The ids that decide where a body goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,10 +41,14 @@ impl Envelope {
 
     /// The same of a body that has been taken apart.
     pub(super) fn of(batch: &RawBatch<'_>, body: &[u8], detail: Detail) -> Result<Self, Vec<Problem>> {
-        if !may_hold_events(batch) && judge::judge_batch(body, None).good == 0 {
-            return Err(problems_of(body));
+        if !may_hold_events(batch)
+            && let Some(Judgement { good: 0, problems, .. }) = judging::judge(body)
+        {
+            return Err(or(problems, "it holds no events", "send events"));
         }
-        let account = batch.field("account_id").and_then(id).ok_or_else(|| problems_of(body))?;
+        let Some(account) = batch.field("account_id").and_then(id) else {
+            return Err(or(problems_of(body), "it has no account_id", "send the account's id, once"));
+        };
         let client = match detail {
             Detail::Ids => Client::default(),
             Detail::IdsAndClient => Client::of(batch),
@@ -77,18 +83,19 @@ fn may_hold_events(batch: &RawBatch<'_>) -> bool {
     batch.visitors().iter().any(|visitor| visitor.get().contains(r#""timestamp""#))
 }
 
-/// What judging says of a body that the relay cannot use.
-pub(super) fn problems_of(body: &[u8]) -> Vec<Problem> {
-    judge::judge_batch(body, None).problems
+/// What judging says of a body that the relay cannot use; nothing where it says nothing, or is not asked.
+fn problems_of(body: &[u8]) -> Vec<Problem> {
+    judging::judge(body).map(|judgement| judgement.problems).unwrap_or_default()
 }
 
+/// The problems, or this one where there are none: there is always a reason.
+fn or(problems: Vec<Problem>, problem: impl Into<String>, fix: &str) -> Vec<Problem> {
+    if problems.is_empty() { vec![Problem::of_body(problem, fix)] } else { problems }
+}
+
+/// Of two lists of visitors judging takes the last, and nobody knows which was meant.
 pub(super) fn why_unusable(body: &[u8], error: &DecodeError) -> Vec<Problem> {
-    let problems = problems_of(body);
-    if problems.is_empty() {
-        // Two lists of visitors, for one: judging takes the last, and nobody knows which was meant.
-        return vec![Problem::of_body(error.to_string(), "send one object with one list of visitors")];
-    }
-    problems
+    or(problems_of(body), error.to_string(), "send one object with one list of visitors")
 }
 
 /// The text of an id; none where it is empty, or neither a string nor a number.

@@ -11,6 +11,7 @@
 mod again;
 mod body;
 mod envelope;
+mod judging;
 mod latin1;
 mod not_a_number;
 mod repair;
@@ -89,7 +90,7 @@ where
     seen.came(held.bytes().len());
     let is_strict = relay.config().strict || asks_for_strictness(&head.headers);
     note_content_type(relay, &head.headers);
-    let held = match unpack::unpack(&head.headers, held, limits, relay.budget()) {
+    let mut held = match unpack::unpack(&head.headers, held, limits, relay.budget()) {
         Ok(held) => held,
         Err(unpack::Failed::Turned(reason)) => return Err(reason.into()),
         Err(unpack::Failed::Broken(broken)) => {
@@ -99,6 +100,7 @@ where
     };
     note_packing(relay, &head.headers);
     let Repaired { body, repairs } = repair::repair(held.bytes());
+    held.make_room_for(&body, relay.budget())?;
     for repair in repairs {
         relay.counters().repaired(repair);
     }
@@ -182,6 +184,7 @@ async fn bury(
         return Err(Turned::Back(problems));
     }
     let until = tokio::time::Instant::now() + relay.config().limits.store_timeout;
+    let _waiting = relay.waiting().try_acquire().map_err(|_| Reason::Busy)?;
     let why = problems.first().map(ToString::to_string).unwrap_or_default();
     let receipt = tenant
         .bury(held.bytes().clone(), why, relay.clock().now_ms())

@@ -4,15 +4,12 @@
 
 use std::sync::Arc;
 
-use posthaste::{
-    LogEvent, RawBatch,
-    judge::{self, Problem},
-};
+use posthaste::{LogEvent, RawBatch, judge::Problem};
 
 use super::{
     Turned,
     envelope::{Envelope, why_unusable},
-    repeats,
+    judging, repeats,
     seen::Seen,
 };
 use crate::{answer::Reason, relay::Relay, tenants::Tenant};
@@ -53,7 +50,7 @@ pub(super) fn sort<'r>(
         return Err(Turned::Away(Reason::ForeignAccount).into());
     }
     if is_strict {
-        let judgement = judge::judge_batch(body, None);
+        let judgement = judging::judge(body).ok_or(Turned::Away(Reason::BodyTooLarge))?;
         if !judgement.problems.is_empty() {
             return Err(Turned::Back(judgement.problems).into());
         }

@@ -49,6 +49,7 @@ fn gunzip(packed: &[u8], bytes_max: usize) -> std::io::Result<Option<Vec<u8>>> {
     let mut plain = Vec::new();
     let one_more = bytes_max.saturating_add(1) as u64;
     MultiGzDecoder::new(packed).take(one_more).read_to_end(&mut plain)?;
+    plain.shrink_to_fit();
     Ok((plain.len() <= bytes_max).then_some(plain))
 }
 

@@ -71,9 +71,12 @@ pub(super) async fn serve(relay: Relay, stream: TcpStream, place: Place, mut pha
         // The sender outlives every connection.
         _ = phase.wait_for(|phase| *phase == Phase::Closing) => None,
     };
-    let ended = match is_over {
-        Some(ended) => ended,
-        None => last(serve, &begun).await,
+    let ended = if let Some(ended) = is_over {
+        ended
+    } else {
+        // As long as a request may take. Whoever does not read its answer is not waited for any longer.
+        let within = limits.head_timeout + limits.body_timeout + limits.store_timeout + LINGER;
+        tokio::time::timeout(within, last(serve, &begun)).await.unwrap_or(Ok(()))
     };
     let heard = serving.into_parts().io.into_inner();
     let is_too_slow = begun.is_so() && ended.as_ref().is_err_and(hyper::Error::is_timeout);

@@ -5,8 +5,9 @@ mod folder;
 mod observed;
 mod tenant;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
+use posthaste::queue::{OpenError, Spool, SpoolOptions};
 use rustc_hash::FxHashMap;
 
 pub(crate) use self::tenant::Tenant;
@@ -15,6 +16,9 @@ pub use self::{
     tenant::{TenantError, TenantTrouble},
 };
 use crate::{config::Config, tail::Tail};
+
+/// How a queue on disk is opened.
+pub(crate) type OpenSpool = dyn Fn(&Path, SpoolOptions) -> Result<Spool, OpenError>;
 
 /// All of them.
 #[derive(Debug)]
@@ -31,10 +35,11 @@ impl Tenants {
         config: &Config,
         clock: &tenant::SharedClock,
         tail: &Arc<Tail>,
+        open: &OpenSpool,
     ) -> Result<Self, TenantError> {
         let mut all = Vec::new();
         for tenant in &config.tenants {
-            all.push(Tenant::open(tenant, config, clock, tail)?);
+            all.push(Tenant::open(tenant, config, clock, tail, open)?);
         }
         for left in folder::left_behind(config)? {
             tracing::warn!(
@@ -42,7 +47,7 @@ impl Tenants {
                 upstream = left.upstream,
                 "no longer in the config, and not empty: it is delivered"
             );
-            all.push(Tenant::open(&left, config, clock, tail)?);
+            all.push(Tenant::open(&left, config, clock, tail, open)?);
         }
         let routes = |ids: fn(&crate::config::TenantConfig) -> &[String]| {
             let of = |(at, tenant)| ids(tenant).iter().map(move |id| (id.clone(), at));

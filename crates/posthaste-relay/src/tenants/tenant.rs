@@ -11,6 +11,7 @@ use posthaste::{
 };
 
 use super::{
+    OpenSpool,
     folder::{self, FolderError},
     observed::{Answers, Observed},
 };
@@ -84,8 +85,9 @@ impl Tenant {
         config: &Config,
         clock: &SharedClock,
         tail: &Arc<Tail>,
+        open: &OpenSpool,
     ) -> Result<Self, TenantError> {
-        Self::try_open(tenant, config, clock, tail)
+        Self::try_open(tenant, config, clock, tail, open)
             .map_err(|why| TenantError::One { name: tenant.name.clone(), why })
     }
 
@@ -94,6 +96,7 @@ impl Tenant {
         config: &Config,
         clock: &SharedClock,
         tail: &Arc<Tail>,
+        open: &OpenSpool,
     ) -> Result<Self, TenantTrouble> {
         let forward = &config.forward;
         let upstream: Arc<str> = tenant.upstream.as_str().into();
@@ -135,7 +138,7 @@ impl Tenant {
                     .size_bytes_max(*bytes_max)
                     .record_bytes_max(config.limits.unpacked_bytes_max + RECORD_ROOM)
                     .dead_bytes_max(config.dead_letters.bytes_max);
-                Some(SpoolQueue::open(spool, options)?)
+                Some(SpoolQueue::over(open(&spool, options)?))
             }
         };
         builder = match (&queue, &config.store) {

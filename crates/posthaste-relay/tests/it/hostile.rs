@@ -124,6 +124,11 @@ async fn bodies_that_are_hard_to_read_are_answered_quickly() {
     cases.push(("backslashes".to_owned(), [b"\"", &vec![b'\\'; 1_000_000][..]].concat()));
     cases.push(("halves of pairs".to_owned(), [b"\"", r"\ud800".repeat(100_000).as_bytes(), b"\""].concat()));
     cases.push(("NaN everywhere".to_owned(), [b"[", "NaN,".repeat(200_000).as_bytes(), b"NaN]"].concat()));
+    // Each member costs its reader more than it does its sender.
+    let member = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()).finish().unwrap();
+    let members = member.repeat(3_600_000 / member.len());
+    let (status, _) = post(relay.address, "content-encoding: gzip\r\n", &members).await;
+    assert_eq!(status, 204, "nothing, in {} members", members.len() / member.len());
     for (name, bytes) in cases {
         for headers in ["", "x-optimizely-strict: true\r\n"] {
             let (status, text) = post(relay.address, headers, &bytes).await;

@@ -3,26 +3,28 @@
 use std::{fs, io::Write, time::Duration};
 
 use flate2::{Compression, write::GzEncoder};
-use posthaste_relay::{Config, Forward, Repeats, TenantConfig};
+use posthaste_relay::{Config, Forward, Limits, Repeats, TenantConfig};
 use serde_json::Value;
 
-use crate::support::{Running, Sink, body, post, post_to, until, uuids};
+use crate::support::{PATIENCE, Running, Sink, body, post, post_to, until, uuids};
 
 const JSON: &str = "content-type: application/json\r\n";
 
 fn quick(config: Config) -> Config {
     let forward = Forward { wait: Duration::from_millis(20), ..Forward::default() };
-    Config { forward, ..config }
+    // However busy the machine is, no disk is too slow.
+    let limits = Limits { store_timeout: PATIENCE, ..Limits::default() };
+    Config { forward, limits, ..config }
 }
 
-fn vector(name: &str) -> Vec<Value> {
+pub(crate) fn vector(name: &str) -> Vec<Value> {
     let path = format!("{}/../posthaste/tests/vectors/{name}", env!("CARGO_MANIFEST_DIR"));
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 /// The bytes that an SDK sent.
-fn bytes_of(request: &Value) -> Vec<u8> {
+pub(crate) fn bytes_of(request: &Value) -> Vec<u8> {
     match (&request["body"], &request["body_latin1"]) {
         (Value::String(text), _) => text.as_bytes().to_vec(),
         (_, Value::String(text)) => text.chars().map(|char| u8::try_from(u32::from(char)).unwrap()).collect(),
@@ -40,13 +42,14 @@ fn visitors(body: &[u8]) -> Vec<String> {
 async fn what_sdks_sent_arrives_visitor_by_visitor_byte_for_byte() {
     let sink = Sink::start(|_| 503).await;
     let relay = Running::start(quick(Config::to(&sink.url))).await;
-    let mut sent = Vec::new();
+    let (mut sent, mut posts) = (Vec::new(), 0);
     for name in ["javascript-sdk-6.6.1-node.requests.jsonl", "python-sdk-5.7.0.requests.jsonl"] {
         for request in vector(name) {
             let bytes = bytes_of(&request);
             let (status, text) = post(relay.address, JSON, &bytes).await;
             assert_eq!((status, text.ends_with("\r\n\r\n")), (204, true), "an empty body: {text}");
             sent.extend(visitors(&bytes));
+            posts += 1;
         }
     }
     // All of them wait by now.
@@ -56,7 +59,7 @@ async fn what_sdks_sent_arrives_visitor_by_visitor_byte_for_byte() {
     sent.sort_unstable();
     arrived.sort_unstable();
     assert_eq!(sent, arrived);
-    assert!(sink.bodies().len() < 10, "{} requests: they were merged", sink.bodies().len());
+    assert!(sink.bodies().len() * 2 < posts, "{} requests of {posts}: they were merged", sink.bodies().len());
     relay.end().await;
 }
 
@@ -223,8 +226,9 @@ async fn events_go_to_their_tenant_and_a_dead_one_holds_back_nobody_else() {
     until(|| first.uuids().len() == 20 && second.uuids().len() == 20).await;
     assert!(first.uuids().keys().all(|uuid| uuid.starts_with("1-")));
     assert!(second.uuids().keys().all(|uuid| uuid.starts_with("7-")));
-    let queued: Vec<u64> = relay.relay.ledgers().iter().map(|(_, ledger)| ledger.queued).collect();
-    assert_eq!(queued, [0, 0, 21]);
+    // The upstream has them a moment before the relay hears of it.
+    let queued = || relay.relay.ledgers().iter().map(|(_, ledger)| ledger.queued).collect::<Vec<_>>();
+    until(|| queued() == [0, 0, 21]).await;
     dead.answers(|_| 204);
     relay.delivered().await;
     assert_eq!(dead.uuids().len(), 21);

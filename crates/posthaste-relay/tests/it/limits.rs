@@ -64,9 +64,11 @@ async fn heads_are_bounded_in_bytes_lines_and_time() {
     let mut stream = TcpStream::connect(relay.address).await.unwrap();
     let (mut reader, mut writer) = stream.split();
     let slow = async {
-        for byte in head("x: y\r\n").repeat(100).bytes() {
+        // Longer than anybody waits for it.
+        for byte in head(&format!("x: {}\r\n", "y".repeat(4_000))).bytes() {
             if writer.write_all(&[byte]).await.is_err() {
-                return;
+                // The relay has had enough: the answer is there to be read.
+                std::future::pending::<()>().await;
             }
             tokio::time::sleep(SHORT / 10).await;
         }
@@ -100,8 +102,7 @@ async fn bodies_and_pauses_are_bounded_in_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn connections_are_bounded_in_number_and_age() {
-    let limits = Limits { connections_max: 3, connection_age_max: SHORT * 4, ..Limits::default() };
-    let (_sink, relay) = start(limits).await;
+    let (_sink, relay) = start(Limits { connections_max: 3, ..Limits::default() }).await;
     let mut held = Vec::new();
     for _ in 0..3 {
         held.push(TcpStream::connect(relay.address).await.unwrap());
@@ -109,9 +110,7 @@ async fn connections_are_bounded_in_number_and_age() {
     let back = raw(relay.address, b"GET / HTTP/1.1\r\n\r\n", PATIENCE).await;
     assert_eq!((back.statuses(), back.closed), (vec![503], true), "{}", back.text);
     assert!(back.text.contains("retry-after: 1"));
-    for stream in &mut held {
-        assert!(read(stream, PATIENCE).await.closed, "too old");
-    }
+    drop(held);
     let ok = || async { post(relay.address, "", body("1", "a").as_bytes()).await.0 == 204 };
     while !ok().await {}
     relay.end().await;
@@ -120,6 +119,35 @@ async fn connections_are_bounded_in_number_and_age() {
     let _held = TcpStream::connect(relay.address).await.unwrap();
     assert_eq!(raw(relay.address, b"GET / HTTP/1.1\r\n\r\n", PATIENCE).await.statuses(), [503]);
     relay.end().await;
+
+    let (_sink, relay) = start(Limits { connection_age_max: SHORT, ..Limits::default() }).await;
+    let mut held = TcpStream::connect(relay.address).await.unwrap();
+    assert!(read(&mut held, PATIENCE).await.closed, "too old");
+    relay.end().await;
+}
+
+/// Whoever asks and asks, and reads no answer, does not hold its place for ever.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_read_its_answers_is_not_waited_for() {
+    let limits = Limits {
+        connections_max: 1,
+        connection_age_max: SHORT,
+        head_timeout: SHORT,
+        body_timeout: SHORT,
+        store_timeout: SHORT,
+        ..Limits::default()
+    };
+    let (_sink, relay) = start(limits).await;
+    let mut deaf = TcpStream::connect(relay.address).await.unwrap();
+    // An answer of its own for each, until nothing more goes in, or the relay has ended it.
+    let asking = async {
+        let many = "GET / HTTP/1.1\r\nhost: r\r\n\r\n".repeat(1_000);
+        while deaf.write_all(many.as_bytes()).await.is_ok() {}
+    };
+    drop(tokio::time::timeout(SHORT, asking).await);
+    while post(relay.address, "", body("1", "a").as_bytes()).await.0 != 204 {}
+    drop(deaf);
+    relay.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,26 +155,31 @@ async fn what_is_being_read_is_bounded_in_bytes() {
     let limits = Limits { intake_bytes_max: 64 << 10, ..Limits::default() };
     let (_sink, relay) = start(limits).await;
     let head = format!("POST /v1/events HTTP/1.1\r\ncontent-length: {}\r\n\r\n", 60 << 10);
-    let mut slow = TcpStream::connect(relay.address).await.unwrap();
-    slow.write_all(head.as_bytes()).await.unwrap();
+    let begin = || async {
+        let mut slow = TcpStream::connect(relay.address).await.unwrap();
+        slow.write_all(head.as_bytes()).await.unwrap();
+        slow
+    };
+    let mut slow = begin().await;
     // Announced, and not sent: it holds no room.
     let large = format!("{}{}", body("1", "a"), " ".repeat(40 << 10));
     assert_eq!(post(relay.address, "", large.as_bytes()).await.0, 204);
     slow.write_all(&vec![b' '; 50 << 10]).await.unwrap();
-    until_busy(&relay, large.as_bytes()).await;
+    let refused = loop {
+        let (status, text) = post(relay.address, "", large.as_bytes()).await;
+        if status == 503 {
+            break text;
+        }
+        // Of the two, it may be the slow one that found no room.
+        if slow.try_read(&mut [0; 1]).is_ok() {
+            slow = begin().await;
+            drop(slow.write_all(&vec![b' '; 50 << 10]).await);
+        }
+    };
+    assert!(refused.contains("retry-after: 1"), "{refused}");
     drop(slow);
     while post(relay.address, "", large.as_bytes()).await.0 != 204 {}
     relay.end().await;
-}
-
-async fn until_busy(relay: &Running, body: &[u8]) {
-    loop {
-        let (status, text) = post(relay.address, "", body).await;
-        if status == 503 {
-            assert!(text.contains("retry-after: 1"), "{text}");
-            return;
-        }
-    }
 }
 
 /// A queue that is full answers after a bounded wait, and takes events again by itself.

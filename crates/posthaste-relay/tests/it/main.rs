@@ -7,8 +7,10 @@
 )]
 
 mod admin;
+mod disk;
 mod endings;
 mod hostile;
 mod intake;
 mod limits;
+mod mutated;
 mod support;

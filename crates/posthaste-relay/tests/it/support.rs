@@ -39,8 +39,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn start(config: Config) -> Self {
-        let config = Config { drain_delay: Duration::ZERO, ..config };
-        let relay = Relay::open(config).unwrap();
+        Self::of(Relay::open(Config { drain_delay: Duration::ZERO, ..config }).unwrap()).await
+    }
+
+    /// Serves one that is open.
+    pub(crate) async fn of(relay: Relay) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let admin_listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, admin) = (listener.local_addr().unwrap(), admin_listener.local_addr().unwrap());
@@ -55,6 +58,11 @@ impl Running {
     pub(crate) async fn end(self) -> Report {
         self.stop.stop();
         self.served.await.unwrap()
+    }
+
+    /// Nobody waits for it any longer.
+    pub(crate) fn abandon(self) {
+        self.served.abort();
     }
 
     /// Waits until nothing is queued.
@@ -210,6 +218,46 @@ pub(crate) async fn read(stream: &mut TcpStream, within: Duration) -> Back {
     };
     let closed = tokio::time::timeout(within, reading).await.is_ok();
     Back { text: String::from_utf8_lossy(&text).into_owned(), closed }
+}
+
+/// Posts a body on a connection that is kept, made where there is none, and returns the status and the head of the
+/// answer; status 0: the connection ended without one.
+pub(crate) async fn exchange(
+    stream: &mut Option<TcpStream>,
+    address: SocketAddr,
+    body: &str,
+) -> (u16, String) {
+    let mut on = match stream.take() {
+        Some(stream) => stream,
+        None => TcpStream::connect(address).await.unwrap(),
+    };
+    let head = format!("POST /v1/events HTTP/1.1\r\nhost: relay\r\ncontent-length: {}\r\n\r\n", body.len());
+    let mut answer = Vec::new();
+    let is_whole = on.write_all(&[head.as_bytes(), body.as_bytes()].concat()).await.is_ok()
+        && read_answer(&mut on, &mut answer).await;
+    let text = String::from_utf8_lossy(&answer).into_owned();
+    if is_whole && !text.contains("connection: close") {
+        *stream = Some(on);
+    }
+    (text.get(9..12).and_then(|status| status.parse().ok()).unwrap_or_default(), text)
+}
+
+/// Reads one answer; false: the connection ended before.
+async fn read_answer(stream: &mut TcpStream, answer: &mut Vec<u8>) -> bool {
+    let mut buffer = [0; 1_024];
+    loop {
+        let text = String::from_utf8_lossy(answer);
+        if let Some((head, rest)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+            if rest.len() >= length.map_or(0, |length| length.parse().unwrap()) {
+                return true;
+            }
+        }
+        match stream.read(&mut buffer).await {
+            Ok(0) | Err(_) => return false,
+            Ok(read) => answer.extend_from_slice(&buffer[..read]),
+        }
+    }
 }
 
 /// Posts a body with these header lines, and returns the status and the text of the answer.
