@@ -172,10 +172,12 @@ fn bombs_and_endless_and_slow_bodies_are_bounded_and_the_honest_are_served() {
                 let crumbs = format!(r#"{{"account_id":"1","crumbs":[{crumbs}0]}}"#);
                 harm(&relay, &is_over, &asked, |_| {
                     relay.client().post("", crumbs.as_bytes());
+                    // It is about memory, not about who has the processor.
+                    thread::sleep(Duration::from_secs(1));
                 });
             });
         }
-        while taken.len() < 200 || asked.load(SeqCst) < 1_000 {
+        while taken.len() < 50 || asked.load(SeqCst) < 1_000 {
             let uuid = taken.len().to_string();
             refused += honest.post_until_taken(&body(&uuid, 2_000));
             taken.push(uuid);
