@@ -71,6 +71,20 @@ impl Running {
     }
 }
 
+/// Tells whoever runs the tests.
+pub(crate) fn say(what: &str) {
+    use std::io::Write as _;
+    drop(writeln!(std::io::stderr(), "{what}"));
+}
+
+/// What chance hangs on, told so that a test can do the same again.
+pub(crate) fn seed() -> u64 {
+    let seed =
+        std::env::var("POSTHASTE_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    say(&format!("POSTHASTE_SEED={seed} does the same again"));
+    seed
+}
+
 /// Waits until it is so; where that does not come, says who waited.
 #[track_caller]
 pub(crate) fn until(mut is_so: impl FnMut() -> bool) -> impl Future<Output = ()> {

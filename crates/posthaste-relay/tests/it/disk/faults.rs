@@ -5,7 +5,7 @@ use posthaste_spool::{Fault, Operation};
 use tokio::task::JoinSet;
 
 use super::{Answered, Disk, Load, assert_answers, assert_arrived, config, deliver_all, over};
-use crate::support::{Running, Sink, until};
+use crate::support::{Running, Sink, seed, until};
 
 const OPERATIONS: [Operation; 16] = [
     Operation::OpenFolder,
@@ -55,7 +55,7 @@ struct Case {
 }
 
 fn cases() -> Vec<Case> {
-    let mut rng = seeded();
+    let mut rng = Rng::with_seed(seed());
     let mut cases = Vec::new();
     for operation in OPERATIONS {
         for fault in FAULTS {
@@ -68,13 +68,6 @@ fn cases() -> Vec<Case> {
     rng.shuffle(&mut cases);
     cases.truncate(std::env::var("POSTHASTE_CASES").map_or(CASES, |count| count.parse().unwrap()));
     cases
-}
-
-fn seeded() -> Rng {
-    let seed =
-        std::env::var("POSTHASTE_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
-    println!("POSTHASTE_SEED={seed} does the same again");
-    Rng::with_seed(seed)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use posthaste_spool::Operation;
 use tokio::task::JoinSet;
 
 use super::{Disk, Load, PENDING_BYTES_MAX, assert_answers, assert_arrived, config, deliver_all, post};
-use crate::support::{PATIENCE, Running, Sink, raw, until};
+use crate::support::{PATIENCE, Running, Sink, raw, say, until};
 
 /// Cases at the same time.
 const AT_ONCE: usize = 3;
@@ -68,7 +68,7 @@ async fn a_disk_that_stalls_is_answered_for_within_a_second_and_loses_nothing() 
         slowest = slowest.max(ended.unwrap());
     }
     let late = lateness.end();
-    println!("the slowest answer took {slowest:?}; timers were up to {late:?} late");
+    say(&format!("the slowest answer took {slowest:?}; timers were up to {late:?} late"));
     assert!(slowest < Duration::from_secs(1) + late * 4, "{slowest:?}; timers were {late:?} late");
 }
 
