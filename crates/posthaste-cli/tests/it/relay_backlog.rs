@@ -16,7 +16,7 @@ use posthaste::{
 };
 
 use crate::{
-    relay_process::{MIB, RelayProcess, body, uuids},
+    relay_process::{MIB, RelayProcess, body, say, uuids},
     support::{Files, LONG, Server},
 };
 
@@ -109,14 +109,14 @@ fn a_backlog_is_opened_at_once_and_drained_in_little_memory() {
         }
         let took = SystemClock.elapsed().saturating_sub(began);
         let first = sink.first_at.lock().unwrap().unwrap().saturating_sub(began);
-        println!(
+        say(&format!(
             "{} MB, drain rate {}: listens after {started_in:?} (with nothing {empty_start:?}), {read} bytes read by then \
              ({empty_read}); first delivery after {first:?}; {} events in {took:?}; {} MiB resident at most",
             backlog_bytes() / 1_000_000,
             rate.map_or("by default", |(_, rate)| rate),
             sink.seen() - before,
             relay.resident_most() / MIB,
-        );
+        ));
         most = most.max(relay.resident_most());
         before = sink.seen();
         // Delivery begins before it listens, and reads on.

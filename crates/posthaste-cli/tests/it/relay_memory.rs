@@ -13,7 +13,7 @@ use flate2::{Compression, write::GzEncoder};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
-    relay_process::{KIB, MIB, RelayProcess, body, connect},
+    relay_process::{KIB, MIB, RelayProcess, body, connect, say},
     support::{Files, Server},
 };
 
@@ -50,7 +50,7 @@ fn connections(wanted: u64) -> usize {
     setrlimit(Resource::Nofile, raised).unwrap();
     let may = most.saturating_sub(500).min(wanted);
     if may < wanted {
-        println!("{may} connections instead of {wanted}: this user may have {most} descriptors");
+        say(&format!("{may} connections instead of {wanted}: this user may have {most} descriptors"));
     }
     usize::try_from(may).unwrap()
 }
@@ -80,7 +80,7 @@ fn connections_that_do_nothing_or_never_end_their_heads_are_cheap() {
         honest.post_until_taken(&body(&number.to_string(), 300));
     }
     let (in_heads, each) = (relay.resident(), |now: u64| now.saturating_sub(at_rest) / count as u64);
-    println!(
+    say(&format!(
         "{count} connections: {} MiB at rest, {} MiB idle ({} bytes each), {} MiB amid a head ({} bytes each), bound {} MiB",
         at_rest / MIB,
         idle / MIB,
@@ -88,7 +88,7 @@ fn connections_that_do_nothing_or_never_end_their_heads_are_cheap() {
         in_heads / MIB,
         each(in_heads),
         (AT_REST + count as u64 * (PER_CONNECTION + HEAD)) / MIB,
-    );
+    ));
     assert!(at_rest < AT_REST, "{at_rest}");
     assert!(each(idle) < PER_CONNECTION, "{}", each(idle));
     assert!(each(in_heads) < PER_CONNECTION + HEAD, "{}", each(in_heads));
@@ -173,10 +173,12 @@ fn bombs_and_endless_and_slow_bodies_are_bounded_and_the_honest_are_served() {
                 let crumbs = format!(r#"{{"account_id":"1","crumbs":[{crumbs}0]}}"#);
                 harm(&relay, &is_over, &asked, |_| {
                     relay.client().post("", crumbs.as_bytes());
+                    // It is about memory, not about who has the processor.
+                    thread::sleep(Duration::from_secs(1));
                 });
             });
         }
-        while taken.len() < 200 || asked.load(SeqCst) < 1_000 {
+        while taken.len() < 50 || asked.load(SeqCst) < 1_000 {
             let uuid = taken.len().to_string();
             refused += honest.post_until_taken(&body(&uuid, 2_000));
             taken.push(uuid);
@@ -184,13 +186,13 @@ fn bombs_and_endless_and_slow_bodies_are_bounded_and_the_honest_are_served() {
         is_over.store(true, SeqCst);
     });
     let most = relay.resident_most();
-    println!(
+    say(&format!(
         "{} harmful requests, {} honest ones taken, {refused} refused meanwhile; {} MiB at most, bound {} MiB",
         asked.load(SeqCst),
         taken.len(),
         most / MIB,
         bound(235) / MIB
-    );
+    ));
     assert!(most < bound(235), "{most}");
     relay.stop();
     let arrived: std::collections::BTreeSet<String> =

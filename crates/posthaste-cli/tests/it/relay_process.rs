@@ -168,3 +168,8 @@ pub(crate) fn uuids(body: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(body);
     text.split(r#""uuid":""#).skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
 }
+
+/// Tells whoever runs the tests.
+pub(crate) fn say(what: &str) {
+    let _ = writeln!(std::io::stderr(), "{what}");
+}

@@ -14,7 +14,7 @@ use std::{
 use posthaste::{Clock, SystemClock};
 
 use crate::{
-    relay_process::{MIB, RelayProcess, body, uuids},
+    relay_process::{MIB, RelayProcess, body, say, uuids},
     room::SmallDisk,
     support::{LONG, Server},
 };
@@ -60,14 +60,14 @@ fn a_full_disk_refuses_loses_nothing_and_takes_events_again_once_there_is_room()
             }
         }
         most = most.max(relay.resident());
-        println!("{} taken when it was full; refused in {slowest:?} at most", taken.len());
+        say(&format!("{} taken when it was full; refused in {slowest:?} at most", taken.len()));
         // Nobody restarts anything.
         fs::remove_file(disk.path("ballast")).unwrap();
         let uuid = format!("again-{round}");
         client.post_until_taken(&body(&uuid, 20_000));
         taken.push(uuid);
     }
-    println!("{} MiB resident at most", relay.resident_most() / MIB);
+    say(&format!("{} MiB resident at most", relay.resident_most() / MIB));
     // 48 MiB at rest, and what waits for the disk, as a record and as a request.
     assert!(most < (48 + 2 * 32 + 16) * MIB, "{most}");
     relay.kill();

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use http::{HeaderMap, header::CONTENT_ENCODING};
 use posthaste::judge::Problem;
 
@@ -44,13 +44,26 @@ pub(super) fn is_packed(headers: &HeaderMap) -> bool {
     !matches!(packing(headers), Packing::None)
 }
 
-/// `None`: it is larger than that.
+/// Members of a packed body. Proxies make one or a few, and each costs its reader more than it does its sender.
+const MEMBERS_MAX: usize = 1_000;
+
+/// `None`: it is larger than that, or in too many members.
 fn gunzip(packed: &[u8], bytes_max: usize) -> std::io::Result<Option<Vec<u8>>> {
-    let mut plain = Vec::new();
-    let one_more = bytes_max.saturating_add(1) as u64;
-    MultiGzDecoder::new(packed).take(one_more).read_to_end(&mut plain)?;
-    plain.shrink_to_fit();
-    Ok((plain.len() <= bytes_max).then_some(plain))
+    let (mut plain, mut rest) = (Vec::new(), packed);
+    for _ in 0..MEMBERS_MAX {
+        let one_more = bytes_max.saturating_add(1) - plain.len();
+        let mut member = GzDecoder::new(rest);
+        member.by_ref().take(one_more as u64).read_to_end(&mut plain)?;
+        if plain.len() > bytes_max {
+            return Ok(None);
+        }
+        rest = member.into_inner();
+        if rest.is_empty() {
+            plain.shrink_to_fit();
+            return Ok(Some(plain));
+        }
+    }
+    Ok(None)
 }
 
 fn not_gzip(error: &std::io::Error) -> Problem {

@@ -17,7 +17,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     intake::{bytes_of, vector},
-    support::{PATIENCE, Running, Sink, post},
+    support::{PATIENCE, Running, Sink, post, seed},
 };
 
 const VECTORS: [&str; 4] = [
@@ -276,11 +276,8 @@ impl Fuzz {
 
 #[test]
 fn whatever_is_made_of_a_body_it_has_its_answer_and_is_accounted_for() {
-    let seed =
-        std::env::var("POSTHASTE_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
-    println!("POSTHASTE_SEED={seed} does the same again");
     let mut bytes = [0; 32];
-    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    bytes[..8].copy_from_slice(&seed().to_le_bytes());
     let count = std::env::var("POSTHASTE_CASES").map_or(400, |count| count.parse().unwrap());
     let cases = Cases { cases: count, failure_persistence: None, max_shrink_iters: 500, ..Cases::default() };
     let mut runner = TestRunner::new_with_rng(cases, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));

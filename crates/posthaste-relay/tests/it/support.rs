@@ -25,8 +25,8 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-/// Long enough for anything that is to happen at all.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Long enough for anything that is to happen at all, on a machine with much else to do.
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A relay that serves, in this process.
 pub(crate) struct Running {
@@ -71,14 +71,33 @@ impl Running {
     }
 }
 
-/// Waits until it is so.
-pub(crate) async fn until(mut is_so: impl FnMut() -> bool) {
-    let waiting = async {
-        while !is_so() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("what was waited for has not come");
+/// Tells whoever runs the tests.
+pub(crate) fn say(what: &str) {
+    use std::io::Write as _;
+    drop(writeln!(std::io::stderr(), "{what}"));
+}
+
+/// What chance hangs on, told so that a test can do the same again.
+pub(crate) fn seed() -> u64 {
+    let seed =
+        std::env::var("POSTHASTE_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
+    say(&format!("POSTHASTE_SEED={seed} does the same again"));
+    seed
+}
+
+/// Waits until it is so; where that does not come, says who waited.
+#[track_caller]
+pub(crate) fn until(mut is_so: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    let who = std::panic::Location::caller();
+    async move {
+        let waiting = async {
+            while !is_so() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, waiting).await;
+        assert!(waited.is_ok(), "what {who} waits for has not come");
+    }
 }
 
 /// What an upstream answers to a body.

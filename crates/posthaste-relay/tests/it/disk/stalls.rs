@@ -7,7 +7,10 @@ use posthaste_spool::Operation;
 use tokio::task::JoinSet;
 
 use super::{Disk, Load, PENDING_BYTES_MAX, assert_answers, assert_arrived, config, deliver_all, post};
-use crate::support::{PATIENCE, Running, Sink, raw, until};
+use crate::support::{PATIENCE, Running, Sink, raw, say, until};
+
+/// Cases at the same time.
+const AT_ONCE: usize = 3;
 
 /// How late a timer of this machine is at most, while this is asked.
 struct Lateness {
@@ -42,7 +45,7 @@ impl Lateness {
 /// Each kind of call that the relay may depend on while it takes events.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_stalls_is_answered_for_within_a_second_and_loses_nothing() {
-    let (mut running, lateness) = (JoinSet::new(), Lateness::watch());
+    let (mut running, mut slowest, lateness) = (JoinSet::new(), Duration::ZERO, Lateness::watch());
     for operation in [
         Operation::Write,
         Operation::Sync,
@@ -57,13 +60,15 @@ async fn a_disk_that_stalls_is_answered_for_within_a_second_and_loses_nothing() 
         Operation::IsAt,
     ] {
         running.spawn(stalled(operation));
+        if running.len() == AT_ONCE {
+            slowest = slowest.max(running.join_next().await.unwrap().unwrap());
+        }
     }
-    let mut slowest = Duration::ZERO;
     while let Some(ended) = running.join_next().await {
         slowest = slowest.max(ended.unwrap());
     }
     let late = lateness.end();
-    println!("the slowest answer took {slowest:?}; timers were up to {late:?} late");
+    say(&format!("the slowest answer took {slowest:?}; timers were up to {late:?} late"));
     assert!(slowest < Duration::from_secs(1) + late * 4, "{slowest:?}; timers were {late:?} late");
 }
 
@@ -84,7 +89,9 @@ async fn stalled(operation: Operation) -> Duration {
     for path in ["/healthz", "/ledger", "/metrics"] {
         let asked = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         let back = raw(relay.admin, asked.as_bytes(), PATIENCE).await;
-        assert_eq!(back.statuses(), [200], "{about} {path}: a stalled disk is no reason for a restart");
+        // Metrics look at the disk, and may say that they cannot.
+        let is_answered = back.statuses() == [200] || path == "/metrics" && back.statuses() == [503];
+        assert!(is_answered, "{about} {path}: a stalled disk is no reason for a restart: {}", back.text);
     }
     let (before, copy) = (load.taken(), disk.memory.crashed_copy(&mut fastrand::Rng::new()));
     disk.faulty.unstall();
