@@ -10,7 +10,7 @@ use std::{
 
 use posthaste::{
     ProjectConfig, Refusal, UserEvent,
-    judge::{Judge, Judgement, judge_batch, judge_timestamp},
+    judge::{Judge, Judgement, judge_batch, judge_tags, judge_timestamp},
 };
 use serde::Serialize;
 
@@ -329,7 +329,7 @@ impl Checker {
         findings.repaired += text.repaired();
         if let Some(maker) = &mut self.maker {
             let event = maker.make(&event)?;
-            refuse_too_large(&event)?;
+            refuse(&event)?;
             for warning in self.judge.event(&event) {
                 findings.warn(Some(number), warning);
             }
@@ -341,6 +341,11 @@ impl Checker {
 
     /// What can be said without a datafile.
     fn check_alone(&mut self, event: &EventLine<'_>) -> Result<(), Fault> {
+        if let lines::Kind::Conversion { tags: Some(tags), .. } = event.kind
+            && let Some(problem) = judge_tags(tags)
+        {
+            return Err(Fault::Tags(problem));
+        }
         let Some(time) = event.timestamp_ms else { return Ok(()) };
         if let Some(problem) = judge_timestamp(time) {
             return Err(Fault::Time(problem));
@@ -355,9 +360,10 @@ impl Checker {
 }
 
 /// As `send` would.
-fn refuse_too_large(event: &UserEvent) -> Result<(), Fault> {
+fn refuse(event: &UserEvent) -> Result<(), Fault> {
     let bytes_max = lines::REQUEST_BYTES_MAX;
-    let reason = event.too_large_for(bytes_max).map(|bytes| Refusal::TooLarge { bytes, bytes_max });
+    let too_large = || event.too_large_for(bytes_max).map(|bytes| Refusal::TooLarge { bytes, bytes_max });
+    let reason = event.why_invalid().map(Refusal::Invalid).or_else(too_large);
     reason.map_or(Ok(()), |reason| Err(reason.into()))
 }
 

@@ -59,6 +59,8 @@ pub(crate) enum Fault {
     BadTime(String),
     #[error("{0}")]
     Time(Problem),
+    #[error("{0}")]
+    Tags(Problem),
     #[error("uuid is empty: leave it out to get a new one")]
     EmptyUuid,
     #[error("{}{}", .0.first().map_or_else(String::new, ToString::to_string), more(.0.len()))]

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use posthaste::{
     Experiment, ImpressionError, ProjectConfig, UserContext, UserEvent, Variation,
-    create_impression_user_event, judge::judge_timestamp,
+    create_impression_user_event,
+    judge::{judge_tags, judge_timestamp},
 };
 use serde_json::{Map, Value};
 
@@ -84,6 +85,9 @@ impl EventMaker {
     }
 
     fn conversion(&self, event_key: &str, tags: Option<&str>) -> Result<UserEvent, Fault> {
+        if let Some(problem) = tags.and_then(judge_tags) {
+            return Err(Fault::Tags(problem));
+        }
         let tags: Map<String, Value> = read("tags", tags)?;
         Ok(self.config.conversion(event_key, &self.user, &tags)?)
     }

@@ -9,6 +9,7 @@
 mod support;
 mod terminal;
 
+mod agreement;
 mod cases;
 mod collect;
 mod damaged;
