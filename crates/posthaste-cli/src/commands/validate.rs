@@ -23,7 +23,7 @@ use crate::{
         values,
     },
     input::{self, is_broken},
-    lines::{self, EventLine, EventMaker, Fault, Line, LineReader, Size},
+    lines::{self, EventLine, EventMaker, Fault, Line, LineReader, Size, Told},
 };
 
 /// Datafiles and batches are read whole, up to here; what is longer can only be a file of events.
@@ -217,8 +217,8 @@ impl Findings {
     ) -> io::Result<Self> {
         let mut findings = Self { kind: "events", ..Self::default() };
         let has_datafile = config.is_some();
-        let mut checker =
-            Checker { judge: Judge::new(config.cloned()), maker: config.cloned().map(EventMaker::new) };
+        let (judge, maker) = (Judge::new(config.cloned()), config.cloned().map(EventMaker::new));
+        let mut checker = Checker { judge, maker, told: Told::default() };
         let mut lines = LineReader::new(input, line_bytes_max);
         let mut blank = 0;
         loop {
@@ -233,7 +233,7 @@ impl Findings {
             };
             let number = lines.number();
             if size == Size::TooLong {
-                findings.add(Some(number), Fault::TooLong(lines.bytes_max()));
+                checker.tell(&Fault::TooLong(lines.bytes_max()), lines.raw(), number, &mut findings);
                 lines.rest(|_| {})?;
             } else if lines.content().trim_ascii().is_empty() {
                 blank += 1;
@@ -307,12 +307,20 @@ impl Findings {
 struct Checker {
     judge: Judge,
     maker: Option<EventMaker>,
+    told: Told,
 }
 
 impl Checker {
     fn check(&mut self, line: &[u8], number: u64, findings: &mut Findings) {
         if let Err(fault) = self.try_check(line, number, findings) {
-            findings.add(Some(number), fault);
+            self.tell(&fault, line, number, findings);
+        }
+    }
+
+    fn tell(&mut self, fault: &Fault, line: &[u8], number: u64, findings: &mut Findings) {
+        match self.told.tell(number, line, fault) {
+            Some(told) => findings.add(Some(number), told),
+            None => findings.problems_total += 1,
         }
     }
 

@@ -12,7 +12,7 @@ mod parse;
 mod reader;
 mod write;
 
-pub(crate) use fault::Fault;
+pub(crate) use fault::{Fault, Told};
 pub(crate) use make::EventMaker;
 pub(crate) use parse::{EventLine, Kind, Line, parse, text};
 pub(crate) use reader::{LineReader, Size};

@@ -91,8 +91,8 @@ mod tests {
         };
         // Body, visitors and visitor are levels, too.
         for (lists, may_be_merged) in [(1, true), (124, true), (125, false)] {
-            assert_eq!(request(lists).can_merge(&request(0)), may_be_merged, "{lists}");
-            assert_eq!(request(0).can_merge(&request(lists)), may_be_merged, "{lists}");
+            assert_eq!(request(lists).can_merge(&request(1)), may_be_merged, "{lists}");
+            assert_eq!(request(1).can_merge(&request(lists)), may_be_merged, "{lists}");
         }
     }
 

@@ -20,10 +20,14 @@ pub(super) fn decode(body: &[u8]) -> Result<(Value, u64), Problem> {
 
 fn not_utf8(body: &[u8], at: usize) -> Problem {
     let byte = body.get(at).copied().unwrap_or_default();
-    Problem::of_body(
-        format!("not UTF-8: byte 0x{byte:02X} {}", place(body, at)),
-        "encode the body as UTF-8; the Java SDK sends ISO-8859-1 unless it has another event handler",
-    )
+    // Text of whatever encoding has no others of these; UTF-16 has zeros.
+    let is_binary = body.iter().any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace());
+    let fix = if is_binary {
+        "encode the body as UTF-8"
+    } else {
+        "encode the body as UTF-8; the Java SDK sends ISO-8859-1 unless it has another event handler"
+    };
+    Problem::of_body(format!("not UTF-8: byte 0x{byte:02X} {}", place(body, at)), fix)
 }
 
 fn not_json(text: &str, error: &serde_json::Error) -> Problem {

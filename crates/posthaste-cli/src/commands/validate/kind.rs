@@ -84,8 +84,13 @@ impl Marks {
     }
 }
 
-/// One JSON value that is no such object: a datafile says best what is wrong with it, unless lines follow.
+/// One JSON value that is no such object: a datafile says best what is wrong with it, unless lines follow, or it is a list
+/// of what should be lines.
 fn kind_of_value(text: &[u8]) -> Kind {
+    let is_line = |marks: &Marks| marks.is_batch || marks.is_event;
+    if serde_json::from_slice::<Vec<Marks>>(text).is_ok_and(|items| items.iter().any(is_line)) {
+        return Kind::Events;
+    }
     if serde_json::from_slice::<IgnoredAny>(text).is_ok() { Kind::Datafile } else { kind_of_broken(text) }
 }
 
@@ -125,6 +130,9 @@ mod tests {
             (r#"{"version":"4","version":"4"}"#.to_owned(), Kind::Datafile),
             (line.to_owned(), Kind::Events),
             (format!("{line}\n{line}"), Kind::Events),
+            (format!("[{line},{batch}]"), Kind::Events),
+            (format!("[\n{line}\n]"), Kind::Events),
+            ("[[],[]]".to_owned(), Kind::Datafile),
             (batch.to_owned(), Kind::Batch),
             (r#"{"account_id":"1"}"#.to_owned(), Kind::Batch),
             (r#"{"visitors":null}"#.to_owned(), Kind::Batch),
