@@ -109,8 +109,8 @@ impl Serialize for Warning {
 }
 
 pub(crate) fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
-    let config = args.datafile.as_deref().map(datafile::read).transpose()?;
     let output = Output::new(Audience::of(args.json));
+    let config = args.datafile.as_deref().map(|path| datafile::read_and_tell(path, &output)).transpose()?;
     let mut exit = Exit::Fine;
     for path in &args.files {
         if let Some(note) = input::is_standard(path).then(input::terminal_note).flatten() {

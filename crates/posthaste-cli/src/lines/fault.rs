@@ -48,6 +48,8 @@ pub(crate) enum Fault {
     Misplaced { key: &'static str, kind: &'static str },
     #[error("{0} occurs twice")]
     Twice(&'static str),
+    #[error("{0} is empty: name one of the datafile, by its key or its id")]
+    Nameless(&'static str),
     #[error("{0} is missing")]
     Missing(&'static str),
     #[error("{key}: expected {expected}, found {found}")]

@@ -180,7 +180,7 @@ impl<'a> Fields<'a> {
             }
             "conversion" => {
                 self.refuse("a conversion", &self.of_impression())?;
-                let event = text_of("event", required("event", self.event)?)?;
+                let event = named("event", required("event", self.event)?)?;
                 Ok(Kind::Conversion { event, tags: object_of("tags", self.tags)? })
             }
             _ => Err(Fault::UnknownType(name.into_owned())),
@@ -301,14 +301,20 @@ fn name<'a>(
     id_name: &'static str,
     id: Option<&'a RawValue>,
 ) -> Result<Name<'a>, Fault> {
-    let key = key.filter(|key| !is_null(key)).map(|key| text_of(key_name, key)).transpose()?;
-    let id = id.filter(|id| !is_null(id)).map(|id| text_of(id_name, id)).transpose()?;
+    let key = key.filter(|key| !is_null(key)).map(|key| named(key_name, key)).transpose()?;
+    let id = id.filter(|id| !is_null(id)).map(|id| named(id_name, id)).transpose()?;
     match (key, id) {
         (Some(key), Some(id)) => Ok(Name::Both { key, id }),
         (Some(key), None) => Ok(Name::Key(key)),
         (None, Some(id)) => Ok(Name::Id(id)),
         (None, None) => Err(Fault::Missing(key_name)),
     }
+}
+
+/// What the datafile has without a name is not to be had by that.
+fn named<'a>(key: &'static str, value: &'a RawValue) -> Result<Cow<'a, str>, Fault> {
+    let text = text_of(key, value)?;
+    if text.trim_ascii().is_empty() { Err(Fault::Nameless(key)) } else { Ok(text) }
 }
 
 fn required<'a>(key: &'static str, value: Option<&'a RawValue>) -> Result<&'a RawValue, Fault> {

@@ -13,10 +13,6 @@ struct Said {
 }
 
 impl Said {
-    fn of(input: impl AsRef<[u8]>) -> Self {
-        Self::with(input, datafile(), &[])
-    }
-
     /// `more`: options of `send`.
     fn with(input: impl AsRef<[u8]>, datafile: &str, more: &[&str]) -> Self {
         let files = Files::new();
@@ -65,5 +61,59 @@ fn an_event_that_is_nested_too_deep_is_refused_and_harms_no_other() {
         }
         let alone = run(&["validate", &files.write("alone.jsonl", &line)]);
         alone.ended(i32::from(refused > 0));
+    }
+}
+
+/// Whatever in a datafile has no id or no key: what uses it is refused, or goes out without it, and both is said.
+#[test]
+fn nothing_is_sent_without_an_id_and_without_a_word() {
+    let sound = std::fs::read_to_string(datafile()).unwrap();
+    let (purchase, test) = (
+        r#""type":"conversion","event":"purchase""#,
+        r#""type":"impression","experiment":"checkout_button""#,
+    );
+    let (blue, plan) = (r#""variation":"control""#, r#""attributes":{"plan":"pro"}"#);
+    let event = format!("{purchase},{plan}");
+    let impression = format!("{test},{blue}");
+    for nothing in ["", " "] {
+        for (place, name, line, told) in [
+            ("/events/2/id", "", &event, Some("event: its id in the datafile (events[].id) is empty")),
+            ("/events/2/key", "purchase", &event, Some("event is empty: name one of the datafile")),
+            (
+                "/experiments/0/id",
+                "",
+                &impression,
+                Some("experiment: its id in the datafile (experiments[].id) is empty"),
+            ),
+            ("/experiments/0/key", "checkout_button", &impression, Some("experiment is empty: name one")),
+            ("/experiments/0/variations/0/key", "control", &impression, Some("variation is empty: name one")),
+            ("/experiments/0/variations/0/id", "", &impression, None),
+            ("/attributes/0/id", "", &event, None),
+            ("/attributes/0/key", "plan", &event, None),
+        ] {
+            let files = Files::new();
+            let mut project: Value = serde_json::from_str(&sound).unwrap();
+            *project.pointer_mut(place).unwrap() = nothing.into();
+            let line = if name.is_empty() {
+                line.clone()
+            } else {
+                line.replace(&format!("\"{name}\""), &format!("\"{nothing}\""))
+            };
+            let time = 1_795_500_003_394_u64;
+            let input = format!(r#"{{{line},"user_id":"u","timestamp":{time},"uuid":"1"}}"#);
+            let project = files.write("project.json", project.to_string());
+            let said = Said::with(&input, &project, &[]);
+            let refused = u64::from(told.is_some());
+            said.agree(refused, told.unwrap_or_default(), 1 - refused);
+            // Once by each of the three, with its place.
+            assert_eq!(said.told.matches("project.json: warning: ").count(), 1, "{place}: {}", said.told);
+            for ran in [
+                run(&["validate", "--datafile", &project, &files.write("in.jsonl", &input)]),
+                run(&["validate", &project]),
+            ] {
+                let found = ran.stdout + &ran.stderr;
+                assert!(found.contains("copy the datafile again"), "{place}: {found}");
+            }
+        }
     }
 }

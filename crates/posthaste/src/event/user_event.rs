@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{attributes::Attributes, tags::TOO_DEEP, uuid::EventUuid};
 use crate::{
     batch::{DecisionMetadata, TAGS_LEVELS_MAX, VisitorAttribute, is_deeper_than},
-    project::{Context, EventIds, ReportedDecision},
+    project::{Context, EventIds, ReportedDecision, is_nameless},
 };
 
 /// The event key of every impression.
@@ -312,7 +312,20 @@ impl UserEvent {
         } else if self.conversion().is_some_and(ConversionEvent::is_too_deep) {
             Some(TOO_DEEP)
         } else {
-            None
+            self.why_uncountable()
+        }
+    }
+
+    /// The datafile was taken all the same: the rest of it may be in order.
+    fn why_uncountable(&self) -> Option<&'static str> {
+        match self.kind() {
+            EventKind::Conversion(conversion) if is_nameless(conversion.entity_id()) => {
+                Some("event: its id in the datafile (events[].id) is empty; copy the datafile again")
+            }
+            EventKind::Impression(impression) if is_nameless(impression.experiment_id()) => Some(
+                "experiment: its id in the datafile (experiments[].id) is empty; copy the datafile again",
+            ),
+            _ => None,
         }
     }
 
