@@ -72,6 +72,8 @@ struct Findings {
     /// How many there are, listed or not.
     problems_total: u64,
     warnings: Vec<Warning>,
+    /// How many there are, listed or not.
+    warnings_total: u64,
     /// Halves of surrogate pairs that were read as U+FFFD.
     repaired: u64,
     #[serde(skip)]
@@ -121,6 +123,9 @@ pub(crate) fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
             Err(source) => {
                 // The others are judged all the same.
                 let failure = Failure::Read { path: path.clone(), source };
+                if args.json {
+                    output.result(&Findings::unreadable(path, &failure));
+                }
                 if args.files.len() == 1 {
                     return Err(failure);
                 }
@@ -163,6 +168,7 @@ fn judge(path: &Path, config: Option<&ProjectConfig>, line_bytes_max: usize) -> 
         },
     };
     findings.sound = findings.problems_total == 0;
+    findings.warnings_total = findings.warnings.len() as u64 + findings.unlisted_warnings();
     Ok(findings)
 }
 
@@ -187,6 +193,12 @@ impl Findings {
     fn nothing() -> Self {
         let mut findings = Self { kind: "nothing", ..Self::default() };
         findings.add(None, "the input is empty: no datafile, no batch, no events");
+        findings
+    }
+
+    fn unreadable(path: &Path, failure: &Failure) -> Self {
+        let mut findings = Self { file: input::name(path), kind: "unreadable", ..Self::default() };
+        findings.add(None, failure);
         findings
     }
 
@@ -235,7 +247,7 @@ impl Findings {
             if size == Size::TooLong {
                 checker.tell(&Fault::TooLong(lines.bytes_max()), lines.raw(), number, &mut findings);
                 lines.rest(|_| {})?;
-            } else if lines.content().trim_ascii().is_empty() {
+            } else if lines::is_blank(lines.content()) {
                 blank += 1;
             } else {
                 checker.check(lines.content(), number, &mut findings);
@@ -272,6 +284,10 @@ impl Findings {
         if self.warnings_of_lines <= LISTED_MAX as u64 {
             self.warnings.push(Warning { line, warning: warning.to_string() });
         }
+    }
+
+    fn unlisted_warnings(&self) -> u64 {
+        self.warnings_of_lines.saturating_sub(LISTED_MAX as u64)
     }
 
     fn note_repaired(&mut self) {
@@ -328,13 +344,15 @@ impl Checker {
         let text = lines::text(line)?;
         let event = match lines::parse(text.as_str())? {
             Line::Batch(body) => {
-                findings.add_all(Some(number), self.judge.batch(body.as_bytes()));
-                findings.repaired += text.repaired();
+                let judgement = self.judge.batch(body.as_bytes());
+                if judgement.good > 0 {
+                    findings.repaired += text.repaired();
+                }
+                findings.add_all(Some(number), judgement);
                 return Ok(());
             }
             Line::Event(event) => event,
         };
-        findings.repaired += text.repaired();
         if let Some(maker) = &mut self.maker {
             let event = maker.make(&event)?;
             refuse(&event)?;
@@ -344,6 +362,7 @@ impl Checker {
         } else {
             self.check_alone(&event)?;
         }
+        findings.repaired += text.repaired();
         Ok(())
     }
 
@@ -406,6 +425,9 @@ impl fmt::Display for Findings {
                 None if self.is_one_of_several => writeln!(f, "{file}: warning: {warning}")?,
                 None => writeln!(f, "warning: {warning}")?,
             }
+        }
+        if self.unlisted_warnings() > 0 {
+            writeln!(f, "… and {}", counted(self.unlisted_warnings(), "more warning", "more warnings"))?;
         }
         let verdict = match self.problems_total {
             0 => "sound".to_owned(),

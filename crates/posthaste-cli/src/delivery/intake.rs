@@ -250,7 +250,7 @@ impl Intake {
     }
 
     fn is_blank(&self) -> bool {
-        self.input.line().content().trim_ascii().is_empty()
+        lines::is_blank(self.input.line().content())
     }
 
     /// Hands the line over.

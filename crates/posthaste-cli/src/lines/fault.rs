@@ -50,6 +50,9 @@ pub(crate) enum Fault {
     Twice(&'static str),
     #[error("{0} is empty: name one of the datafile, by its key or its id")]
     Nameless(&'static str),
+    /// Other SDKs send such decisions, and so the library lets them pass; this one names an experiment.
+    #[error("experiment: its id in the datafile (experiments[].id) is empty; copy the datafile again")]
+    NoExperimentId,
     #[error("{0} is missing")]
     Missing(&'static str),
     #[error("{key}: expected {expected}, found {found}")]
@@ -122,7 +125,7 @@ impl Fault {
         if first.iter().any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()) {
             Some(Self::Binary)
         } else {
-            matches!(first.trim_ascii(), b"{" | b"[" | b"[{").then_some(Self::Spread)
+            matches!(super::unmarked(first).trim_ascii(), b"{" | b"[" | b"[{").then_some(Self::Spread)
         }
     }
 

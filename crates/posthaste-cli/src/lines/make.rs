@@ -59,6 +59,9 @@ impl EventMaker {
         metadata: Option<&str>,
     ) -> Result<UserEvent, Fault> {
         let experiment = self.experiment(experiment)?;
+        if experiment.id().trim_ascii().is_empty() {
+            return Err(Fault::NoExperimentId);
+        }
         let variation = variation.map(|name| variation_of(experiment, name)).transpose()?;
         let event = create_impression_user_event(&self.config, experiment, variation, &self.user);
         let Some(text) = metadata else { return Ok(event) };

@@ -345,11 +345,18 @@ fn timestamp_ms(value: &RawValue) -> Result<Option<i64>, Fault> {
     }
     if value.get().starts_with('"') {
         let text = text_of("timestamp", value)?;
-        let time: jiff::Timestamp = text.parse().map_err(|_| Fault::BadTime(text.into_owned()))?;
+        let time = text.parse::<jiff::Timestamp>().ok().filter(|_| has_year(&text));
+        let time = time.ok_or_else(|| Fault::BadTime(text.into_owned()))?;
         return Ok(Some(time.as_millisecond()));
     }
     let read = value.get().parse().ok();
     read.map(Some).ok_or_else(|| wrong_type("timestamp", "a whole number of milliseconds or a string", value))
+}
+
+/// Whether it begins with a year as RFC 3339 has it: four digits, and no sign.
+fn has_year(time: &str) -> bool {
+    time.split_once('-')
+        .is_some_and(|(year, _)| year.len() == 4 && year.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn uuid(value: &RawValue) -> Result<Option<Cow<'_, str>>, Fault> {

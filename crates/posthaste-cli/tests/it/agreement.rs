@@ -117,3 +117,82 @@ fn nothing_is_sent_without_an_id_and_without_a_word() {
         }
     }
 }
+
+fn body(visitors: &str) -> String {
+    format!(r#"{{"account_id":"10000001","visitors":{visitors}}}"#)
+}
+
+fn visitor(snapshots: &str) -> String {
+    format!(r#"{{"visitor_id":"v","snapshots":{snapshots}}}"#)
+}
+
+fn snapshot(uuid: &str) -> String {
+    let time = 1_795_500_003_394_u64;
+    format!(r#"{{"events":[{{"entity_id":"30012","key":"purchase","timestamp":{time},"uuid":"{uuid}"}}]}}"#)
+}
+
+/// Of two lists nobody knows which is meant: what has them is bad, whichever of them is empty, and nothing else is.
+#[test]
+fn a_list_that_is_there_twice_is_a_problem_for_everybody() {
+    let one = |uuid: &str| visitor(&format!("[{}]", snapshot(uuid)));
+    for other in ["[]", "[{}]"] {
+        let events = snapshot("a").replace("}]}", &format!(r#"}}],"events":{other}}}"#));
+        let snapshots = one("a").replace("}]}]}", &format!(r#"}}]}}],"snapshots":{other}}}"#));
+        let visitors = body(&format!("[{}]", one("a")))
+            .replace("}]}]}]}", &format!(r#"}}]}}]}}],"visitors":{other}}}"#));
+        for (input, path) in [
+            (
+                body(&format!("[{}]", visitor(&format!("[{events}]")))),
+                "visitors[0].snapshots[0].events: is there twice",
+            ),
+            (body(&format!("[{snapshots}]")), "visitors[0].snapshots: is there twice"),
+            (visitors, "visitors: is there twice"),
+        ] {
+            Said::with(&input, datafile(), &[]).agree(1, path, 0);
+            let judgement = posthaste::judge::judge_batch(input.as_bytes(), None);
+            assert!(judgement.problems[0].to_string().starts_with(path), "{input}: {judgement:?}");
+        }
+        // The good visitor beside it counts.
+        for bad in [snapshots, visitor(&format!("[{events}]"))] {
+            let said = Said::with(body(&format!("[{bad},{}]", one("b"))), datafile(), &[]);
+            assert_eq!((&said.ledger["good"], &said.ledger["bad"]), (&1.into(), &1.into()));
+            assert_eq!(said.sent["total"]["delivered"], 2, "{}", said.told);
+        }
+    }
+}
+
+/// One mark may stand before a text, whatever it is; a line of nothing else is blank.
+#[test]
+fn one_byte_order_mark_is_skipped_and_a_second_is_no_json() {
+    let batch = body(&format!("[{}]", visitor(&format!("[{}]", snapshot("a"))))) + "\n";
+    for line in [impression("ann"), batch.clone()] {
+        for (before, after) in
+            [("", String::new()), ("\n", impression("cid")), ("\u{feff}\n", "\u{feff}\n".to_owned())]
+        {
+            let events = 1 + after.matches("user_id").count() as u64;
+            Said::with(format!("{before}\u{feff}{line}{after}"), datafile(), &[]).agree(0, "", events);
+            let twice = Said::with(format!("{before}\u{feff}\u{feff}{line}{after}"), datafile(), &[]);
+            twice.agree(1, "not JSON", events - 1);
+        }
+    }
+    let files = Files::new();
+    let project = std::fs::read_to_string(datafile()).unwrap();
+    for (marks, code) in [("", 0), ("\u{feff}", 0), ("\u{feff}\u{feff}", 1)] {
+        for text in [&project, &batch] {
+            run(&["validate", &files.write("input", format!("{marks}{text}"))]).ended(code);
+        }
+        let judged = posthaste::judge::judge_batch(format!("{marks}{batch}").as_bytes(), None);
+        assert_eq!(judged.problems.is_empty(), code == 0, "as the collector judges it");
+    }
+}
+
+/// What is rejected is sent in no form.
+#[test]
+fn halves_of_pairs_are_counted_of_what_would_be_sent() {
+    let odd = impression("ann").replace("ann", "\\ud83d");
+    let input =
+        odd.clone() + &odd.replace("checkout_button", "unknown") + "{\"visitors\":[],\"x\":\"\\ud83d\"}\n";
+    let said = Said::with(input, datafile(), &[]);
+    assert_eq!((&said.validated["repaired"], &said.sent["repaired"]), (&2.into(), &2.into()), "id and uuid");
+    assert_eq!(said.validated["problems_total"], 2);
+}

@@ -48,7 +48,7 @@ pub(super) fn problems_of(body: &[u8]) -> Vec<Problem> {
 fn why_unusable(body: &[u8], error: &DecodeError) -> Vec<Problem> {
     let problems = problems_of(body);
     if problems.is_empty() {
-        // Two lists of visitors, for one: judging takes the last, and nobody knows which was meant.
+        // Whatever only its reader finds wrong.
         return vec![Problem::of_body(error.to_string(), "send one object with one list of visitors")];
     }
     problems

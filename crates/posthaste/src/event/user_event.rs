@@ -312,20 +312,10 @@ impl UserEvent {
         } else if self.conversion().is_some_and(ConversionEvent::is_too_deep) {
             Some(TOO_DEEP)
         } else {
-            self.why_uncountable()
-        }
-    }
-
-    /// The datafile was taken all the same: the rest of it may be in order.
-    fn why_uncountable(&self) -> Option<&'static str> {
-        match self.kind() {
-            EventKind::Conversion(conversion) if is_nameless(conversion.entity_id()) => {
-                Some("event: its id in the datafile (events[].id) is empty; copy the datafile again")
-            }
-            EventKind::Impression(impression) if is_nameless(impression.experiment_id()) => Some(
-                "experiment: its id in the datafile (experiments[].id) is empty; copy the datafile again",
-            ),
-            _ => None,
+            // The datafile was taken all the same: the rest of it may be in order.
+            let has_no_id = self.conversion().is_some_and(|conversion| is_nameless(conversion.entity_id()));
+            has_no_id
+                .then_some("event: its id in the datafile (events[].id) is empty; copy the datafile again")
         }
     }
 

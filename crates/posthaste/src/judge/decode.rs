@@ -2,20 +2,29 @@
 
 use serde_json::{Value, error::Category};
 
-use super::problem::Problem;
+use super::{doubled::Doubled, problem::Problem};
 use crate::text::Text;
 
 /// Not numbers in JSON, but in Python's.
 const NOT_NUMBERS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
 
-/// A body as JSON, and how much of it was repaired; or the first reason why it is none.
-pub(super) fn decode(body: &[u8]) -> Result<(Value, u64), Problem> {
+/// A body as JSON.
+pub(super) struct Decoded {
+    pub(super) root: Value,
+    /// What of it JSON alone does not show.
+    pub(super) doubled: Doubled,
+    /// Halves of surrogate pairs.
+    pub(super) repaired: u64,
+}
+
+/// A body as JSON; or the first reason why it is none.
+pub(super) fn decode(body: &[u8]) -> Result<Decoded, Problem> {
     if body.is_empty() {
         return Err(Problem::of_body("empty", "send a JSON object"));
     }
     let text = Text::read(body).map_err(|error| not_utf8(body, error.at))?;
-    let value = serde_json::from_str(text.as_str()).map_err(|error| not_json(text.as_str(), &error))?;
-    Ok((value, text.repaired()))
+    let root = serde_json::from_str(text.as_str()).map_err(|error| not_json(text.as_str(), &error))?;
+    Ok(Decoded { doubled: Doubled::of(text.as_str(), &root), root, repaired: text.repaired() })
 }
 
 fn not_utf8(body: &[u8], at: usize) -> Problem {

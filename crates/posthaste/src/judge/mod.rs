@@ -21,6 +21,7 @@
 //! | a time is in milliseconds since 1970: 13 digits | Event API guide |
 //! | an empty or blank `account_id` or `project_id` belongs to nobody | events without one are dropped |
 //! | a body without events is refused | there is nothing in it to count |
+//! | `visitors`, `snapshots` or `events` twice in one object is a fault of it | readers differ in which they take |
 //! | a byte order mark is skipped; half of a surrogate pair becomes U+FFFD, counted | RFC 8259 8.1, 8.2 |
 //! | a `revenue` tag is an integer, a `value` tag a number; else a warning | PROTOCOL 2.6 |
 //! | tags have 120 levels at most, as a body has 127 | what readers take; beyond, they give up on all of a body |
@@ -28,6 +29,7 @@
 
 mod checks;
 mod decode;
+mod doubled;
 mod envelope;
 mod event;
 mod node;
@@ -47,7 +49,7 @@ pub use walk::Part;
 
 pub use crate::text::{NotUtf8, Text};
 
-use self::{node::Node, problem::PartFindings, walk::Ended};
+use self::{decode::Decoded, node::Node, problem::PartFindings, walk::Ended};
 use crate::{
     batch::{TAGS_LEVELS_MAX, is_deeper_than},
     event::{EventKind, TOO_DEEP, UserEvent},
@@ -119,7 +121,7 @@ pub fn judge_parts(
     config: Option<&ProjectConfig>,
     take: &mut dyn FnMut(Part<'_>) -> ControlFlow<Problem>,
 ) -> Result<Judgement, Problem> {
-    let (root, repaired) = decode::decode(body)?;
+    let Decoded { root, doubled, repaired } = decode::decode(body)?;
     let (mut broken_off, mut good) = (None, 0);
     let mut take = |part: Part<'_>| {
         good += usize::from(part.problems.is_empty());
@@ -131,7 +133,7 @@ pub fn judge_parts(
             }
         }
     };
-    match walk::walk(&root, config, &mut take) {
+    match walk::walk(&root, &doubled, config, &mut take) {
         Ok(found) => {
             let (problems, warnings) = found.into_lists();
             Ok(Judgement { problems, warnings, good, repaired })

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::tree::{Object, Path};
 
 const OF_EVENT: &str = "conversions of it are refused, as nobody could count them";
-const OF_EXPERIMENT: &str = "impressions of it are refused, as nobody could count them";
+const OF_EXPERIMENT: &str = "nobody can count its impressions";
 const OF_VARIATION: &str = "its impressions are reported as of no variation";
 const OF_ATTRIBUTE: &str = "the attribute is left out of events";
 const OF_KEY: &str = "nothing can be named by it";

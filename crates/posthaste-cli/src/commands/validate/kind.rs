@@ -8,6 +8,8 @@ use serde::{
     de::{IgnoredAny, MapAccess, Visitor},
 };
 
+use crate::lines::{is_blank, unmarked};
+
 /// What a file is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -99,7 +101,8 @@ fn kind_of_broken(text: &[u8]) -> Kind {
     /// Lines that are looked at.
     const LOOKED_AT: usize = 100;
     let has = |name: &[u8]| text.windows(name.len()).any(|part| part == name);
-    let mut lines = text.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let lines = text.split(|&byte| byte == b'\n').filter(|line| !is_blank(line));
+    let mut lines = lines.map(unmarked);
     let first = lines.next().unwrap_or(text);
     let is_value = |line: &[u8]| serde_json::from_slice::<IgnoredAny>(line).is_ok();
     let is_line = |line: &[u8]| {
@@ -132,6 +135,7 @@ mod tests {
             (format!("{line}\n{line}"), Kind::Events),
             (format!("[{line},{batch}]"), Kind::Events),
             (format!("[\n{line}\n]"), Kind::Events),
+            (format!("\n\u{feff}{batch}\n"), Kind::Events),
             ("[[],[]]".to_owned(), Kind::Datafile),
             (batch.to_owned(), Kind::Batch),
             (r#"{"account_id":"1"}"#.to_owned(), Kind::Batch),
