@@ -32,7 +32,7 @@ impl Said {
         let problems = self.validated["problems"].as_array().unwrap();
         let in_words = |text: &str| text.contains(words);
         let told = problems.iter().filter(|problem| in_words(problem["problem"].as_str().unwrap())).count();
-        assert_eq!((told, problems.len()), (refused as usize, told), "{problems:?}");
+        assert_eq!((told as u64, problems.len()), (refused, told), "{problems:?}");
         assert_eq!(self.sent["rejected"], refused, "{}", self.told);
         let lines = self.told.lines().filter(|line| line.contains(".jsonl:"));
         assert_eq!(lines.filter(|line| in_words(line)).count() as u64, refused, "{}", self.told);

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use posthaste::LogEvent;
 
-use super::{envelope::Envelope, repair};
+use super::{
+    envelope::{Detail, Envelope},
+    repair,
+};
 use crate::{relay::Relay, tenants::Tenant};
 
 /// Repairs and judges the body as if it came now. `None`: it is still of no use, or of an account that is not on the
 /// list. Nothing is counted: it has been answered long ago.
 pub(crate) fn again<'a>(relay: &'a Relay, body: &Bytes) -> Option<(&'a Tenant, LogEvent)> {
     let body = repair::repair(body).body;
-    let envelope = Envelope::read(&body).ok()?;
+    let envelope = Envelope::read(&body, Detail::Ids).ok()?;
     if !relay.access().rules().takes(envelope.account()) {
         return None;
     }

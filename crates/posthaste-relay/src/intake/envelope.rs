@@ -13,25 +13,62 @@ use serde_json::value::RawValue;
 pub(super) struct Envelope {
     account: String,
     project: Option<String>,
+    client: Client,
+}
+
+/// Which SDK it says it is from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Client {
+    pub(super) name: Option<String>,
+    pub(super) version: Option<String>,
+}
+
+/// Whether anybody wants to know the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Detail {
+    Ids,
+    IdsAndClient,
 }
 
 impl Envelope {
     /// Reads them. An error: nobody can use this body, and here is why.
-    pub(super) fn read(body: &[u8]) -> Result<Self, Vec<Problem>> {
+    pub(super) fn read(body: &[u8], detail: Detail) -> Result<Self, Vec<Problem>> {
         let batch = RawBatch::parse(body).map_err(|error| why_unusable(body, &error))?;
-        if !may_hold_events(&batch) && judge::judge_batch(body, None).good == 0 {
+        Self::of(&batch, body, detail)
+    }
+
+    /// The same of a body that has been taken apart.
+    pub(super) fn of(batch: &RawBatch<'_>, body: &[u8], detail: Detail) -> Result<Self, Vec<Problem>> {
+        if !may_hold_events(batch) && judge::judge_batch(body, None).good == 0 {
             return Err(problems_of(body));
         }
         let account = batch.field("account_id").and_then(id).ok_or_else(|| problems_of(body))?;
-        Ok(Self { account, project: batch.field("project_id").and_then(id) })
+        let client = match detail {
+            Detail::Ids => Client::default(),
+            Detail::IdsAndClient => Client::of(batch),
+        };
+        Ok(Self { account, project: batch.field("project_id").and_then(id), client })
     }
 
     pub(super) fn account(&self) -> &str {
         &self.account
     }
 
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     pub(super) fn project(&self) -> Option<&str> {
         self.project.as_deref()
+    }
+}
+
+impl Client {
+    fn of(batch: &RawBatch<'_>) -> Self {
+        Self {
+            name: batch.field("client_name").and_then(id),
+            version: batch.field("client_version").and_then(id),
+        }
     }
 }
 
@@ -45,7 +82,7 @@ pub(super) fn problems_of(body: &[u8]) -> Vec<Problem> {
     judge::judge_batch(body, None).problems
 }
 
-fn why_unusable(body: &[u8], error: &DecodeError) -> Vec<Problem> {
+pub(super) fn why_unusable(body: &[u8], error: &DecodeError) -> Vec<Problem> {
     let problems = problems_of(body);
     if problems.is_empty() {
         // Whatever only its reader finds wrong.
@@ -69,7 +106,7 @@ mod tests {
     use super::*;
 
     fn read(body: &str) -> Option<(String, Option<String>)> {
-        Envelope::read(body.as_bytes()).ok().map(|envelope| (envelope.account, envelope.project))
+        Envelope::read(body.as_bytes(), Detail::Ids).ok().map(|envelope| (envelope.account, envelope.project))
     }
 
     #[test]
@@ -103,7 +140,7 @@ mod tests {
             r#"{"account_id":"1","visitors":[{}],"visitors":[{}]}"#,
             r#"{"account_id":"1","visitors":3}"#,
         ] {
-            let problems = Envelope::read(body.as_bytes()).unwrap_err();
+            let problems = Envelope::read(body.as_bytes(), Detail::Ids).unwrap_err();
             assert!(!problems.is_empty(), "{body}");
         }
     }

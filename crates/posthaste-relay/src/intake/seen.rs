@@ -1,7 +1,6 @@
 //! What listeners at the tail are told of a request; nothing is kept while nobody listens.
 
-use bytes::Bytes;
-
+use super::envelope::{Client, Detail, Envelope};
 use crate::{
     answer::Reason,
     relay::Relay,
@@ -18,8 +17,7 @@ struct Facts {
     account: Option<String>,
     tenant: Option<String>,
     events: usize,
-    /// Held for as long as the request is.
-    body: Option<Bytes>,
+    client: Client,
 }
 
 impl Seen {
@@ -34,9 +32,14 @@ impl Seen {
         }
     }
 
-    pub(super) fn is_of(&mut self, account: &str, body: &Bytes) {
+    /// What listeners want to know of the envelope.
+    pub(super) fn detail(&self) -> Detail {
+        if self.0.is_some() { Detail::IdsAndClient } else { Detail::Ids }
+    }
+
+    pub(super) fn is_of(&mut self, envelope: &Envelope) {
         if let Some(facts) = &mut self.0 {
-            (facts.account, facts.body) = (Some(account.to_owned()), Some(body.clone()));
+            (facts.account, facts.client) = (Some(envelope.account().to_owned()), envelope.client().clone());
         }
     }
 
@@ -48,19 +51,19 @@ impl Seen {
 
     /// It has been answered.
     pub(super) fn tell(self, relay: &Relay, reason: Reason) {
-        let Some(Facts { bytes, account, tenant, events, body }) = self.0 else { return };
+        let Some(Facts { bytes, account, tenant, events, client }) = self.0 else { return };
         let (account, tenant) = (account.as_deref(), tenant.as_deref());
         let line = || CameIn {
             time_ms: relay.clock().now_ms(),
             tenant,
             account: account.map(shown),
             events,
-            client_name: None,
-            client_version: None,
+            client_name: client.name.as_deref().map(shown),
+            client_version: client.version.as_deref().map(shown),
             bytes,
             status: reason.status().as_u16(),
             reason: reason.name(),
         };
-        relay.tail().tell(tenant, account, &|| line().by_client_of(body.as_ref()).to_line());
+        relay.tail().tell(tenant, account, &|| line().to_line());
     }
 }

@@ -1,7 +1,7 @@
 //! How deep JSON is nested. Readers give up at some depth, and with it on the whole request, its other events included.
 //!
-//! serde_json, which posthaste and its collector read with, takes [`LEVELS_MAX`]; nobody who reads events is known to take
-//! fewer. Strings are passed over; text that is no JSON has some depth, too.
+//! `serde_json`, which posthaste and its collector read with, takes [`LEVELS_MAX`]; nobody who reads events is known to
+//! take fewer. Strings are passed over; text that is no JSON has some depth, too.
 
 /// Levels of objects and lists that readers take.
 pub(crate) const LEVELS_MAX: usize = 127;
@@ -40,7 +40,7 @@ mod tests {
 
     use super::*;
 
-    /// Deeper than any reader takes is what serde_json does not read, whatever it is made of.
+    /// Deeper than any reader takes is what `serde_json` does not read, whatever it is made of.
     #[test]
     fn a_text_is_too_deep_where_it_is_not_read() {
         for levels in LEVELS_MAX - 3..LEVELS_MAX + 3 {
@@ -50,7 +50,7 @@ mod tests {
                 (r#"["]",{"\\":"[\"{","b":"#, "[]", "}]"),
                 ("[[],", r#""[[[[""#, "]"),
             ] {
-                let levels_of_one = open.matches(":").count().max(1);
+                let levels_of_one = open.matches(':').count().max(1);
                 let times = levels / levels_of_one;
                 let text = open.repeat(times) + within + &close.repeat(times);
                 let is_read = serde_json::from_str::<Value>(&text).is_ok();

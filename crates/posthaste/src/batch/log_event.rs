@@ -88,6 +88,33 @@ impl LogEvent {
         Ok(Self { end_point, body, events, visitors, head, taken, is_opaque: false, is_too_deep })
     }
 
+    /// The same with a body that has been taken apart already, copied from the text that `batch` borrows. `events`: how
+    /// many it carries, where somebody has counted them as [`events`](Self::events) does.
+    ///
+    /// ```
+    /// use posthaste::{LogEvent, RawBatch};
+    ///
+    /// let text = br#"{"account_id":"1","visitors":[{"snapshots":[{"events":[{},{}]}]}]}"#;
+    /// let batch = RawBatch::parse(text)?;
+    /// let request = LogEvent::from_batch("http://127.0.0.1:8080/v1/events", text, &batch, None);
+    /// assert_eq!(request, LogEvent::from_body("http://127.0.0.1:8080/v1/events", &text[..])?);
+    /// # Ok::<(), posthaste::DecodeError>(())
+    /// ```
+    pub fn from_batch(
+        end_point: impl Into<Arc<str>>,
+        text: &[u8],
+        batch: &RawBatch<'_>,
+        events: Option<usize>,
+    ) -> Self {
+        let count = || batch.visitors().iter().map(|visitor| events_in(visitor)).sum();
+        let (visitors, head) = (batch.visitors_range(text), batch.head_key());
+        let (body, events) = (Bytes::copy_from_slice(text), events.unwrap_or_else(count));
+        debug_assert_eq!(events, count(), "counted as posthaste does");
+        let is_too_deep = is_deeper_than(LEVELS_MAX, text);
+        let (end_point, taken) = (end_point.into(), None);
+        Self { end_point, body, events, visitors, head, taken, is_opaque: false, is_too_deep }
+    }
+
     /// A request with a body that nobody can read: it counts as one event, and is never merged with others nor split. So
     /// it can be [dead-lettered](crate::QueueEventDispatcher::bury) as it came. Where it is sent all the same, the API
     /// says what it thinks of it.

@@ -15,7 +15,8 @@ impl LogEvent {
         self.end_point == other.end_point
             && !self.visitors.is_empty()
             && !other.visitors.is_empty()
-            && !(self.is_too_deep || other.is_too_deep)
+            && !self.is_too_deep
+            && !other.is_too_deep
             && (self.around_visitors() == other.around_visitors() || self.has_same_head(other))
     }
 

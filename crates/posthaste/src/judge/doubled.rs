@@ -78,7 +78,7 @@ fn list<'a>(object: &'a str, name: &str) -> (Vec<&'a RawValue>, bool) {
     let Ok(Fields(fields)) = serde_json::from_str::<Fields<'_>>(object) else { return Default::default() };
     let mut named = fields.into_iter().filter(|(field, _)| field == name).map(|(_, value)| value);
     let Some(first) = named.next() else { return Default::default() };
-    let other = named.last();
+    let other = named.next_back();
     (serde_json::from_str(other.unwrap_or(first).get()).unwrap_or_default(), other.is_some())
 }
 

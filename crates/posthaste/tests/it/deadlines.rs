@@ -40,7 +40,7 @@ impl Fault {
         (Self::BlocksInItsFuture, "did not answer in time"),
         (Self::PanicsInTheCall, "panicked"),
         (Self::PanicsInItsFuture, "panicked"),
-        (Self::NeverAnswers, "no answer yet"),
+        (Self::NeverAnswers, "without an answer yet"),
     ];
 
     fn send(self, gate: Gate) -> DispatchFuture {
