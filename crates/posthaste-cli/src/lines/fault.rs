@@ -131,6 +131,12 @@ impl Fault {
 
     /// A line that could not be read as what it should be.
     pub(super) fn json(line: &[u8], error: &serde_json::Error) -> Self {
+        // The first is off.
+        if super::unmarked(line).len() < line.len() {
+            return Self::NotJson(
+                "not JSON: a second byte order mark; one may stand before a line".to_owned(),
+            );
+        }
         if error.is_data() { Self::NotAnObject } else { Self::not_json(line, error) }
     }
 

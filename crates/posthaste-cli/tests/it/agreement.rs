@@ -61,6 +61,9 @@ fn an_event_that_is_nested_too_deep_is_refused_and_harms_no_other() {
         }
         let alone = run(&["validate", &files.write("alone.jsonl", &line)]);
         alone.ended(i32::from(refused > 0));
+        let batch = body(&format!("[{}]", visitor(&format!("[{}]", snapshot("a")))));
+        let batch = batch.replace(r#""uuid""#, &format!(r#""tags":{{"a":{nested}}},"uuid""#));
+        Said::with(&batch, datafile(), &[]).agree(refused, "nested deeper than 127 levels", 1 - refused);
     }
 }
 

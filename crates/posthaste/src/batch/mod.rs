@@ -28,7 +28,7 @@ mod raw;
 mod taken;
 mod wire;
 
-pub(crate) use depth::{TAGS_LEVELS_MAX, is_deeper_than};
+pub(crate) use depth::{LEVELS_MAX, TAGS_LEVELS_MAX, is_deeper_than};
 pub(crate) use json::write_value;
 pub use log_event::LogEvent;
 pub use raw::{DecodeError, NotABatch, RawBatch};

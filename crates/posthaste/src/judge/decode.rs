@@ -3,7 +3,10 @@
 use serde_json::{Value, error::Category};
 
 use super::{doubled::Doubled, problem::Problem};
-use crate::text::Text;
+use crate::{
+    batch::{LEVELS_MAX, is_deeper_than},
+    text::Text,
+};
 
 /// Not numbers in JSON, but in Python's.
 const NOT_NUMBERS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
@@ -55,6 +58,12 @@ fn not_json(text: &str, error: &serde_json::Error) -> Problem {
     }
     let message = error.to_string();
     let message = message.split(" at line ").next().unwrap_or(&message);
+    if is_deeper_than(LEVELS_MAX, text.as_bytes()) && message.starts_with("recursion limit") {
+        return Problem::of_body(
+            format!("nested deeper than {LEVELS_MAX} levels {}", place(text.as_bytes(), at)),
+            "flatten what is in it: readers give up on a deeper body",
+        );
+    }
     Problem::of_body(
         format!("not JSON: {message} {}", place(text.as_bytes(), at)),
         "send one JSON object, without anything around it",
