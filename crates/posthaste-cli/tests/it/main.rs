@@ -11,6 +11,7 @@ mod relays;
 mod support;
 mod terminal;
 
+mod agreement;
 mod cases;
 mod collect;
 mod damaged;

@@ -93,7 +93,7 @@ fn or(problems: Vec<Problem>, problem: impl Into<String>, fix: &str) -> Vec<Prob
     if problems.is_empty() { vec![Problem::of_body(problem, fix)] } else { problems }
 }
 
-/// Of two lists of visitors judging takes the last, and nobody knows which was meant.
+/// What judging says, or what only its reader finds wrong.
 pub(super) fn why_unusable(body: &[u8], error: &DecodeError) -> Vec<Problem> {
     or(problems_of(body), error.to_string(), "send one object with one list of visitors")
 }
