@@ -42,3 +42,8 @@ pub use config::{
 };
 pub use relay::{Relay, Report, StartError, Stop, TenantReport};
 pub use tenants::{About, FolderError, TenantError, TenantFolder, TenantTrouble, tenants_in};
+
+/// The README's example, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

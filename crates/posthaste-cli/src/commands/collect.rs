@@ -77,7 +77,8 @@ struct Listening {
 }
 
 pub(crate) fn run(args: &CollectArgs) -> Result<Exit, Failure> {
-    let config = args.datafile.as_deref().map(datafile::read).transpose()?;
+    let output = Output::new(Audience::of(args.json));
+    let config = args.datafile.as_deref().map(|path| datafile::read_and_tell(path, &output)).transpose()?;
     let faults = args.faults.as_deref().map(script).transpose()?.unwrap_or_default();
     let options = CollectorOptions {
         config,
@@ -87,7 +88,6 @@ pub(crate) fn run(args: &CollectArgs) -> Result<Exit, Failure> {
         ..Default::default()
     };
     let collector = Collector::new(options);
-    let output = Output::new(Audience::of(args.json));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(&collector, args.listen, &output))?;
     output.result(&Arrived(collector.ledger()));

@@ -10,7 +10,7 @@ use std::{
 
 use posthaste::{
     ProjectConfig, Refusal, UserEvent,
-    judge::{Judge, Judgement, judge_batch, judge_timestamp},
+    judge::{Judge, Judgement, judge_batch, judge_tags, judge_timestamp},
 };
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ use crate::{
         values,
     },
     input::{self, is_broken},
-    lines::{self, EventLine, EventMaker, Fault, Line, LineReader, Size},
+    lines::{self, EventLine, EventMaker, Fault, Line, LineReader, Size, Told},
 };
 
 /// Datafiles and batches are read whole, up to here; what is longer can only be a file of events.
@@ -72,6 +72,8 @@ struct Findings {
     /// How many there are, listed or not.
     problems_total: u64,
     warnings: Vec<Warning>,
+    /// How many there are, listed or not.
+    warnings_total: u64,
     /// Halves of surrogate pairs that were read as U+FFFD.
     repaired: u64,
     #[serde(skip)]
@@ -109,8 +111,8 @@ impl Serialize for Warning {
 }
 
 pub(crate) fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
-    let config = args.datafile.as_deref().map(datafile::read).transpose()?;
     let output = Output::new(Audience::of(args.json));
+    let config = args.datafile.as_deref().map(|path| datafile::read_and_tell(path, &output)).transpose()?;
     let mut exit = Exit::Fine;
     for path in &args.files {
         if let Some(note) = input::is_standard(path).then(input::terminal_note).flatten() {
@@ -121,6 +123,9 @@ pub(crate) fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
             Err(source) => {
                 // The others are judged all the same.
                 let failure = Failure::Read { path: path.clone(), source };
+                if args.json {
+                    output.result(&Findings::unreadable(path, &failure));
+                }
                 if args.files.len() == 1 {
                     return Err(failure);
                 }
@@ -163,6 +168,7 @@ fn judge(path: &Path, config: Option<&ProjectConfig>, line_bytes_max: usize) -> 
         },
     };
     findings.sound = findings.problems_total == 0;
+    findings.warnings_total = findings.warnings.len() as u64 + findings.unlisted_warnings();
     Ok(findings)
 }
 
@@ -187,6 +193,12 @@ impl Findings {
     fn nothing() -> Self {
         let mut findings = Self { kind: "nothing", ..Self::default() };
         findings.add(None, "the input is empty: no datafile, no batch, no events");
+        findings
+    }
+
+    fn unreadable(path: &Path, failure: &Failure) -> Self {
+        let mut findings = Self { file: input::name(path), kind: "unreadable", ..Self::default() };
+        findings.add(None, failure);
         findings
     }
 
@@ -217,8 +229,8 @@ impl Findings {
     ) -> io::Result<Self> {
         let mut findings = Self { kind: "events", ..Self::default() };
         let has_datafile = config.is_some();
-        let mut checker =
-            Checker { judge: Judge::new(config.cloned()), maker: config.cloned().map(EventMaker::new) };
+        let (judge, maker) = (Judge::new(config.cloned()), config.cloned().map(EventMaker::new));
+        let mut checker = Checker { judge, maker, told: Told::default() };
         let mut lines = LineReader::new(input, line_bytes_max);
         let mut blank = 0;
         loop {
@@ -233,9 +245,9 @@ impl Findings {
             };
             let number = lines.number();
             if size == Size::TooLong {
-                findings.add(Some(number), Fault::TooLong(lines.bytes_max()));
+                checker.tell(&Fault::TooLong(lines.bytes_max()), lines.raw(), number, &mut findings);
                 lines.rest(|_| {})?;
-            } else if lines.content().trim_ascii().is_empty() {
+            } else if lines::is_blank(lines.content()) {
                 blank += 1;
             } else {
                 checker.check(lines.content(), number, &mut findings);
@@ -274,6 +286,10 @@ impl Findings {
         }
     }
 
+    fn unlisted_warnings(&self) -> u64 {
+        self.warnings_of_lines.saturating_sub(LISTED_MAX as u64)
+    }
+
     fn note_repaired(&mut self) {
         if self.repaired > 0 {
             let halves = counted(self.repaired, "half", "halves");
@@ -307,12 +323,20 @@ impl Findings {
 struct Checker {
     judge: Judge,
     maker: Option<EventMaker>,
+    told: Told,
 }
 
 impl Checker {
     fn check(&mut self, line: &[u8], number: u64, findings: &mut Findings) {
         if let Err(fault) = self.try_check(line, number, findings) {
-            findings.add(Some(number), fault);
+            self.tell(&fault, line, number, findings);
+        }
+    }
+
+    fn tell(&mut self, fault: &Fault, line: &[u8], number: u64, findings: &mut Findings) {
+        match self.told.tell(number, line, fault) {
+            Some(told) => findings.add(Some(number), told),
+            None => findings.problems_total += 1,
         }
     }
 
@@ -320,27 +344,35 @@ impl Checker {
         let text = lines::text(line)?;
         let event = match lines::parse(text.as_str())? {
             Line::Batch(body) => {
-                findings.add_all(Some(number), self.judge.batch(body.as_bytes()));
-                findings.repaired += text.repaired();
+                let judgement = self.judge.batch(body.as_bytes());
+                if judgement.good > 0 {
+                    findings.repaired += text.repaired();
+                }
+                findings.add_all(Some(number), judgement);
                 return Ok(());
             }
             Line::Event(event) => event,
         };
-        findings.repaired += text.repaired();
         if let Some(maker) = &mut self.maker {
             let event = maker.make(&event)?;
-            refuse_too_large(&event)?;
+            refuse(&event)?;
             for warning in self.judge.event(&event) {
                 findings.warn(Some(number), warning);
             }
         } else {
             self.check_alone(&event)?;
         }
+        findings.repaired += text.repaired();
         Ok(())
     }
 
     /// What can be said without a datafile.
     fn check_alone(&mut self, event: &EventLine<'_>) -> Result<(), Fault> {
+        if let lines::Kind::Conversion { tags: Some(tags), .. } = event.kind
+            && let Some(problem) = judge_tags(tags)
+        {
+            return Err(Fault::Tags(problem));
+        }
         let Some(time) = event.timestamp_ms else { return Ok(()) };
         if let Some(problem) = judge_timestamp(time) {
             return Err(Fault::Time(problem));
@@ -355,9 +387,10 @@ impl Checker {
 }
 
 /// As `send` would.
-fn refuse_too_large(event: &UserEvent) -> Result<(), Fault> {
+fn refuse(event: &UserEvent) -> Result<(), Fault> {
     let bytes_max = lines::REQUEST_BYTES_MAX;
-    let reason = event.too_large_for(bytes_max).map(|bytes| Refusal::TooLarge { bytes, bytes_max });
+    let too_large = || event.too_large_for(bytes_max).map(|bytes| Refusal::TooLarge { bytes, bytes_max });
+    let reason = event.why_invalid().map(Refusal::Invalid).or_else(too_large);
     reason.map_or(Ok(()), |reason| Err(reason.into()))
 }
 
@@ -392,6 +425,9 @@ impl fmt::Display for Findings {
                 None if self.is_one_of_several => writeln!(f, "{file}: warning: {warning}")?,
                 None => writeln!(f, "warning: {warning}")?,
             }
+        }
+        if self.unlisted_warnings() > 0 {
+            writeln!(f, "… and {}", counted(self.unlisted_warnings(), "more warning", "more warnings"))?;
         }
         let verdict = match self.problems_total {
             0 => "sound".to_owned(),

@@ -63,6 +63,11 @@ pub(crate) enum Failure {
     Refused(String),
     #[error("failed to listen on {address}: {source}; choose another address, or port 0 for any free one")]
     Listen { address: SocketAddr, source: io::Error },
+    #[error(
+        "failed to take the sockets that LISTEN_FDS passes on: {0}; pass one that listens for TCP, or two: for events, \
+         and for the admin interface"
+    )]
+    Inherited(String),
     #[error("failed to start delivery: {0}")]
     Delivery(#[from] OptionsError),
     #[error(

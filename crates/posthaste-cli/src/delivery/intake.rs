@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use crate::{
     common::output::{Output, REPORTED_MAX},
     input::{Input, Position, Step},
-    lines::{self, EventMaker, Fault, Line, Size},
+    lines::{self, EventMaker, Fault, Line, Size, Told},
     pipeline::{Keep, NotTaken, Pipeline},
 };
 
@@ -55,6 +55,8 @@ pub(crate) struct Progress {
     pub(crate) batch_lines: AtomicU64,
     pub(crate) blank_lines: AtomicU64,
     pub(crate) rejected: AtomicU64,
+    /// Rejected lines that there was no room to tell of.
+    pub(crate) untold: AtomicU64,
     /// Lines that something is odd about, and that are sent all the same.
     pub(crate) warned: AtomicU64,
     /// Visitors with a conversion that is earlier than all of their decisions.
@@ -99,6 +101,7 @@ pub(crate) struct Intake {
     /// `None` without a datafile.
     pub(crate) maker: Option<EventMaker>,
     pub(crate) judge: Judge,
+    pub(crate) told: Told,
     pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) progress: Arc<Progress>,
     pub(crate) rejects: Option<Arc<Keep>>,
@@ -166,6 +169,7 @@ impl Intake {
         let number = self.input.line().number();
         self.earlier_lines += self.line - number;
         self.line = number;
+        self.told = Told::default();
         self.progress.line.store(number, Relaxed);
         *self.progress.name.lock() = self.input.name();
         self.is_stored = false;
@@ -246,7 +250,7 @@ impl Intake {
     }
 
     fn is_blank(&self) -> bool {
-        self.input.line().content().trim_ascii().is_empty()
+        lines::is_blank(self.input.line().content())
     }
 
     /// Hands the line over.
@@ -289,11 +293,20 @@ impl Intake {
         }
     }
 
-    fn reject(&mut self, size: Size, fault: &Fault) -> Result<(), End> {
-        let number = self.input.line().number();
+    /// The first few are told; all others are counted.
+    fn tell(&mut self, fault: &Fault) {
+        let line = self.input.line();
+        let number = line.number();
+        let Some(told) = self.told.tell(number, line.content(), fault) else { return };
         if self.progress.rejected.load(Relaxed) < REPORTED_MAX {
-            self.output.note(format_args!("{}:{number}: {fault}", self.input.name()));
+            self.output.note(format_args!("{}:{number}: {told}", self.input.name()));
+        } else {
+            self.progress.untold.fetch_add(1, Relaxed);
         }
+    }
+
+    fn reject(&mut self, size: Size, fault: &Fault) -> Result<(), End> {
+        self.tell(fault);
         let rejects = self.rejects.clone();
         let put = |piece: &[u8]| rejects.as_ref().is_none_or(|rejects| rejects.put(piece));
         let mut is_kept = put(self.input.line().raw());

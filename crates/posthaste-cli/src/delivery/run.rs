@@ -12,7 +12,7 @@ use crate::{
         output::{self, counted},
     },
     input::{Input, Position},
-    lines::EventMaker,
+    lines::{EventMaker, Told},
 };
 
 /// Reads and delivers, and says what came of it.
@@ -35,6 +35,7 @@ pub(crate) fn run(
         start,
         maker,
         judge: Judge::new(None),
+        told: Told::default(),
         pipeline: Arc::clone(&job.pipeline),
         progress: Arc::clone(&job.progress),
         rejects: job.rejects.clone(),
@@ -58,7 +59,7 @@ pub(crate) fn run(
 
 /// Says what has come of it all.
 fn conclude(job: &Job<'_>, report: &Report) -> Exit {
-    let unreported = report.rejected.saturating_sub(output::REPORTED_MAX);
+    let unreported = job.progress.untold.load(Relaxed);
     if unreported > 0 {
         job.output.note(format_args!("… and {} more", output::grouped(unreported)));
     }

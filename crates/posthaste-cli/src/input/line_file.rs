@@ -14,6 +14,7 @@ use std::{
 };
 
 use super::place::{PRINT_BYTES, Seen, fill_from, read_up_to};
+use crate::lines::unmarked;
 
 /// Few system calls for a fast reader, little memory for all others.
 const PIECE_BYTES: usize = 256 * 1_024;
@@ -102,7 +103,7 @@ impl LineFile {
         let bytes = usize::try_from(length.saturating_sub(self.limit)).unwrap_or(usize::MAX);
         // One more than a line may have shows that it is too long.
         let text = read_up_to(&self.file, self.limit, bytes.min(line_bytes_max.saturating_add(1)))?;
-        let text = if self.limit == 0 { text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&text) } else { &text };
+        let text = unmarked(&text);
         Ok(match text.trim_ascii() {
             b"" => Unended::Nothing,
             _ if text.len() > line_bytes_max => Unended::Part,

@@ -7,7 +7,8 @@
 //! A file that has both is the input, whatever its name: it may be renamed, copied and added to. Nothing else of it is
 //! read again. Device and inode decide only between files that have both: a log and its copy, or files of which nothing
 //! has been read yet. What is remembered is what was read, never what the file holds by now: a file that was changed in
-//! between is not taken for the one that was read.
+//! between is not taken for the one that was read. Of what is unpacked anyway, up to the place, every byte must be as it
+//! was: what was read may have been damaged in between, which only shows at its end.
 
 use std::{
     fs::{File, Metadata},
@@ -30,6 +31,9 @@ pub(crate) struct Place {
     pub(crate) near: Print,
     /// `None`: unknown, or no file.
     pub(crate) file: Option<FileId>,
+    /// Of all of them, where all are read again to find it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) whole: Option<Print>,
 }
 
 /// FNV-1a, 64 bits, of up to [`PRINT_BYTES`]; in JSON 16 hexadecimal digits, since numbers there are less exact.
@@ -50,6 +54,8 @@ pub(crate) struct Seen {
     head: Vec<u8>,
     /// The last bytes: at least [`PRINT_BYTES`] of them, if there were so many.
     last: Vec<u8>,
+    /// Of all bytes, where it is told by all.
+    whole: Option<Print>,
 }
 
 impl Seen {
@@ -57,7 +63,7 @@ impl Seen {
     pub(crate) fn before(place: &Place, file: &File) -> io::Result<Option<Self>> {
         let Some((head, last)) = ends_before(place.bytes, file)? else { return Ok(None) };
         let is_it = Print::of(&head) == place.head && Print::of(&last) == place.near;
-        Ok(is_it.then_some(Self { bytes: place.bytes, head, last }))
+        Ok(is_it.then_some(Self { bytes: place.bytes, head, last, whole: None }))
     }
 
     /// Whether a file begins with what has been read, as far as two pieces of it show.
@@ -66,9 +72,10 @@ impl Seen {
         Ok(ends.is_some_and(|(head, last)| head == self.head && last == self.near()))
     }
 
-    /// Passes over what was read before this place, of a stream; `None`: it is another one.
+    /// Passes over what was read before this place, of a stream; `None`: it is another one, or was damaged when it was
+    /// read, be it by one bit.
     pub(crate) fn pass_over(place: &Place, stream: &mut impl BufRead) -> io::Result<Option<Self>> {
-        let mut seen = Self::default();
+        let mut seen = Self { whole: Some(Print::default()), ..Self::default() };
         while seen.bytes < place.bytes {
             let piece = match stream.fill_buf() {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -82,13 +89,16 @@ impl Seen {
             seen.pass(piece.get(..passed).unwrap_or(piece));
             stream.consume(passed);
         }
-        let is_it = seen.place(place.file) == *place;
+        let found = seen.place(place.file);
+        // Earlier versions did not store it.
+        let is_it = Place { whole: place.whole.and(found.whole), ..found } == *place;
         Ok(is_it.then_some(seen))
     }
 
     /// Takes in what was read next.
     pub(crate) fn pass(&mut self, piece: &[u8]) {
         self.bytes += piece.len() as u64;
+        self.whole = self.whole.map(|whole| whole.and(piece));
         let missing = PRINT_BYTES.saturating_sub(self.head.len()).min(piece.len());
         self.head.extend_from_slice(piece.get(..missing).unwrap_or_default());
         let new = piece.get(piece.len().saturating_sub(PRINT_BYTES)..).unwrap_or(piece);
@@ -113,7 +123,13 @@ impl Seen {
     }
 
     pub(crate) fn place(&self, file: Option<FileId>) -> Place {
-        Place { bytes: self.bytes, head: Print::of(&self.head), near: Print::of(self.near()), file }
+        Place {
+            bytes: self.bytes,
+            head: Print::of(&self.head),
+            near: Print::of(self.near()),
+            file,
+            whole: self.whole,
+        }
     }
 }
 
@@ -252,10 +268,18 @@ mod tests {
             let place = seen(&content[..bytes], 100).place(None);
             let mut stream = io::BufReader::with_capacity(777, &content[..]);
             let found = Seen::pass_over(&place, &mut stream).unwrap().unwrap();
+            let whole = found.place(None);
             assert_eq!(
-                (found.place(None), found.near()),
+                (Place { whole: None, ..whole.clone() }, found.near()),
                 (place.clone(), seen(&content[..bytes], 100).near())
             );
+            // Each byte of it counts, where the place tells of all.
+            assert!(Seen::pass_over(&whole, &mut &content[..]).unwrap().is_some());
+            for at in (0..bytes).step_by(997) {
+                let mut other = content.clone();
+                other[at] ^= 1;
+                assert!(Seen::pass_over(&whole, &mut &other[..]).unwrap().is_none(), "byte {at} of {bytes}");
+            }
             let mut rest = Vec::new();
             io::Read::read_to_end(&mut stream, &mut rest).unwrap();
             assert_eq!(rest, content[bytes..]);
@@ -292,7 +316,7 @@ mod tests {
         {
             assert_eq!(Print::of(text.as_bytes()), Print(hash));
         }
-        let place = Place { bytes: 3, head: Print(1), near: Print(u64::MAX), file: None };
+        let place = Place { bytes: 3, head: Print(1), near: Print(u64::MAX), file: None, whole: None };
         let json = serde_json::to_string(&place).unwrap();
         assert!(json.contains(r#""head":"0000000000000001""#), "{json}");
         assert_eq!(serde_json::from_str::<Place>(&json).unwrap(), place);

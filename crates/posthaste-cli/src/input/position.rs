@@ -128,6 +128,11 @@ impl Position {
         }
     }
 
+    /// Whether another input may take its place once nothing waits: it is done, or nothing was stored of it.
+    pub(crate) fn is_free(&self) -> bool {
+        self.done || self.events == 0
+    }
+
     /// Of all files.
     pub(crate) fn lines_in_all(&self) -> u64 {
         self.earlier_lines + self.lines

@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | the file at the path | from there | from there |
 //! | a rotated one | refused, naming it, unless all of it was read and nothing waits | from there, then its successors |
-//! | neither | refused, unless the spool is done with its input | of the same log: from the file's start, and said aloud |
+//! | neither | refused, unless the spool is done with its input, or nothing was stored of it | of the same log: from the file's start, and said aloud |
 
 use std::{
     fmt::Display,
@@ -236,7 +236,7 @@ impl TakeUp<'_> {
                 let position = Position { project, done: false, given_up: false, ..self.stored };
                 found.into_source(wanted, queue, position, note)
             }
-            Err(_) if self.stored.done && self.waiting == 0 => {
+            Err(_) if self.stored.is_free() && self.waiting == 0 => {
                 Found::first(wanted)?.into_source(wanted, queue, fresh, None)
             }
             Err(Another(why)) => Err(self.refusal(&why, "Run the same command with those files again, or")),
@@ -257,7 +257,7 @@ impl TakeUp<'_> {
 
     /// From the file's start, if the spool is done with what it has; else refused, with this reason.
     fn fresh_or(self, queue: SpoolQueue<LogEvent>, fresh: Position, why: &str) -> Result<Source, Failure> {
-        if self.stored.done && self.waiting == 0 {
+        if self.stored.is_free() && self.waiting == 0 {
             return self.start.fresh(queue, fresh, None);
         }
         Err(self.refusal(why, "Run the same command with that input again, or"))

@@ -62,8 +62,9 @@ fn not_it(path: &Path, lines: u64) -> io::Result<String> {
     Ok(match Format::of_file(&File::open(path)?)? {
         None => why,
         Some(_) => format!(
-            "{why}. If that was a damaged copy of it: once the spool is drained, send its lines from line {} on, or all of \
-             them if each has a uuid and a timestamp",
+            "{why}. If that was a damaged copy of it, lines may have been taken that are wrong: once the spool is drained, \
+             send all of its lines if each has a uuid and a timestamp, of which no event counts twice; else those that \
+             were not delivered: about from line {} on, and before it what was rejected or is wrong",
             grouped(lines + 1)
         ),
     })

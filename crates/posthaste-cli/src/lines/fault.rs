@@ -6,6 +6,9 @@ use posthaste::{
     project::NearMisses,
 };
 
+/// Of an input that is told once.
+const UNTOLD: &str = "; its lines that are no JSON objects are rejected, and not told one by one";
+
 /// What is wrong with a line. Texts that come from the line are quoted, so that they cannot drive a terminal.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Fault {
@@ -14,8 +17,14 @@ pub(crate) enum Fault {
     /// As bodies are told it.
     #[error("{0}")]
     NotJson(String),
-    #[error("not a JSON object: a line is an event, or a batch with `visitors`")]
+    #[error("not a JSON object: a line is an event, or a batch with `visitors`; put one on each line")]
     NotAnObject,
+    /// Of a whole input, as its first line shows.
+    #[error("no text in UTF-8, but binary or UTF-16: give it as UTF-8{UNTOLD}")]
+    Binary,
+    /// Likewise.
+    #[error("JSON over several lines: put each event or batch on one line, as `jq -c` does{UNTOLD}")]
+    Spread,
     #[error(
         "unknown key {key:?}{near}{} an event has type, user_id, attributes, experiment, experiment_id, flag, \
              variation, variation_id, metadata, event, tags, timestamp and uuid",
@@ -39,6 +48,11 @@ pub(crate) enum Fault {
     Misplaced { key: &'static str, kind: &'static str },
     #[error("{0} occurs twice")]
     Twice(&'static str),
+    #[error("{0} is empty: name one of the datafile, by its key or its id")]
+    Nameless(&'static str),
+    /// Other SDKs send such decisions, and so the library lets them pass; this one names an experiment.
+    #[error("experiment: its id in the datafile (experiments[].id) is empty; copy the datafile again")]
+    NoExperimentId,
     #[error("{0} is missing")]
     Missing(&'static str),
     #[error("{key}: expected {expected}, found {found}")]
@@ -59,6 +73,8 @@ pub(crate) enum Fault {
     BadTime(String),
     #[error("{0}")]
     Time(Problem),
+    #[error("{0}")]
+    Tags(Problem),
     #[error("uuid is empty: leave it out to get a new one")]
     EmptyUuid,
     #[error("{}{}", .0.first().map_or_else(String::new, ToString::to_string), more(.0.len()))]
@@ -99,8 +115,28 @@ impl From<ExperimentKeyError> for Fault {
 }
 
 impl Fault {
+    /// Whether the line is no JSON object at all, as lines of other kinds of files are.
+    fn is_foreign(&self) -> bool {
+        matches!(self, Self::NotJson(_) | Self::NotAnObject | Self::TooLong(_))
+    }
+
+    /// What an input is as a whole whose first line has this fault, where that says more.
+    fn of_input(first: &[u8]) -> Option<Self> {
+        if first.iter().any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace()) {
+            Some(Self::Binary)
+        } else {
+            matches!(super::unmarked(first).trim_ascii(), b"{" | b"[" | b"[{").then_some(Self::Spread)
+        }
+    }
+
     /// A line that could not be read as what it should be.
     pub(super) fn json(line: &[u8], error: &serde_json::Error) -> Self {
+        // The first is off.
+        if super::unmarked(line).len() < line.len() {
+            return Self::NotJson(
+                "not JSON: a second byte order mark; one may stand before a line".to_owned(),
+            );
+        }
         if error.is_data() { Self::NotAnObject } else { Self::not_json(line, error) }
     }
 
@@ -112,5 +148,26 @@ impl Fault {
         // The place within the line: there is one line.
         let place = problem.split(" (line 1, ").next().unwrap_or(&problem);
         Self::NotJson(format!("{place}; {fix}"))
+    }
+}
+
+/// Which faults of an input are told: where it is another kind of file, that is, once, instead of every line of it.
+#[derive(Debug, Default)]
+pub(crate) struct Told {
+    is_foreign: bool,
+}
+
+impl Told {
+    /// What to tell of a fault of this line, if anything.
+    pub(crate) fn tell(&mut self, number: u64, line: &[u8], fault: &Fault) -> Option<String> {
+        if !fault.is_foreign() {
+            return Some(fault.to_string());
+        }
+        if number == 1 {
+            let of_input = Fault::of_input(line);
+            self.is_foreign = of_input.is_some();
+            return Some(of_input.map_or_else(|| fault.to_string(), |fault| fault.to_string()));
+        }
+        (!self.is_foreign).then(|| fault.to_string())
     }
 }

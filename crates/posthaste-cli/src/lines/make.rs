@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use posthaste::{
     Experiment, ImpressionError, ProjectConfig, UserContext, UserEvent, Variation,
-    create_impression_user_event, judge::judge_timestamp,
+    create_impression_user_event,
+    judge::{judge_tags, judge_timestamp},
 };
 use serde_json::{Map, Value};
 
@@ -58,6 +59,9 @@ impl EventMaker {
         metadata: Option<&str>,
     ) -> Result<UserEvent, Fault> {
         let experiment = self.experiment(experiment)?;
+        if experiment.id().trim_ascii().is_empty() {
+            return Err(Fault::NoExperimentId);
+        }
         let variation = variation.map(|name| variation_of(experiment, name)).transpose()?;
         let event = create_impression_user_event(&self.config, experiment, variation, &self.user);
         let Some(text) = metadata else { return Ok(event) };
@@ -84,6 +88,9 @@ impl EventMaker {
     }
 
     fn conversion(&self, event_key: &str, tags: Option<&str>) -> Result<UserEvent, Fault> {
+        if let Some(problem) = tags.and_then(judge_tags) {
+            return Err(Fault::Tags(problem));
+        }
         let tags: Map<String, Value> = read("tags", tags)?;
         Ok(self.config.conversion(event_key, &self.user, &tags)?)
     }

@@ -12,7 +12,7 @@ mod parse;
 mod reader;
 mod write;
 
-pub(crate) use fault::Fault;
+pub(crate) use fault::{Fault, Told};
 pub(crate) use make::EventMaker;
 pub(crate) use parse::{EventLine, Kind, Line, parse, text};
 pub(crate) use reader::{LineReader, Size};
@@ -23,3 +23,16 @@ pub(crate) const LINE_BYTES_MAX: usize = 4_000_000;
 
 /// Bytes that a request may have, unless told otherwise: what the Event API takes.
 pub(crate) const REQUEST_BYTES_MAX: usize = 3_500_000;
+
+/// What some editors put before a text.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// A line without the one mark that may stand before it, in whichever line of an input: files are put together.
+pub(crate) fn unmarked(line: &[u8]) -> &[u8] {
+    line.strip_prefix(MARK).unwrap_or(line)
+}
+
+/// Whether there is nothing in a line to be read.
+pub(crate) fn is_blank(line: &[u8]) -> bool {
+    unmarked(line).trim_ascii().is_empty()
+}

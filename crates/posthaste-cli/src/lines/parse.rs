@@ -180,7 +180,7 @@ impl<'a> Fields<'a> {
             }
             "conversion" => {
                 self.refuse("a conversion", &self.of_impression())?;
-                let event = text_of("event", required("event", self.event)?)?;
+                let event = named("event", required("event", self.event)?)?;
                 Ok(Kind::Conversion { event, tags: object_of("tags", self.tags)? })
             }
             _ => Err(Fault::UnknownType(name.into_owned())),
@@ -301,14 +301,20 @@ fn name<'a>(
     id_name: &'static str,
     id: Option<&'a RawValue>,
 ) -> Result<Name<'a>, Fault> {
-    let key = key.filter(|key| !is_null(key)).map(|key| text_of(key_name, key)).transpose()?;
-    let id = id.filter(|id| !is_null(id)).map(|id| text_of(id_name, id)).transpose()?;
+    let key = key.filter(|key| !is_null(key)).map(|key| named(key_name, key)).transpose()?;
+    let id = id.filter(|id| !is_null(id)).map(|id| named(id_name, id)).transpose()?;
     match (key, id) {
         (Some(key), Some(id)) => Ok(Name::Both { key, id }),
         (Some(key), None) => Ok(Name::Key(key)),
         (None, Some(id)) => Ok(Name::Id(id)),
         (None, None) => Err(Fault::Missing(key_name)),
     }
+}
+
+/// What the datafile has without a name is not to be had by that.
+fn named<'a>(key: &'static str, value: &'a RawValue) -> Result<Cow<'a, str>, Fault> {
+    let text = text_of(key, value)?;
+    if text.trim_ascii().is_empty() { Err(Fault::Nameless(key)) } else { Ok(text) }
 }
 
 fn required<'a>(key: &'static str, value: Option<&'a RawValue>) -> Result<&'a RawValue, Fault> {
@@ -339,11 +345,18 @@ fn timestamp_ms(value: &RawValue) -> Result<Option<i64>, Fault> {
     }
     if value.get().starts_with('"') {
         let text = text_of("timestamp", value)?;
-        let time: jiff::Timestamp = text.parse().map_err(|_| Fault::BadTime(text.into_owned()))?;
+        let time = text.parse::<jiff::Timestamp>().ok().filter(|_| has_year(&text));
+        let time = time.ok_or_else(|| Fault::BadTime(text.into_owned()))?;
         return Ok(Some(time.as_millisecond()));
     }
     let read = value.get().parse().ok();
     read.map(Some).ok_or_else(|| wrong_type("timestamp", "a whole number of milliseconds or a string", value))
+}
+
+/// Whether it begins with a year as RFC 3339 has it: four digits, and no sign.
+fn has_year(time: &str) -> bool {
+    time.split_once('-')
+        .is_some_and(|(year, _)| year.len() == 4 && year.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn uuid(value: &RawValue) -> Result<Option<Cow<'_, str>>, Fault> {

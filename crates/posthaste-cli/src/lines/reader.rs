@@ -69,12 +69,10 @@ impl<R: BufRead + ?Sized> LineReader<R> {
         &self.line
     }
 
-    /// The line without its end (LF or CRLF), and without the mark that some editors put before the first.
+    /// The line without its end (LF or CRLF).
     pub(crate) fn content(&self) -> &[u8] {
         let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let marked = self.number == 1;
-        line.strip_prefix(b"\xEF\xBB\xBF").filter(|_| marked).unwrap_or(line)
+        line.strip_suffix(b"\r").unwrap_or(line)
     }
 
     /// The line's number, from 1.
@@ -146,9 +144,8 @@ mod tests {
     }
 
     #[test]
-    fn content_has_no_end_and_no_mark() {
-        let contents: Vec<Vec<u8>> =
-            lines(b"\xEF\xBB\xBFa\r\n b \n\r\n", 9).into_iter().map(|l| l.2).collect();
+    fn content_has_no_end() {
+        let contents: Vec<Vec<u8>> = lines(b"a\r\n b \n\r\n", 9).into_iter().map(|l| l.2).collect();
         assert_eq!(contents, [&b"a"[..], b" b ", b""]);
     }
 }

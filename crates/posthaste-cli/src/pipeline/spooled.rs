@@ -142,8 +142,7 @@ impl Spooled {
     }
 
     pub(crate) fn add_event(&self, event: &UserEvent) -> Result<(), NotTaken> {
-        if event.timestamp_ms() <= 0 {
-            let reason = "the timestamp is not milliseconds since 1970";
+        if let Some(reason) = event.why_invalid() {
             return Err(NotTaken::Fault(Fault::Refused(Refusal::Invalid(reason))));
         }
         let endpoint = self.endpoint_in(self.region);

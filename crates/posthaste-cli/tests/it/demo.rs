@@ -41,6 +41,26 @@ fn about_as_many_events_as_asked_for_are_sent() {
 }
 
 #[test]
+fn a_relay_that_is_killed_in_the_middle_loses_nothing() {
+    let books = run(&["demo", "--relay", "--json", "--events", "3000"]).ended(0).json();
+    let sent = &books["sent"];
+    assert_eq!((&books["agree"], &sent["kills"], &sent["balances"]), (&true.into(), &1.into(), &true.into()));
+    assert_eq!((&sent["dead_lettered"], &sent["left"]), (&0.into(), &0.into()), "{books}");
+    let comparison = &books["comparison"];
+    assert_eq!((&comparison["missing"], &comparison["unknown"]), (&0.into(), &0.into()), "{books}");
+    assert_eq!(sent["answered"], books["received"]["good"]);
+    assert_eq!(sent["answered"], comparison["matched"]);
+    let straight = run(&["demo", "--json", "--events", "3000"]).ended(0).json();
+    assert_eq!(books["variations"], straight["variations"], "an experiment's result does not show it");
+
+    let ran = run(&["demo", "--relay"]);
+    for part in ["go to a relay at http://127.0.0.1:", "relay     killed once, ", "Both sides agree"] {
+        assert!(ran.ended(0).stdout.contains(part), "{part}: {}", ran.stdout);
+    }
+    assert_eq!(ran.stderr, "");
+}
+
+#[test]
 fn a_result_that_cannot_be_written_is_a_failure() {
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let ran: crate::support::Ran = crate::support::command(&["demo"]).stdout(full).output().unwrap().into();

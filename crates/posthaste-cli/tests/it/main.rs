@@ -7,9 +7,11 @@
 )]
 
 mod relay_process;
+mod relays;
 mod support;
 mod terminal;
 
+mod agreement;
 mod cases;
 mod collect;
 mod damaged;
@@ -25,8 +27,11 @@ mod progress;
 mod reject;
 mod relay_backlog;
 mod relay_config;
+mod relay_drain;
 mod relay_memory;
+mod relay_restarts;
 mod relay_room;
+mod relay_sdks;
 mod resume;
 mod room;
 mod send;

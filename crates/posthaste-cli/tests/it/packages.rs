@@ -12,8 +12,14 @@ use std::{
 use serde_json::Value;
 
 /// What is for publishing. All else measures, shows or tests.
-const PUBLISHED: [&str; 5] =
-    ["posthaste", "posthaste-cli", "posthaste-collector", "posthaste-oracle", "posthaste-spool"];
+const PUBLISHED: [&str; 6] = [
+    "posthaste",
+    "posthaste-cli",
+    "posthaste-collector",
+    "posthaste-oracle",
+    "posthaste-relay",
+    "posthaste-spool",
+];
 
 /// What a package may weigh, before it is compressed. The largest is the library, with some 600 kB.
 const BYTES_MAX: u64 = 1 << 20;

@@ -74,7 +74,7 @@ const BAD: &[(&[u8], &str)] = &[
     (br#"{"event": {"event": {"type": "conversion"}}}"#, "a dead letter inside a dead letter"),
     (br#"{"event": {"type": "conversion"}, "uuid": "u"}"#, "uuid does not belong to a dead letter"),
     (br#"{"visitors": 5}"#, "account_id: expected a string, found nothing"),
-    (br#"{"account_id": "1", "visitors": [], "visitors": []}"#, "body: holds no events"),
+    (br#"{"account_id": "1", "visitors": [], "visitors": []}"#, "visitors: is there twice"),
 ];
 
 #[test]

@@ -42,6 +42,7 @@ fn bound(connections: u64) -> u64 {
 }
 
 /// As many connections as are wanted, or as this user may have: a process is at each end.
+#[expect(clippy::print_stdout, reason = "what was not tried is said")]
 fn connections(wanted: u64) -> usize {
     let had = getrlimit(Resource::Nofile);
     let most = had.maximum.unwrap_or(u64::MAX).min(wanted + 1_000);

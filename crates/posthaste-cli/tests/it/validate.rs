@@ -140,3 +140,41 @@ fn an_event_that_no_request_holds_is_refused_as_send_refuses_it() {
         assert_eq!(told(&validated.stdout).is_some(), code == 1);
     }
 }
+
+#[test]
+fn each_file_has_its_object_in_json_the_unreadable_too() {
+    let files = Files::new();
+    let (missing, sound) = (files.path("missing"), files.write("events.jsonl", impression("ann")));
+    for (args, kinds) in
+        [(&[&*missing][..], &["unreadable"][..]), (&[&missing, &sound], &["unreadable", "events"])]
+    {
+        let ran = run(&[&["validate", "--json"], args].concat());
+        let found: Vec<serde_json::Value> =
+            ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(found.iter().map(|found| found["kind"].as_str().unwrap()).collect::<Vec<_>>(), kinds);
+        assert!(found[0]["problems"][0]["problem"].as_str().unwrap().contains("missing"), "{ran:?}");
+        assert_eq!((&found[0]["sound"], &found[0]["file"]), (&false.into(), &missing.clone().into()));
+    }
+}
+
+#[test]
+fn warnings_are_listed_up_to_a_bound_and_counted() {
+    let line = r#"{"type":"conversion","user_id":"u","event":"purchase","tags":{"value":"much"}}"#;
+    let text = format!("{line}\n").repeat(150);
+    let ran = run_with(&["validate", "--json", "--datafile", datafile(), "-"], text.as_bytes());
+    let found = ran.ended(0).json();
+    assert_eq!((found["warnings"].as_array().unwrap().len(), &found["warnings_total"]), (100, &150.into()));
+    let ran = run_with(&["validate", "--datafile", datafile(), "-"], text.as_bytes());
+    assert!(ran.ended(0).stdout.contains("… and 50 more warnings"), "{}", ran.stdout);
+}
+
+/// RFC 3339 has four digits of a year; ISO 8601 may have more, with a sign.
+#[test]
+fn a_time_has_a_year_of_four_digits() {
+    for (time, code) in [("2026-11-24T10:00:00Z", 0), ("+002026-11-24T10:00:00Z", 1), ("20261124T100000Z", 1)]
+    {
+        let line = impression("ann").replace("1795500003394", &format!("\"{time}\""));
+        let ran = run_with(&["validate", "--datafile", datafile(), "-"], line.as_bytes());
+        assert_eq!(ran.ended(code).stdout.contains("is no RFC 3339 time"), code == 1, "{ran:?}");
+    }
+}

@@ -53,6 +53,7 @@ struct Inner {
     changing: Arc<Mutex<()>>,
     last_beats: health::LastBeats,
     disks: ready::Disks,
+    ages: metrics::Ages,
 }
 
 /// All of it, for a listener that is bound here.
@@ -64,6 +65,7 @@ fn app(relay: &Relay, bound: SocketAddr) -> Router {
         changing: Arc::default(),
         last_beats: health::LastBeats::new(relay),
         disks: ready::Disks::new(relay),
+        ages: metrics::Ages::new(relay),
     }));
     let routes = table::ROUTES.iter();
     let router = routes.fold(Router::new(), |router, route| router.route(route.path, (route.handler)()));

@@ -36,7 +36,12 @@ impl Envelope {
     /// Reads them. An error: nobody can use this body, and here is why.
     pub(super) fn read(body: &[u8], detail: Detail) -> Result<Self, Vec<Problem>> {
         let batch = RawBatch::parse(body).map_err(|error| why_unusable(body, &error))?;
-        if !may_hold_events(&batch)
+        Self::of(&batch, body, detail)
+    }
+
+    /// The same of a body that has been taken apart.
+    pub(super) fn of(batch: &RawBatch<'_>, body: &[u8], detail: Detail) -> Result<Self, Vec<Problem>> {
+        if !may_hold_events(batch)
             && let Some(Judgement { good: 0, problems, .. }) = judging::judge(body)
         {
             return Err(or(problems, "it holds no events", "send events"));
@@ -46,7 +51,7 @@ impl Envelope {
         };
         let client = match detail {
             Detail::Ids => Client::default(),
-            Detail::IdsAndClient => Client::of(&batch),
+            Detail::IdsAndClient => Client::of(batch),
         };
         Ok(Self { account, project: batch.field("project_id").and_then(id), client })
     }
@@ -88,8 +93,8 @@ fn or(problems: Vec<Problem>, problem: impl Into<String>, fix: &str) -> Vec<Prob
     if problems.is_empty() { vec![Problem::of_body(problem, fix)] } else { problems }
 }
 
-/// Of two lists of visitors judging takes the last, and nobody knows which was meant.
-fn why_unusable(body: &[u8], error: &DecodeError) -> Vec<Problem> {
+/// What judging says, or what only its reader finds wrong.
+pub(super) fn why_unusable(body: &[u8], error: &DecodeError) -> Vec<Problem> {
     or(problems_of(body), error.to_string(), "send one object with one list of visitors")
 }
 

@@ -17,16 +17,20 @@ mod not_a_number;
 mod repair;
 mod repeats;
 mod seen;
+mod sort;
 mod unpack;
-
-use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Request, header::CONTENT_TYPE};
 use posthaste::{LogEvent, Receipt, Refusal, Refused, judge::Problem};
 
 pub(crate) use self::{again::again, body::Budget, repeats::Window};
-use self::{body::Held, envelope::Envelope, repair::Repaired, seen::Seen};
+use self::{
+    body::Held,
+    repair::Repaired,
+    seen::Seen,
+    sort::{Sorted, Unsorted},
+};
 use crate::{
     answer::{self, Answer, Reason},
     counters::Repair,
@@ -100,23 +104,13 @@ where
     for repair in repairs {
         relay.counters().repaired(repair);
     }
-    let envelope = match Envelope::read(&body, seen.detail()) {
-        Ok(envelope) => envelope,
-        Err(problems) => return bury(relay, relay.tenants().first(), &held, problems, is_strict).await,
-    };
-    seen.is_of(&envelope);
-    if !relay.access().rules().takes(envelope.account()) {
-        return Err(Reason::ForeignAccount.into());
-    }
-    if is_strict {
-        let judgement = judging::judge(&body).ok_or(Reason::BodyTooLarge)?;
-        if !judgement.problems.is_empty() {
-            return Err(Turned::Back(judgement.problems));
+    match sort::sort(relay, &body, is_strict, seen) {
+        Ok(sorted) => store(relay, sorted).await,
+        Err(Unsorted::Turned(turned)) => Err(turned),
+        Err(Unsorted::Unusable(problems)) => {
+            bury(relay, relay.tenants().first(), &held, problems, is_strict).await
         }
     }
-    let tenant = relay.tenants().of(envelope.account(), envelope.project());
-    drop(envelope);
-    store(relay, tenant, body, seen).await
 }
 
 fn check_head(relay: &Relay, head: &http::request::Parts) -> Result<(), Reason> {
@@ -131,21 +125,14 @@ fn check_head(relay: &Relay, head: &http::request::Parts) -> Result<(), Reason> 
     }
 }
 
-/// Puts the body into the tenant's queue, and waits until it is safe there.
-async fn store(relay: &Relay, tenant: &Tenant, body: Bytes, told: &mut Seen) -> Result<Reason, Turned> {
-    let seen = tenant.repeats().look(&body);
-    relay.counters().repeated(seen.repeats(), seen.left_out());
-    // Where nothing is left, everything in it has come before, and is safe.
-    let Some(body) = seen.without_repeats(&body) else { return Ok(Reason::Taken) };
-    let request =
-        LogEvent::from_body(Arc::clone(tenant.upstream()), body).map_err(|_| Reason::BodyCutShort)?;
-    let request = request.with_taken_ms(relay.clock().now_ms());
-    told.goes_to(tenant.name(), request.events());
+/// Puts the request into the tenant's queue, and waits until it is safe there.
+async fn store(relay: &Relay, Sorted { tenant, request, events }: Sorted<'_>) -> Result<Reason, Turned> {
+    let Some(request) = request else { return Ok(Reason::Taken) };
     let until = tokio::time::Instant::now() + relay.config().limits.store_timeout;
     let _waiting = relay.waiting().try_acquire().map_err(|_| Reason::Busy)?;
     let receipt = add(tenant, request, until).await?;
     safe(receipt, until).await?;
-    tenant.repeats().remember(seen);
+    tenant.repeats().remember(events);
     Ok(Reason::Taken)
 }
 

@@ -7,7 +7,6 @@
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
-use bytes::Bytes;
 use parking_lot::Mutex;
 use posthaste::RawBatch;
 use rustc_hash::FxHashSet;
@@ -35,6 +34,8 @@ struct Known {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     keys: Vec<u64>,
+    /// How many events there are; `None`: some cannot be told apart.
+    events: Option<usize>,
     repeats: u64,
     left_out: u64,
     /// Which visitors stay; `None`: all.
@@ -47,16 +48,17 @@ impl Window {
     }
 
     /// Looks for events in this body that have come before.
-    pub(crate) fn look(&self, body: &[u8]) -> Seen {
-        let mut seen = Seen::default();
+    pub(crate) fn look(&self, batch: &RawBatch<'_>) -> Seen {
         if self.options.window == 0 {
-            return seen;
+            return Seen::default();
         }
-        let Ok(batch) = RawBatch::parse(body) else { return seen };
+        let mut seen = Seen { events: Some(0), ..Seen::default() };
         // Where each visitor's keys end: they are made before anybody is kept from the window.
         let mut ends = Vec::with_capacity(batch.visitors().len());
         for visitor in batch.visitors() {
-            self.add_keys(visitor, &mut seen.keys);
+            let events = self.add_keys(visitor, &mut seen.keys);
+            // A visitor without events counts as one, as delivery counts it.
+            seen.events = seen.events.zip(events).map(|(all, events)| all + events.max(1));
             ends.push(seen.keys.len());
         }
         let repeated = self.repeated(&seen.keys);
@@ -87,9 +89,12 @@ impl Window {
         }
     }
 
-    fn add_keys(&self, visitor: &RawValue, keys: &mut Vec<u64>) {
-        let Ok(visitor) = serde_json::from_str::<Visitor<'_>>(visitor.get()) else { return };
+    /// How many events the visitor has; `None`: that cannot be read.
+    fn add_keys(&self, visitor: &RawValue, keys: &mut Vec<u64>) -> Option<usize> {
+        let visitor = serde_json::from_str::<Visitor<'_>>(visitor.get()).ok()?;
+        let mut events = 0;
         for event in visitor.snapshots.iter().flat_map(|snapshot| &snapshot.events) {
+            events += 1;
             let Event { entity_id, uuid, timestamp } = event;
             // Without a uuid nobody can tell whether it is the same.
             if uuid.is_none() {
@@ -101,6 +106,7 @@ impl Window {
             }
             keys.push(hasher.finish());
         }
+        Some(events)
     }
 }
 
@@ -135,16 +141,21 @@ impl Seen {
         self.left_out
     }
 
+    /// How many events there are; `None`: nobody has counted them.
+    pub(crate) fn events(&self) -> Option<usize> {
+        self.events
+    }
+
+    /// Whether some visitors are left out.
+    pub(crate) fn leaves_out(&self) -> bool {
+        self.kept.is_some()
+    }
+
     /// The body without what is left out; `None`: nothing is left.
-    pub(crate) fn without_repeats(&self, body: &Bytes) -> Option<Bytes> {
-        let Some(kept) = &self.kept else { return Some(body.clone()) };
-        if !kept.contains(&true) {
-            return None;
-        }
-        let batch = RawBatch::parse(body).ok()?;
-        let visitors =
-            batch.visitors().iter().zip(kept).filter(|(_, kept)| **kept).map(|(visitor, _)| visitor.get());
-        Some(batch.with_visitors(visitors).into())
+    pub(crate) fn without_repeats(&self, batch: &RawBatch<'_>) -> Option<Vec<u8>> {
+        let kept = self.kept.as_ref().filter(|kept| kept.contains(&true))?;
+        let visitors = batch.visitors().iter().zip(kept).filter(|(_, kept)| **kept);
+        Some(batch.with_visitors(visitors.map(|(visitor, _)| visitor.get())))
     }
 }
 
@@ -175,6 +186,8 @@ struct Event<'a> {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn body(uuids: &[&str]) -> Bytes {
@@ -187,6 +200,14 @@ mod tests {
         format!(r#"{{"account_id":"1","visitors":[{}],"new":true}}"#, visitors.join(",")).into()
     }
 
+    fn look(window: &Window, body: &Bytes) -> Seen {
+        window.look(&RawBatch::parse(body).unwrap())
+    }
+
+    fn without_repeats(seen: &Seen, body: &Bytes) -> Option<Bytes> {
+        seen.without_repeats(&RawBatch::parse(body).unwrap()).map(Bytes::from)
+    }
+
     fn window(window: usize, leave_out: bool) -> Window {
         Window::new(Repeats { window, leave_out })
     }
@@ -194,36 +215,36 @@ mod tests {
     #[test]
     fn what_is_safe_and_comes_again_is_counted_and_left_out_where_asked() {
         let window = window(100, true);
-        let first = window.look(&body(&["a", "b"]));
-        assert_eq!(window.look(&body(&["a"])).repeats(), 0, "nothing is safe yet");
+        let first = look(&window, &body(&["a", "b"]));
+        assert_eq!(look(&window, &body(&["a"])).repeats(), 0, "nothing is safe yet");
         window.remember(first);
-        let again = window.look(&body(&["a", "c"]));
+        let again = look(&window, &body(&["a", "c"]));
         assert_eq!((again.repeats(), again.left_out()), (1, 1));
-        assert_eq!(again.without_repeats(&body(&["a", "c"])), Some(body(&["c"])));
-        let all = window.look(&body(&["b", "a"]));
-        assert_eq!((all.repeats(), all.without_repeats(&body(&["b", "a"]))), (2, None));
+        assert_eq!(without_repeats(&again, &body(&["a", "c"])), Some(body(&["c"])));
+        let all = look(&window, &body(&["b", "a"]));
+        assert_eq!((all.repeats(), without_repeats(&all, &body(&["b", "a"]))), (2, None));
     }
 
     #[test]
     fn repeats_are_only_counted_unless_asked() {
         let window = window(100, false);
-        window.remember(window.look(&body(&["a"])));
-        let again = window.look(&body(&["a"]));
+        window.remember(look(&window, &body(&["a"])));
+        let again = look(&window, &body(&["a"]));
         assert_eq!((again.repeats(), again.left_out()), (1, 0));
-        assert_eq!(again.without_repeats(&body(&["a"])), Some(body(&["a"])));
+        assert!(!again.leaves_out());
     }
 
     #[test]
     fn the_window_is_bounded_and_holds_what_came_last() {
         let window = window(3, false);
         for number in 0..100 {
-            window.remember(window.look(&body(&[&number.to_string()])));
+            window.remember(look(&window, &body(&[&number.to_string()])));
             let known = window.known.lock();
             assert!(known.newer.len() + known.older.len() <= 6);
         }
         for number in [97, 98, 99] {
-            assert_eq!(window.look(&body(&[&number.to_string()])).repeats(), 1, "{number}");
+            assert_eq!(look(&window, &body(&[&number.to_string()])).repeats(), 1, "{number}");
         }
-        assert_eq!(window.look(&body(&["1"])).repeats(), 0);
+        assert_eq!(look(&window, &body(&["1"])).repeats(), 0);
     }
 }

@@ -1,9 +1,11 @@
 //! One connection: requests one after the other, until it ends, is too old, or the relay ends.
 //!
-//! Whatever ends it, the client gets the answers to what it has sent: the relay closes its side, and then reads on for
-//! a moment, since a stream that is closed with something unread resets the answer too.
+//! Whatever ends it, the client gets the answers to what it has sent. A connection that is to end says so in its next
+//! answer (`Connection: close`), and only one that nothing comes over for a while is closed without: a client that is
+//! just sending would not know whether its request was read. Then the relay closes its side, and reads on for a moment,
+//! since a stream that is closed with something unread resets the answer too.
 
-use std::{convert::Infallible, future::poll_fn, pin::Pin, time::Duration};
+use std::{convert::Infallible, future::poll_fn, time::Duration};
 
 use http::{
     HeaderValue, Request, StatusCode,
@@ -15,15 +17,21 @@ use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     sync::watch,
+    time::Instant,
 };
 
-use super::{crowd::Place, patience::Heard};
+use super::{
+    crowd::Place,
+    patience::{Begun, Heard},
+};
 use crate::{
     answer::Answer,
     intake,
     relay::{Phase, Relay},
 };
 
+/// How long a connection that is to end waits for a request which may be on its way, or for its first one.
+const LAST_CHANCE: Duration = Duration::from_millis(500);
 /// How long a client whose connection is closed may take to stop sending.
 const LINGER: Duration = Duration::from_secs(1);
 /// What it may send meanwhile.
@@ -39,11 +47,14 @@ pub(super) async fn serve(relay: Relay, stream: TcpStream, place: Place, mut pha
     // Answers are short: waiting for more to send with them only makes clients wait.
     drop(stream.set_nodelay(true));
     let (heard, patience) = Heard::new(stream, limits);
+    let begun = heard.begun();
+    let old_at = Instant::now() + limits.connection_age_max.mul_f64(0.9 + 0.2 * fastrand::f64());
     let answering = {
         let (relay, phase) = (relay.clone(), phase.clone());
         service_fn(move |request: Request<Incoming>| {
             let (relay, phase) = (relay.clone(), phase.clone());
-            Box::pin(async move { Ok::<_, Infallible>(answer(&relay, request, &phase).await) })
+            let is_last = move || *phase.borrow() > Phase::Serving || Instant::now() >= old_at;
+            Box::pin(async move { Ok::<_, Infallible>(answer(&relay, request, is_last).await) })
         })
     };
     let mut serving = http1::Builder::new()
@@ -53,24 +64,22 @@ pub(super) async fn serve(relay: Relay, stream: TcpStream, place: Place, mut pha
         .max_headers(limits.headers_max)
         .max_buf_size(limits.head_bytes_max)
         .serve_connection(TokioIo::new(heard), answering);
-    let age = limits.connection_age_max.mul_f64(0.9 + 0.2 * fastrand::f64());
+    let mut serve = poll_fn(|context| serving.poll_without_shutdown(context));
     let is_over = tokio::select! {
-        ended = poll_fn(|context| serving.poll_without_shutdown(context)) => Some(ended),
-        () = tokio::time::sleep(age) => None,
+        ended = &mut serve => Some(ended),
+        () = tokio::time::sleep_until(old_at) => None,
         // The sender outlives every connection.
         _ = phase.wait_for(|phase| *phase == Phase::Closing) => None,
     };
     let ended = if let Some(ended) = is_over {
         ended
     } else {
-        Pin::new(&mut serving).graceful_shutdown();
-        let rest = poll_fn(|context| serving.poll_without_shutdown(context));
         // As long as a request may take. Whoever does not read its answer is not waited for any longer.
         let within = limits.head_timeout + limits.body_timeout + limits.store_timeout + LINGER;
-        tokio::time::timeout(within, rest).await.unwrap_or(Ok(()))
+        tokio::time::timeout(within, last(serve, &begun)).await.unwrap_or(Ok(()))
     };
     let heard = serving.into_parts().io.into_inner();
-    let is_too_slow = heard.is_in_head() && ended.as_ref().is_err_and(hyper::Error::is_timeout);
+    let is_too_slow = begun.is_so() && ended.as_ref().is_err_and(hyper::Error::is_timeout);
     if let Err(error) = ended {
         if error.is_parse() || is_too_slow {
             relay.counters().broken_head();
@@ -82,14 +91,26 @@ pub(super) async fn serve(relay: Relay, stream: TcpStream, place: Place, mut pha
     drop(place);
 }
 
+/// Serves one more request, if it comes soon. Its answer is the last.
+async fn last(
+    mut serve: impl Future<Output = hyper::Result<()>> + Unpin,
+    begun: &Begun,
+) -> hyper::Result<()> {
+    match tokio::time::timeout(LAST_CHANCE, &mut serve).await {
+        Ok(ended) => ended,
+        Err(_) if begun.is_so() => serve.await,
+        Err(_) => Ok(()),
+    }
+}
+
 /// The answer to one request, and whether another may follow.
-async fn answer(relay: &Relay, request: Request<Incoming>, phase: &watch::Receiver<Phase>) -> Answer {
+async fn answer(relay: &Relay, request: Request<Incoming>, is_last: impl Fn() -> bool) -> Answer {
     // Whoever says the length twice, in two ways, must not get another request in (RFC 9112 6.1). hyper hides which
     // requests these are.
     let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
     let mut answer = intake::answer(relay, request).await;
     let is_early = matches!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT);
-    if is_chunked || is_early || *phase.borrow() > Phase::Serving {
+    if is_chunked || is_early || is_last() {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     answer

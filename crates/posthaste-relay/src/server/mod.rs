@@ -6,7 +6,7 @@ mod connection;
 mod crowd;
 mod patience;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -42,8 +42,7 @@ pub(crate) async fn serve(relay: &Relay, public: TcpListener, stop: &Stop) {
         () = connections.accept(&public) => {}
         () = over => {}
     }
-    connections.accept_waiting(&public);
-    drop(public);
+    connections.accept_waiting(public);
     vitals.enter(Phase::Closing);
     connections.end(relay.config().shutdown_timeout).await;
 }
@@ -76,11 +75,24 @@ impl Connections {
         }
     }
 
-    /// Takes what has been connecting already: a listener that closes resets what waits in its queue.
-    fn accept_waiting(&mut self, listener: &TcpListener) {
-        use futures_util::FutureExt as _;
-        while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-            self.begin(stream, peer);
+    /// Takes what has been connecting already: a listener that closes resets what waits in its queue. The system is
+    /// asked itself: Tokio may not have heard of the last ones yet, and makes a task that takes many pause.
+    fn accept_waiting(&mut self, listener: TcpListener) {
+        let Ok(listener) = listener.into_std() else { return };
+        // Where somebody else holds the socket too, more may come for ever.
+        for _ in 0..self.relay.config().limits.connections_max {
+            let accepted = match listener.accept() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                accepted => accepted,
+            };
+            let taken = accepted.and_then(|(stream, peer)| {
+                stream.set_nonblocking(true)?;
+                Ok((TcpStream::from_std(stream)?, peer))
+            });
+            // One that was given up meanwhile, or that the system has no room for, says nothing of the next.
+            if let Ok((stream, peer)) = taken {
+                self.begin(stream, peer);
+            }
         }
     }
 

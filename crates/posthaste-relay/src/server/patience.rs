@@ -59,13 +59,19 @@ impl Heard {
         (Self { stream, begun }, patience)
     }
 
-    /// Whether a request has begun that has not been answered.
-    pub(super) fn is_in_head(&self) -> bool {
-        self.begun.0.load(Relaxed)
+    /// Whether a request has begun that has not been answered, now and later.
+    pub(super) fn begun(&self) -> Arc<Begun> {
+        Arc::clone(&self.begun)
     }
 
     pub(super) fn into_stream(self) -> TcpStream {
         self.stream
+    }
+}
+
+impl Begun {
+    pub(super) fn is_so(&self) -> bool {
+        self.0.load(Relaxed)
     }
 }
 

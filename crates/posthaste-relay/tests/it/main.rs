@@ -8,6 +8,7 @@
 
 mod admin;
 mod disk;
+mod endings;
 mod hostile;
 mod intake;
 mod limits;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
+    depth::{LEVELS_MAX, is_deeper_than},
     json::write_value,
     raw::{DecodeError, RawBatch},
     taken::Taken,
@@ -41,11 +42,13 @@ pub struct LogEvent {
     pub(super) taken: Option<Taken>,
     /// Nobody has looked into the body.
     pub(super) is_opaque: bool,
+    /// Readers may give up on the body, and on whatever else is in one with it. It follows from the body.
+    pub(super) is_too_deep: bool,
 }
 
 impl PartialEq for LogEvent {
     fn eq(&self, other: &Self) -> bool {
-        let Self { end_point, body, events, visitors, head: _, taken, is_opaque } = self;
+        let Self { end_point, body, events, visitors, head: _, taken, is_opaque, is_too_deep: _ } = self;
         (end_point, body) == (&other.end_point, &other.body)
             && (events, visitors) == (&other.events, &other.visitors)
             && (taken, is_opaque) == (&other.taken, &other.is_opaque)
@@ -80,7 +83,36 @@ impl LogEvent {
         let events = batch.visitors().iter().map(|visitor| events_in(visitor)).sum();
         let visitors = batch.visitors_range(&body);
         let head = batch.head_key();
-        Ok(Self { end_point: end_point.into(), body, events, visitors, head, taken: None, is_opaque: false })
+        let is_too_deep = is_deeper_than(LEVELS_MAX, &body);
+        let (end_point, taken) = (end_point.into(), None);
+        Ok(Self { end_point, body, events, visitors, head, taken, is_opaque: false, is_too_deep })
+    }
+
+    /// The same with a body that has been taken apart already, copied from the text that `batch` borrows. `events`: how
+    /// many it carries, where somebody has counted them as [`events`](Self::events) does.
+    ///
+    /// ```
+    /// use posthaste::{LogEvent, RawBatch};
+    ///
+    /// let text = br#"{"account_id":"1","visitors":[{"snapshots":[{"events":[{},{}]}]}]}"#;
+    /// let batch = RawBatch::parse(text)?;
+    /// let request = LogEvent::from_batch("http://127.0.0.1:8080/v1/events", text, &batch, None);
+    /// assert_eq!(request, LogEvent::from_body("http://127.0.0.1:8080/v1/events", &text[..])?);
+    /// # Ok::<(), posthaste::DecodeError>(())
+    /// ```
+    pub fn from_batch(
+        end_point: impl Into<Arc<str>>,
+        text: &[u8],
+        batch: &RawBatch<'_>,
+        events: Option<usize>,
+    ) -> Self {
+        let count = || batch.visitors().iter().map(|visitor| events_in(visitor)).sum();
+        let (visitors, head) = (batch.visitors_range(text), batch.head_key());
+        let (body, events) = (Bytes::copy_from_slice(text), events.unwrap_or_else(count));
+        debug_assert_eq!(events, count(), "counted as posthaste does");
+        let is_too_deep = is_deeper_than(LEVELS_MAX, text);
+        let (end_point, taken) = (end_point.into(), None);
+        Self { end_point, body, events, visitors, head, taken, is_opaque: false, is_too_deep }
     }
 
     /// A request with a body that nobody can read: it counts as one event, and is never merged with others nor split. So
@@ -96,10 +128,19 @@ impl LogEvent {
     /// ```
     pub fn opaque(end_point: impl Into<Arc<str>>, body: impl Into<Bytes>) -> Self {
         let (end_point, body) = (end_point.into(), body.into());
-        Self { end_point, body, events: 1, visitors: 0..0, head: None, taken: None, is_opaque: true }
+        Self {
+            end_point,
+            body,
+            events: 1,
+            visitors: 0..0,
+            head: None,
+            taken: None,
+            is_opaque: true,
+            is_too_deep: false,
+        }
     }
 
-    /// A request with a body that posthaste has just written: how many events are in it, and where its visitors stand.
+    /// A request with a body that posthaste has just written, of events that are [valid](crate::UserEvent::why_invalid): how many events are in it, and where its visitors stand.
     pub(crate) fn written(
         end_point: impl Into<Arc<str>>,
         body: Vec<u8>,
@@ -115,6 +156,7 @@ impl LogEvent {
             head: None,
             taken: None,
             is_opaque: false,
+            is_too_deep: false,
         }
     }
 

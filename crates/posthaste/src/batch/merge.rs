@@ -9,11 +9,14 @@ use std::sync::Arc;
 use super::{log_event::LogEvent, raw::RawBatch, taken::Taken};
 
 impl LogEvent {
-    /// Whether the two may be one request: both go to the same address, and have the same fields outside the visitors.
+    /// Whether the two may be one request: both go to the same address, and have the same fields outside the visitors. A
+    /// body that readers may give up on, nested as deep as it is, goes alone: it would take the others with it.
     pub(crate) fn can_merge(&self, other: &Self) -> bool {
         self.end_point == other.end_point
             && !self.visitors.is_empty()
             && !other.visitors.is_empty()
+            && !self.is_too_deep
+            && !other.is_too_deep
             && (self.around_visitors() == other.around_visitors() || self.has_same_head(other))
     }
 
@@ -61,6 +64,7 @@ impl LogEvent {
             head: first.head,
             taken: taken_ms.and_then(Taken::at),
             is_opaque: false,
+            is_too_deep: false,
         }
     }
 
@@ -78,6 +82,19 @@ mod tests {
 
     fn request(body: &str) -> LogEvent {
         LogEvent::from_body("http://127.0.0.1/", body.replace('V', VISITOR)).unwrap()
+    }
+
+    #[test]
+    fn a_body_that_readers_may_give_up_on_goes_alone() {
+        let request = |lists: usize| {
+            let visitor = format!(r#"{{"a":{}{}}}"#, "[".repeat(lists), "]".repeat(lists));
+            LogEvent::from_body("http://127.0.0.1/", format!(r#"{{"visitors":[{visitor}]}}"#)).unwrap()
+        };
+        // Body, visitors and visitor are levels, too.
+        for (lists, may_be_merged) in [(1, true), (124, true), (125, false)] {
+            assert_eq!(request(lists).can_merge(&request(1)), may_be_merged, "{lists}");
+            assert_eq!(request(1).can_merge(&request(lists)), may_be_merged, "{lists}");
+        }
     }
 
     #[test]

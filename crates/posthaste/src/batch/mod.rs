@@ -20,6 +20,7 @@
 //!
 //! This module knows nothing of projects and events: [`event`](crate::event) makes bodies of them.
 
+mod depth;
 mod json;
 mod log_event;
 mod merge;
@@ -27,6 +28,7 @@ mod raw;
 mod taken;
 mod wire;
 
+pub(crate) use depth::{LEVELS_MAX, TAGS_LEVELS_MAX, is_deeper_than};
 pub(crate) use json::write_value;
 pub use log_event::LogEvent;
 pub use raw::{DecodeError, NotABatch, RawBatch};

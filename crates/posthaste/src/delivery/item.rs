@@ -71,13 +71,7 @@ impl Item for UserEvent {
     }
 
     fn invalid(&self) -> Option<&'static str> {
-        if self.uuid().is_empty() {
-            Some("the event has no uuid, which the API requires")
-        } else if self.timestamp_ms() <= 0 {
-            Some("the timestamp is not milliseconds since 1970")
-        } else {
-            None
-        }
+        self.why_invalid()
     }
 }
 

@@ -31,6 +31,7 @@ pub(crate) use encode::encode_events;
 pub use factory::{create_conversion_user_event, create_event_context, create_impression_user_event};
 pub use from_wire::NotAUserEvent;
 pub(crate) use normalize::is_whole_revenue;
+pub(crate) use tags::TOO_DEEP;
 pub use tags::{NO_TAGS, TagValue};
 pub use user_event::{ConversionEvent, EventKind, IMPRESSION_KEY, ImpressionEvent, UserEvent};
 pub use uuid::EventUuid;

@@ -16,6 +16,10 @@ use crate::{batch::write_value, metrics::TAGS_UNUSABLE, project::Drops};
 /// How much of a thread's buffer stays allocated between events.
 const BUFFER_KEPT: usize = 4_096;
 
+/// What is wrong with tags that are too deep, and what to do: where, what, fix, as problems are written.
+pub(crate) const TOO_DEEP: &str =
+    "tags: nested deeper than the 120 levels that readers of requests take; flatten what is in them";
+
 /// No tags: what to pass where a conversion has none. (A bare `[]` does not say of what.)
 ///
 /// ```

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use compact_str::CompactString;
 use serde_json::{Map, Value};
 
-use super::{attributes::Attributes, uuid::EventUuid};
+use super::{attributes::Attributes, tags::TOO_DEEP, uuid::EventUuid};
 use crate::{
-    batch::{DecisionMetadata, VisitorAttribute},
-    project::{Context, EventIds, ReportedDecision},
+    batch::{DecisionMetadata, TAGS_LEVELS_MAX, VisitorAttribute, is_deeper_than},
+    project::{Context, EventIds, ReportedDecision, is_nameless},
 };
 
 /// The event key of every impression.
@@ -292,6 +292,33 @@ impl UserEvent {
         (bytes > request_bytes).then_some(bytes)
     }
 
+    /// Why the Event API would throw the event away, and perhaps what shares a request with it: `None`, it would not. A
+    /// processor refuses such an event.
+    ///
+    /// ```
+    /// # let datafile = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/vectors/larkspur.json"));
+    /// let config = posthaste::ProjectConfig::from_datafile(datafile)?;
+    /// let event = config.conversion("purchase", &posthaste::UserContext::new("ann"), posthaste::NO_TAGS)?;
+    /// assert_eq!(event.why_invalid(), None);
+    /// let why = event.with_timestamp_ms(0).why_invalid();
+    /// assert_eq!(why, Some("timestamp: not milliseconds since 1970; send the time of the event, UTC"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn why_invalid(&self) -> Option<&'static str> {
+        if self.uuid().is_empty() {
+            Some("uuid: empty, and the API requires one; leave it out to get a new one")
+        } else if self.timestamp_ms() <= 0 {
+            Some("timestamp: not milliseconds since 1970; send the time of the event, UTC")
+        } else if self.conversion().is_some_and(ConversionEvent::is_too_deep) {
+            Some(TOO_DEEP)
+        } else {
+            // The datafile was taken all the same: the rest of it may be in order.
+            let has_no_id = self.conversion().is_some_and(|conversion| is_nameless(conversion.entity_id()));
+            has_no_id
+                .then_some("event: its id in the datafile (events[].id) is empty; copy the datafile again")
+        }
+    }
+
     /// About how many bytes the event takes in a request where nothing must be escaped.
     pub(crate) fn wire_bytes_typical(&self) -> usize {
         let tags =
@@ -383,6 +410,11 @@ impl ConversionEvent {
     pub fn tags(&self) -> Map<String, Value> {
         let Some(details) = &self.details else { return Map::new() };
         serde_json::from_str(&details.tags).unwrap_or_default()
+    }
+
+    /// Whether the tags are nested deeper than readers of the request take.
+    fn is_too_deep(&self) -> bool {
+        self.details.as_ref().is_some_and(|details| is_deeper_than(TAGS_LEVELS_MAX, details.tags.as_bytes()))
     }
 
     /// Whether `revenue` or `value` may be among the tags.

@@ -43,3 +43,12 @@ pub(super) fn object(node: &Node<'_>, fix: &str, found: &mut PartFindings) -> bo
     }
     is_object
 }
+
+/// Something that its object has once. Whether it is so.
+pub(super) fn once(node: &Node<'_>, is_twice: bool, found: &mut PartFindings) -> bool {
+    if is_twice {
+        let what = "is there twice, and nobody knows which is meant";
+        found.add_with(|| node.problem(what, "send one list of all"));
+    }
+    !is_twice
+}

@@ -2,28 +2,44 @@
 
 use serde_json::{Value, error::Category};
 
-use super::problem::Problem;
-use crate::text::Text;
+use super::{doubled::Doubled, problem::Problem};
+use crate::{
+    batch::{LEVELS_MAX, is_deeper_than},
+    text::Text,
+};
 
 /// Not numbers in JSON, but in Python's.
 const NOT_NUMBERS: [&str; 3] = ["NaN", "-Infinity", "Infinity"];
 
-/// A body as JSON, and how much of it was repaired; or the first reason why it is none.
-pub(super) fn decode(body: &[u8]) -> Result<(Value, u64), Problem> {
+/// A body as JSON.
+pub(super) struct Decoded {
+    pub(super) root: Value,
+    /// What of it JSON alone does not show.
+    pub(super) doubled: Doubled,
+    /// Halves of surrogate pairs.
+    pub(super) repaired: u64,
+}
+
+/// A body as JSON; or the first reason why it is none.
+pub(super) fn decode(body: &[u8]) -> Result<Decoded, Problem> {
     if body.is_empty() {
         return Err(Problem::of_body("empty", "send a JSON object"));
     }
     let text = Text::read(body).map_err(|error| not_utf8(body, error.at))?;
-    let value = serde_json::from_str(text.as_str()).map_err(|error| not_json(text.as_str(), &error))?;
-    Ok((value, text.repaired()))
+    let root = serde_json::from_str(text.as_str()).map_err(|error| not_json(text.as_str(), &error))?;
+    Ok(Decoded { doubled: Doubled::of(text.as_str(), &root), root, repaired: text.repaired() })
 }
 
 fn not_utf8(body: &[u8], at: usize) -> Problem {
     let byte = body.get(at).copied().unwrap_or_default();
-    Problem::of_body(
-        format!("not UTF-8: byte 0x{byte:02X} {}", place(body, at)),
-        "encode the body as UTF-8; the Java SDK sends ISO-8859-1 unless it has another event handler",
-    )
+    // Text of whatever encoding has no others of these; UTF-16 has zeros.
+    let is_binary = body.iter().any(|byte| byte.is_ascii_control() && !byte.is_ascii_whitespace());
+    let fix = if is_binary {
+        "encode the body as UTF-8"
+    } else {
+        "encode the body as UTF-8; the Java SDK sends ISO-8859-1 unless it has another event handler"
+    };
+    Problem::of_body(format!("not UTF-8: byte 0x{byte:02X} {}", place(body, at)), fix)
 }
 
 fn not_json(text: &str, error: &serde_json::Error) -> Problem {
@@ -42,6 +58,12 @@ fn not_json(text: &str, error: &serde_json::Error) -> Problem {
     }
     let message = error.to_string();
     let message = message.split(" at line ").next().unwrap_or(&message);
+    if is_deeper_than(LEVELS_MAX, text.as_bytes()) && message.starts_with("recursion limit") {
+        return Problem::of_body(
+            format!("nested deeper than {LEVELS_MAX} levels {}", place(text.as_bytes(), at)),
+            "flatten what is in it: readers give up on a deeper body",
+        );
+    }
     Problem::of_body(
         format!("not JSON: {message} {}", place(text.as_bytes(), at)),
         "send one JSON object, without anything around it",

@@ -21,12 +21,15 @@
 //! | a time is in milliseconds since 1970: 13 digits | Event API guide |
 //! | an empty or blank `account_id` or `project_id` belongs to nobody | events without one are dropped |
 //! | a body without events is refused | there is nothing in it to count |
+//! | `visitors`, `snapshots` or `events` twice in one object is a fault of it | readers differ in which they take |
 //! | a byte order mark is skipped; half of a surrogate pair becomes U+FFFD, counted | RFC 8259 8.1, 8.2 |
 //! | a `revenue` tag is an integer, a `value` tag a number; else a warning | PROTOCOL 2.6 |
+//! | tags have 120 levels at most, as a body has 127 | what readers take; beyond, they give up on all of a body |
 //! | a conversion before its visitor's first decision is a warning | Event API, troubleshooting |
 
 mod checks;
 mod decode;
+mod doubled;
 mod envelope;
 mod event;
 mod node;
@@ -46,9 +49,10 @@ pub use walk::Part;
 
 pub use crate::text::{NotUtf8, Text};
 
-use self::{node::Node, problem::PartFindings, walk::Ended};
+use self::{decode::Decoded, node::Node, problem::PartFindings, walk::Ended};
 use crate::{
-    event::{EventKind, UserEvent},
+    batch::{TAGS_LEVELS_MAX, is_deeper_than},
+    event::{EventKind, TOO_DEEP, UserEvent},
     project::ProjectConfig,
 };
 
@@ -117,7 +121,7 @@ pub fn judge_parts(
     config: Option<&ProjectConfig>,
     take: &mut dyn FnMut(Part<'_>) -> ControlFlow<Problem>,
 ) -> Result<Judgement, Problem> {
-    let (root, repaired) = decode::decode(body)?;
+    let Decoded { root, doubled, repaired } = decode::decode(body)?;
     let (mut broken_off, mut good) = (None, 0);
     let mut take = |part: Part<'_>| {
         good += usize::from(part.problems.is_empty());
@@ -129,7 +133,7 @@ pub fn judge_parts(
             }
         }
     };
-    match walk::walk(&root, config, &mut take) {
+    match walk::walk(&root, &doubled, config, &mut take) {
         Ok(found) => {
             let (problems, warnings) = found.into_lists();
             Ok(Judgement { problems, warnings, good, repaired })
@@ -183,6 +187,23 @@ pub fn judge_metadata(metadata: &Map<String, Value>) -> Vec<Problem> {
     let mut found = PartFindings::default();
     event::check_metadata(&Node::root(&root).get("metadata"), &mut found);
     found.into_lists().0
+}
+
+/// What is wrong with a conversion's tags, a JSON text: `None`, nothing. Where they are nested so deep that readers give
+/// up, these give up on the whole request, whatever else is in it.
+///
+/// ```
+/// use posthaste::judge::judge_tags;
+///
+/// assert_eq!(judge_tags(r#"{"order": {"items": [1, 2]}}"#), None);
+/// let problem = judge_tags(&format!("{{\"a\": {}{}}}", "[".repeat(120), "]".repeat(120))).unwrap();
+/// assert!(problem.to_string().starts_with("tags: nested deeper than the 120 levels"));
+/// ```
+pub fn judge_tags(tags: &str) -> Option<Problem> {
+    let is_too_deep = is_deeper_than(TAGS_LEVELS_MAX, tags.as_bytes());
+    let (path, rest) = TOO_DEEP.split_once(": ").filter(|_| is_too_deep)?;
+    let (problem, fix) = rest.split_once("; ")?;
+    Some(Problem::new(path, problem, fix))
 }
 
 /// Judges one body or event after the other, and what only shows across them.

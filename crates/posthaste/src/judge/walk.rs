@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::{
     EVENTS_PER_BODY_MAX,
-    checks::{list, object},
+    checks::{list, object, once},
+    doubled::Doubled,
     envelope::check_envelope,
     event::{check_decisions, check_event, check_events, decision_of, is_impression},
     node::Node,
@@ -43,15 +44,17 @@ pub(super) struct Ended;
 /// Walks a body, and gives what it has found in all of it, each once.
 pub(super) fn walk<'a>(
     root: &'a Value,
+    doubled: &'a Doubled,
     config: Option<&'a ProjectConfig>,
     take: &'a mut dyn FnMut(Part<'_>) -> ControlFlow<()>,
 ) -> Result<BodyFindings, Ended> {
-    let mut walk = Walk { config, take, parts: 0, found: BodyFindings::default() };
+    let mut walk = Walk { doubled, config, take, parts: 0, found: BodyFindings::default() };
     walk.body(&Node::root(root))?;
     Ok(walk.found)
 }
 
 struct Walk<'a> {
+    doubled: &'a Doubled,
     config: Option<&'a ProjectConfig>,
     take: &'a mut dyn FnMut(Part<'_>) -> ControlFlow<()>,
     parts: usize,
@@ -74,13 +77,15 @@ impl Walk<'_> {
         let visitors = root.get("visitors");
         if is_readable {
             check_envelope(root, self.config, &mut found);
-            is_readable = list(&visitors, "list the visitors, one for each event", &mut found);
+            is_readable = list(&visitors, "list the visitors, one for each event", &mut found)
+                && once(&visitors, self.doubled.visitors(), &mut found);
         }
         self.found.extend(&found);
         if !is_readable {
             return self.hand_out(place, root, found);
         }
-        visitors.items().try_for_each(|visitor| self.visitor(place, &visitor, &found))?;
+        let mut all = visitors.items().enumerate();
+        all.try_for_each(|(at, visitor)| self.visitor(place, at, &visitor, &found))?;
         if self.parts == 0 && found.is_good() {
             let nothing = "holds no events: there is nothing in it to count";
             let mut empty = PartFindings::default();
@@ -91,14 +96,21 @@ impl Walk<'_> {
         self.hand_out_if_nothing_beneath(0, place, root, found)
     }
 
-    fn visitor(&mut self, place: Place<'_>, visitor: &Node<'_>, above: &PartFindings) -> Result<(), Ended> {
+    fn visitor(
+        &mut self,
+        place: Place<'_>,
+        at: usize,
+        visitor: &Node<'_>,
+        above: &PartFindings,
+    ) -> Result<(), Ended> {
         let place = Place { visitor: Some(visitor), ..place };
         let mut found = PartFindings::default();
         let mut is_readable = object(visitor, "send visitor_id, attributes and snapshots", &mut found);
         let snapshots = visitor.get("snapshots");
         if is_readable {
             check_visitor(visitor, &mut found);
-            is_readable = list(&snapshots, "list the snapshots, one for each event", &mut found);
+            is_readable = list(&snapshots, "list the snapshots, one for each event", &mut found)
+                && once(&snapshots, self.doubled.snapshots_of(at), &mut found);
         }
         self.found.extend(&found);
         let all = joined(above, &found);
@@ -106,14 +118,24 @@ impl Walk<'_> {
             return self.hand_out(place, visitor, all);
         }
         let before = self.parts;
-        snapshots.items().try_for_each(|snapshot| self.snapshot(place, &snapshot, &all))?;
+        let mut beneath = snapshots.items().enumerate();
+        beneath.try_for_each(|(snapshot_at, snapshot)| {
+            self.snapshot(place, (at, snapshot_at), &snapshot, &all)
+        })?;
         self.hand_out_if_nothing_beneath(before, place, visitor, found)
     }
 
-    fn snapshot(&mut self, place: Place<'_>, snapshot: &Node<'_>, above: &PartFindings) -> Result<(), Ended> {
+    fn snapshot(
+        &mut self,
+        place: Place<'_>,
+        (visitor_at, at): (usize, usize),
+        snapshot: &Node<'_>,
+        above: &PartFindings,
+    ) -> Result<(), Ended> {
         let place = Place { snapshot: Some(snapshot), ..place };
         let mut found = PartFindings::default();
-        let is_readable = check_events(snapshot, &mut found);
+        let is_readable = check_events(snapshot, &mut found)
+            && once(&snapshot.get("events"), self.doubled.events_of(visitor_at, at), &mut found);
         check_decisions(snapshot, self.config, &mut found);
         self.found.extend(&found);
         let all = joined(above, &found);

@@ -417,7 +417,7 @@ impl ProjectConfig {
         self.attributes.items()
     }
 
-    /// What the datafile says twice, flags that cannot be read, keys that look misspelt, and what was repaired, one
+    /// What the datafile says twice, ids and keys that are empty, flags that cannot be read, keys that look misspelt, and what was repaired, one
     /// sentence each.
     ///
     /// ```

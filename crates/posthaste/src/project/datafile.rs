@@ -14,7 +14,7 @@ use super::{
     experiment::{Experiment, Variation},
     flags::{self, Flag, Place},
     listed::Quoted,
-    misspelt,
+    misspelt, nameless,
     near::NearMisses,
     region::Region,
     tree::{self, Node, Object, Path, WrongType, id_text},
@@ -103,6 +103,7 @@ pub(super) fn parse(json: &[u8]) -> Result<Datafile, DatafileError> {
     let mut warnings: Vec<String> = halves_warning(text.repaired()).into_iter().collect();
     warnings.extend(misspelt::warnings(&root));
     warnings.extend(["accountId", "projectId"].into_iter().filter_map(|key| blank_warning(&root, key)));
+    warnings.extend(nameless::warnings(&root));
     let all_flags = flags(&root, &mut warnings);
     Ok(Datafile {
         context: context(&root)?,

@@ -80,7 +80,7 @@ impl Attribute {
         Self { id: id.into(), key: key.into() }
     }
 
-    /// The attribute's id: `entity_id` on the wire. May be empty: such an attribute is not sent.
+    /// The attribute's id: `entity_id` on the wire. Where it or the key is empty, the attribute is not sent.
     pub fn id(&self) -> &str {
         &self.id
     }

@@ -3,7 +3,7 @@
 use compact_str::{CompactString, format_compact};
 use rustc_hash::FxHashMap;
 
-use super::entities::Attribute;
+use super::{entities::Attribute, nameless::is_nameless};
 
 /// The attributes of a project, each with the part of the request body that does not depend on the visitor.
 #[derive(Debug, Clone, Default)]
@@ -35,12 +35,12 @@ impl AttributeNames {
     /// The names of these attributes.
     ///
     /// An index has 16 bits, the highest of which stands for "written out in the event": names beyond are left to
-    /// that slower form. An attribute without an id is not sent, so it has no name here.
+    /// that slower form. An attribute without an id or a key is not sent, so it has no name here.
     pub(crate) fn new<'a>(attributes: impl IntoIterator<Item = &'a Attribute>) -> Self {
         let mut names = Self::default();
         for attribute in attributes {
             let Ok(index) = u16::try_from(names.names.len()) else { break };
-            if attribute.id().is_empty() || index == u16::MAX {
+            if is_nameless(attribute.id()) || is_nameless(attribute.key()) || index == u16::MAX {
                 continue;
             }
             let name = AttributeName::new(attribute.id(), attribute.key());

@@ -146,6 +146,34 @@ fn an_owner_of_blanks_only_is_a_warning() {
     }
 }
 
+/// The rest of such a datafile is in order. Each place is told once, with what follows.
+#[test]
+fn an_id_or_key_that_says_nothing_is_a_warning() {
+    let sound = r#"{"version":"4","accountId":"1","projectId":"2","revision":"3",
+        "events":[{"id":"30","key":"buy"}], "attributes":[{"id":"20","key":"plan"}],
+        "experiments":[{"id":"40","key":"test","layerId":"60","variations":[{"id":"70","key":"blue"}]}],
+        "groups":[{"id":"80","experiments":[{"id":"41","key":"grouped","layerId":"61","variations":[]}]}]}"#;
+    assert!(ProjectConfig::from_datafile(sound).unwrap().warnings().is_empty());
+    for (value, path) in [
+        ("30", "events[0].id"),
+        ("buy", "events[0].key"),
+        ("20", "attributes[0].id"),
+        ("plan", "attributes[0].key"),
+        ("40", "experiments[0].id"),
+        ("test", "experiments[0].key"),
+        ("70", "experiments[0].variations[0].id"),
+        ("blue", "experiments[0].variations[0].key"),
+        ("41", "groups[0].experiments[0].id"),
+    ] {
+        for (nothing, what) in [("", "empty"), (" ", "only blanks")] {
+            let datafile = sound.replace(&format!("\"{value}\""), &format!("\"{nothing}\""));
+            let config = ProjectConfig::from_datafile(datafile).unwrap();
+            let [warning] = config.warnings() else { panic!("{path}: {:?}", config.warnings()) };
+            assert!(warning.starts_with(&format!("{path}: {what}: ")), "{warning}");
+        }
+    }
+}
+
 /// Whatever holds the experiment.
 #[test]
 fn a_variation_that_an_experiment_has_twice_is_a_warning() {

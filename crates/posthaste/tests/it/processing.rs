@@ -5,6 +5,7 @@ use std::time::Duration;
 use posthaste::{
     BatchEventProcessor, Clock, Context, DeadReason, OptionsError, ProjectConfig, Refusal, UserEvent,
     WhenFull,
+    judge::judge_batch,
     testing::{ManualClock, RecordingDispatcher, ScriptedDispatcher},
 };
 use proptest::prelude::*;
@@ -238,6 +239,23 @@ async fn an_event_too_large_for_any_request_is_handed_back() {
     assert_eq!(dispatcher.requests()[0].body().len(), 2_000);
 }
 
+/// Tags of which one is so many lists within each other.
+fn nested(lists: usize) -> Map<String, Value> {
+    let value = (0..lists).fold(Value::Null, |within, _| Value::from(vec![within]));
+    Map::from_iter([("a".to_owned(), value)])
+}
+
+/// What is taken is read by everybody who reads the request; one that is not would lose it whole.
+#[tokio::test(start_paused = true)]
+async fn the_deepest_tags_that_are_taken_are_read_in_the_request() {
+    let dispatcher = RecordingDispatcher::new();
+    let driven = Driven::new(BatchEventProcessor::builder().event_dispatcher(dispatcher.clone()));
+    driven.take([conversion(&larkspur(), "v", &nested(119)), impression(&larkspur(), "v")]);
+    assert!(driven.processor.flush(SECOND).await.is_complete());
+    let judgement = judge_batch(dispatcher.requests()[0].body(), None);
+    assert_eq!((judgement.good, judgement.problems), (2, vec![]));
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_the_api_would_throw_away_is_handed_back() {
     let driven = Driven::new(BatchEventProcessor::builder().event_dispatcher(RecordingDispatcher::new()));
@@ -245,11 +263,12 @@ async fn what_the_api_would_throw_away_is_handed_back() {
         impression(&larkspur(), "v").with_uuid(""),
         impression(&larkspur(), "v").with_timestamp_ms(0),
         impression(&larkspur(), "v").with_timestamp_ms(-1),
+        conversion(&larkspur(), "v", &nested(120)),
     ] {
         let refused = driven.processor.process_event(event).unwrap_err();
         assert!(matches!(refused.reason, Refusal::Invalid(_)), "{}", refused.reason);
     }
-    assert_eq!(driven.processor.ledger().refused, 3);
+    assert_eq!(driven.processor.ledger().refused, 4);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use posthaste_collector::{CollectorLedger, GoodEvent};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde::Serialize;
 
-use super::play;
+use super::{play, relayed::Relayed};
 use crate::common::{
     arrived::Arrived,
     output::{counted, grouped},
@@ -18,6 +18,8 @@ pub(super) struct Books {
     seed: u64,
     experiment: &'static str,
     variations: Vec<Row>,
+    #[serde(skip)]
+    events: u64,
     sent: Sent,
     received: Arrived,
     comparison: Comparison,
@@ -34,14 +36,12 @@ struct Row {
     revenue: i64,
 }
 
+/// What the sending side says.
 #[derive(Serialize)]
-struct Sent {
-    events: u64,
-    accepted: u64,
-    delivered: u64,
-    dead_lettered: u64,
-    left: u64,
-    balances: bool,
+#[serde(untagged)]
+pub(super) enum Sent {
+    Straight { events: u64, accepted: u64, delivered: u64, dead_lettered: u64, left: u64, balances: bool },
+    ThroughRelay(Relayed),
 }
 
 /// Events by uuid and timestamp.
@@ -59,26 +59,27 @@ struct Comparison {
 impl Books {
     pub(super) fn new(
         seed: u64,
-        sent: &[UserEvent],
+        events: &[UserEvent],
+        sent: Sent,
         received: &[GoodEvent],
-        ledger: Ledger,
         arrived: CollectorLedger,
     ) -> Self {
-        let mut books = Self {
+        let number = events.len() as u64;
+        let comparison = Comparison::new(events, received, arrived.duplicates);
+        let agree = sent.is_perfect(number)
+            && (comparison.missing, comparison.unknown) == (0, 0)
+            && (comparison.repeated == 0 || sent.may_repeat())
+            && (arrived.good, arrived.bad) == (number, 0);
+        Self {
             seed,
             experiment: play::EXPERIMENT,
             variations: rows(received),
-            sent: Sent::new(sent.len() as u64, ledger),
-            comparison: Comparison::new(sent, received, arrived.duplicates),
+            events: number,
+            sent,
+            comparison,
             received: Arrived(arrived),
-            agree: false,
-        };
-        books.agree = books.comparison.is_perfect()
-            && books.sent.balances
-            && books.sent.delivered == books.sent.events
-            && books.received.0.good == books.sent.events
-            && books.received.0.bad == 0;
-        books
+            agree,
+        }
     }
 
     pub(super) fn agree(&self) -> bool {
@@ -87,9 +88,54 @@ impl Books {
 }
 
 impl Sent {
-    fn new(events: u64, ledger: Ledger) -> Self {
+    pub(super) fn straight(events: u64, ledger: Ledger) -> Self {
         let Ledger { accepted, delivered, dead_lettered, queued, .. } = ledger;
-        Self { events, accepted, delivered, dead_lettered, left: queued, balances: ledger.balances() }
+        Self::Straight {
+            events,
+            accepted,
+            delivered,
+            dead_lettered,
+            left: queued,
+            balances: ledger.balances(),
+        }
+    }
+
+    fn is_perfect(&self, number: u64) -> bool {
+        match self {
+            Self::Straight { delivered, balances, .. } => *delivered == number && *balances,
+            Self::ThroughRelay(relayed) => relayed.is_perfect(number),
+        }
+    }
+
+    /// Whoever is killed before an answer has come sends again.
+    fn may_repeat(&self) -> bool {
+        matches!(self, Self::ThroughRelay(_))
+    }
+}
+
+impl fmt::Display for Sent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Straight { accepted, delivered, dead_lettered, left, .. } => {
+                let [accepted, delivered, dead, left] =
+                    [*accepted, *delivered, *dead_lettered, *left].map(grouped);
+                write!(
+                    f,
+                    "sent      {accepted} accepted = {delivered} delivered + {dead} dead-lettered + {left} left"
+                )
+            }
+            Self::ThroughRelay(relayed) => {
+                let Relayed { requests, answered, sent_again, found, dead_lettered, left, .. } = relayed;
+                let requests = counted(*requests, "request", "requests");
+                let [answered, again, found, dead, left] =
+                    [*answered, *sent_again, *found, *dead_lettered, *left].map(grouped);
+                writeln!(f, "sent      {answered} answered 204, in {requests} and {again} further tries")?;
+                write!(
+                    f,
+                    "relay     killed once, {found} found on disk; in the end {dead} dead-lettered + {left} left"
+                )
+            }
+        }
     }
 }
 
@@ -112,10 +158,6 @@ impl Comparison {
         }
         comparison.missing = expected.into_values().sum();
         comparison
-    }
-
-    fn is_perfect(&self) -> bool {
-        (self.missing, self.unknown, self.repeated) == (0, 0, 0)
     }
 }
 
@@ -157,13 +199,7 @@ impl fmt::Display for Books {
             let (visitors, buyers) = (grouped(row.visitors), grouped(row.conversions));
             writeln!(f, "{:<16}{visitors:>10}{buyers:>10}{rate:>10}{revenue:>14}", row.variation)?;
         }
-        let Sent { accepted, delivered, dead_lettered, left, .. } = self.sent;
-        let [accepted, delivered, dead, left] = [accepted, delivered, dead_lettered, left].map(grouped);
-        writeln!(f)?;
-        writeln!(
-            f,
-            "sent      {accepted} accepted = {delivered} delivered + {dead} dead-lettered + {left} left"
-        )?;
+        writeln!(f, "\n{}", self.sent)?;
         writeln!(f, "received  {}", self.received)?;
         self.verdict(f)
     }
@@ -173,8 +209,12 @@ impl Books {
     fn verdict(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Comparison { missing, unknown, repeated, .. } = self.comparison;
         if self.agree {
-            let events = counted(self.sent.events, "event", "events");
-            write!(f, "Both sides agree: of {events} sent, each was received exactly once.")
+            let events = counted(self.events, "event", "events");
+            write!(f, "Both sides agree: of {events} sent, each was received")?;
+            match repeated {
+                0 => write!(f, " exactly once."),
+                _ => write!(f, "; {} came again after the kill, under the same uuid.", grouped(repeated)),
+            }
         } else {
             write!(
                 f,

@@ -3,6 +3,8 @@
 
 mod books;
 mod play;
+mod relay;
+mod relayed;
 mod server;
 
 use std::time::Duration;
@@ -10,7 +12,10 @@ use std::time::Duration;
 use posthaste::{BatchEventProcessor, Ledger, OptionsError, ProjectConfig, Refusal, UserEvent, WhenFull};
 use posthaste_collector::Filter;
 
-use self::{books::Books, server::Server};
+use self::{
+    books::{Books, Sent},
+    server::Server,
+};
 use crate::common::{
     datafile::LARKSPUR,
     exit::{Exit, Failure},
@@ -28,13 +33,20 @@ const EVENTS_MAX: u64 = 200_000;
 ///
 /// Visitors see one of two checkout buttons, and some of them buy. The events go through posthaste to a collector on
 /// this machine, over HTTP. The table shows what arrived. Nothing leaves the machine; no account is needed.
+///
+/// With --relay they go through a relay instead, in requests such as SDKs send. In the middle it is killed with SIGKILL,
+/// and started again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   posthaste demo
   posthaste demo --events 50000 --seed 7
   posthaste demo --json
+  # What the relay has answered 204 survives that it is killed
+  posthaste demo --relay
 
-The exit code is 0 only if every event that was sent arrived exactly once.")]
+The exit code is 0 only if every event that was sent arrived exactly once.
+With --relay, those that were under way when it was killed may come again,
+under the same uuid; the Event API drops such repeats.")]
 pub(crate) struct DemoArgs {
     /// About how many events to send [default: those of a thousand visitors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=EVENTS_MAX))]
@@ -42,6 +54,9 @@ pub(crate) struct DemoArgs {
     /// Decides who sees and does what: the same seed, the same numbers
     #[arg(long, value_name = "S", default_value_t = 1)]
     seed: u64,
+    /// Let them go through a relay that is killed in the middle
+    #[arg(long)]
+    relay: bool,
     /// Write the result as JSON
     #[arg(long)]
     json: bool,
@@ -54,21 +69,28 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let events = play::events(&config, visitors, args.seed);
 
     let server = Server::start(config)?;
-    output.tell(format_args!(
-        "{} to experiment {:?}; their {} go to {}.\n",
-        counted(visitors, "visitor comes", "visitors come"),
-        play::EXPERIMENT,
-        counted(events.len() as u64, "event", "events"),
-        server.url()
-    ));
-    let ledger = deliver(&events, server.url())?;
+    let told = |way: &str| {
+        output.tell(format_args!(
+            "{} to experiment {:?}; their {} go {way}.\n",
+            counted(visitors, "visitor comes", "visitors come"),
+            play::EXPERIMENT,
+            counted(events.len() as u64, "event", "events"),
+        ));
+    };
+    let sent = if args.relay {
+        let began = |url: &str| told(&format!("to a relay at {url}, which is killed in the middle"));
+        Sent::ThroughRelay(relayed::deliver(&events, server.url(), began)?)
+    } else {
+        told(&format!("to {}", server.url()));
+        Sent::straight(events.len() as u64, deliver(&events, server.url())?)
+    };
     let collector = server.stop();
 
     let received = collector.good(&Filter::default());
-    let books = Books::new(args.seed, &events, &received, ledger, collector.ledger());
+    let books = Books::new(args.seed, &events, sent, &received, collector.ledger());
     output.result(&books);
     if !books.agree() {
-        output.note("posthaste: not every event arrived exactly once");
+        output.note("posthaste: the books of both sides do not agree");
     }
     Ok(if books.agree() { Exit::Fine } else { Exit::Failed })
 }

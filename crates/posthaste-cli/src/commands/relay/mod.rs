@@ -2,6 +2,7 @@
 
 mod check;
 mod flags;
+mod listeners;
 mod plan;
 mod serve;
 
@@ -30,7 +31,11 @@ use crate::common::{
 
 Every option of the file can stand in the environment as well, such as
 POSTHASTE_RELAY_LISTEN or POSTHASTE_RELAY_LIMITS_BODY_BYTES_MAX. Flags are over
-the environment, which is over the file."
+the environment, which is over the file.
+
+Sockets that LISTEN_FDS passes on, as systemd does, take the place of --listen
+and --admin: the first is for events, a second one for the admin interface.
+While the relay is started again, clients then wait and are not refused."
 )]
 pub(crate) struct RelayArgs {
     #[command(subcommand)]

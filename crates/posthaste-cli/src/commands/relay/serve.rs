@@ -1,12 +1,13 @@
 //! The relay itself: it starts, says so in three lines, is told to read its files anew or to stop, and says how it ended.
 
-use std::{fmt, net::SocketAddr};
+use std::fmt;
 
 use posthaste_relay::{Config, Relay, Report, Stop, Store};
 use tokio::net::TcpListener;
 
 use super::{
     flags::{Flags, LogFormat},
+    listeners::{Inherited, Listeners},
     plan::Plan,
 };
 use crate::common::{
@@ -16,21 +17,20 @@ use crate::common::{
 };
 
 pub(super) fn run(flags: &Flags) -> Result<Exit, Failure> {
-    let config = flags.settings().config()?;
+    let inherited = Inherited::take()?;
+    let mut settings = flags.settings();
+    inherited.tell(&mut settings)?;
+    let config = settings.config()?;
     let voice = Voice { output: Output::new(Audience::of(flags.json)), format: flags.log_format };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(config, &voice))
+    runtime.block_on(serve(config, inherited, &voice))
 }
 
-async fn serve(config: Config, voice: &Voice) -> Result<Exit, Failure> {
+async fn serve(config: Config, inherited: Inherited, voice: &Voice) -> Result<Exit, Failure> {
     let signals = Uncaught::open()?.catch()?;
     let hangups = Hangups::catch()?;
     // Clients that come while the queues are opened wait for that, and are not refused.
-    let public = listen(config.listen).await?;
-    let admin = match config.admin {
-        Some(address) => Some(listen(address).await?),
-        None => None,
-    };
+    let Listeners { public, admin } = inherited.complete(&config).await?;
     let in_memory = matches!(config.store, Store::Memory { .. });
     let plan = Plan::of(&config);
     let relay = Relay::open(config).map_err(|error| Failure::Refused(error.to_string()))?;
@@ -51,10 +51,6 @@ async fn serve(config: Config, voice: &Voice) -> Result<Exit, Failure> {
     let is_lost =
         |tenant: &posthaste_relay::TenantReport| tenant.not_stored > 0 || (in_memory && tenant.queued > 0);
     Ok(if report.tenants.iter().any(is_lost) { Exit::Failed } else { Exit::Fine })
-}
-
-async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
-    TcpListener::bind(address).await.map_err(|source| Failure::Listen { address, source })
 }
 
 /// Tells the relay to stop at the first request, and ends the process at the second.

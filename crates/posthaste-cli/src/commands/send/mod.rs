@@ -22,6 +22,7 @@ use crate::{
     common::{
         datafile,
         exit::{Exit, Failure},
+        output::{Audience, Output},
     },
     delivery::{self, Job, Stage},
     input,
@@ -31,7 +32,8 @@ use crate::{
 
 pub(crate) fn run(args: &SendArgs) -> Result<Exit, Failure> {
     args.delivery.check()?;
-    let config = args.datafile.as_deref().map(datafile::read).transpose()?;
+    let output = Output::new(Audience::of(args.delivery.json));
+    let config = args.datafile.as_deref().map(|path| datafile::read_and_tell(path, &output)).transpose()?;
     let config = config.map(|config| Arc::new(named(config, args)));
     check_files(args)?;
     let stage = Stage::set_up()?;

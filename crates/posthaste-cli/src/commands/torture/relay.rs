@@ -143,7 +143,7 @@ impl<'a> Torture<'a> {
             read: Read::default(),
             troubles: self.troubles,
         };
-        Ok(Report::new(run, &self.producing.books.verdict()).with_kills(self.kills))
+        Ok(Report::new(run, &self.producing.books.verdict()).of_relay(self.kills))
     }
 
     async fn torture(&mut self, relay: &mut Option<Child>, bar: &Bar) -> Result<(), Failure> {

@@ -43,6 +43,9 @@ pub(super) struct Report {
     fresh: Fresh,
     /// In words.
     problems: Vec<String>,
+    /// Whether it was a relay.
+    #[serde(skip)]
+    is_relay: bool,
 }
 
 /// What a run has been, beside what became of its events.
@@ -87,14 +90,15 @@ impl Report {
             false_damage: read.reports,
             fresh: verdict.fresh,
             problems: problems(troubles, read.shown, verdict),
+            is_relay: false,
         }
     }
 }
 
 impl Report {
-    /// The same, with how often something was killed that is no producer.
-    pub(super) fn with_kills(self, kills: u64) -> Self {
-        Self { kills, ..self }
+    /// The same of a relay, which was killed so often.
+    pub(super) fn of_relay(self, kills: u64) -> Self {
+        Self { kills, is_relay: true, ..self }
     }
 }
 
@@ -127,20 +131,29 @@ impl fmt::Display for Report {
         let mut row = |name: &str, number: u64, what: &str| {
             writeln!(f, "{name:<12}{:>10}  {what}", grouped(number)).map(drop)
         };
-        row("claimed", self.claimed, "offered to a process that might be killed")?;
-        row("accepted", self.accepted, "process_event said Ok")?;
-        row("stored", self.stored, "the receipt resolved: kept whatever happens")?;
-        row("refused", self.refused, "handed back")?;
-        row("arrived", self.arrived, "the upstream has them")?;
-        row("repeated", self.repeated, "arrivals of what had arrived, as they may be after a kill")?;
-        row("dead", self.dead, "dead letters on disk")?;
-        row("vanished", self.vanished, "accepted, not stored yet, and gone with a killed process")?;
+        if self.is_relay {
+            row("claimed", self.claimed, "posted to a relay that might be killed")?;
+            row("stored", self.stored, "answered 204: kept whatever happens")?;
+            row("arrived", self.arrived, "the upstream has them")?;
+            row("repeated", self.repeated, "arrivals of what had arrived, as they may be after a kill")?;
+        } else {
+            row("claimed", self.claimed, "offered to a process that might be killed")?;
+            row("accepted", self.accepted, "process_event said Ok")?;
+            row("stored", self.stored, "the receipt resolved: kept whatever happens")?;
+            row("refused", self.refused, "handed back")?;
+            row("arrived", self.arrived, "the upstream has them")?;
+            row("repeated", self.repeated, "arrivals of what had arrived, as they may be after a kill")?;
+            row("dead", self.dead, "dead letters on disk")?;
+            row("vanished", self.vanished, "accepted, not stored yet, and gone with a killed process")?;
+        }
         row("lost", self.lost, "promised, and nowhere")?;
         row("invented", self.invented, "there, and never offered")?;
         row("altered", self.altered, "not as they were")?;
         row("kills", self.kills, "SIGKILL at a random moment")?;
-        row("reads", self.reads, "of the spool, beside its owner")?;
-        row("false alarm", self.false_damage, "reads that reported damage")?;
+        if !self.is_relay {
+            row("reads", self.reads, "of the spool, beside its owner")?;
+            row("false alarm", self.false_damage, "reads that reported damage")?;
+        }
         let verdict =
             if self.ok { "Nothing is lost, invented or altered" } else { "Not everything is right" };
         write!(f, "{verdict}. Seed {}, {:.1} s.", self.seed, self.seconds)

@@ -8,6 +8,8 @@ use serde::{
     de::{IgnoredAny, MapAccess, Visitor},
 };
 
+use crate::lines::{is_blank, unmarked};
+
 /// What a file is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -84,8 +86,13 @@ impl Marks {
     }
 }
 
-/// One JSON value that is no such object: a datafile says best what is wrong with it, unless lines follow.
+/// One JSON value that is no such object: a datafile says best what is wrong with it, unless lines follow, or it is a list
+/// of what should be lines.
 fn kind_of_value(text: &[u8]) -> Kind {
+    let is_line = |marks: &Marks| marks.is_batch || marks.is_event;
+    if serde_json::from_slice::<Vec<Marks>>(text).is_ok_and(|items| items.iter().any(is_line)) {
+        return Kind::Events;
+    }
     if serde_json::from_slice::<IgnoredAny>(text).is_ok() { Kind::Datafile } else { kind_of_broken(text) }
 }
 
@@ -94,7 +101,8 @@ fn kind_of_broken(text: &[u8]) -> Kind {
     /// Lines that are looked at.
     const LOOKED_AT: usize = 100;
     let has = |name: &[u8]| text.windows(name.len()).any(|part| part == name);
-    let mut lines = text.split(|&byte| byte == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let lines = text.split(|&byte| byte == b'\n').filter(|line| !is_blank(line));
+    let mut lines = lines.map(unmarked);
     let first = lines.next().unwrap_or(text);
     let is_value = |line: &[u8]| serde_json::from_slice::<IgnoredAny>(line).is_ok();
     let is_line = |line: &[u8]| {
@@ -125,6 +133,10 @@ mod tests {
             (r#"{"version":"4","version":"4"}"#.to_owned(), Kind::Datafile),
             (line.to_owned(), Kind::Events),
             (format!("{line}\n{line}"), Kind::Events),
+            (format!("[{line},{batch}]"), Kind::Events),
+            (format!("[\n{line}\n]"), Kind::Events),
+            (format!("\n\u{feff}{batch}\n"), Kind::Events),
+            ("[[],[]]".to_owned(), Kind::Datafile),
             (batch.to_owned(), Kind::Batch),
             (r#"{"account_id":"1"}"#.to_owned(), Kind::Batch),
             (r#"{"visitors":null}"#.to_owned(), Kind::Batch),

@@ -9,6 +9,8 @@ use crate::{admin::ready, relay::Relay, tenants::Tenant};
 struct Of<'a> {
     tenant: &'a Tenant,
     counts: Breakdown,
+    /// When its oldest event was taken.
+    oldest_ms: Option<i64>,
 }
 
 impl Of<'_> {
@@ -17,9 +19,14 @@ impl Of<'_> {
     }
 }
 
-pub(super) fn write(relay: &Relay, text: &mut Text) {
-    let tenants: Vec<Of<'_>> =
-        relay.tenants().iter().map(|tenant| Of { tenant, counts: tenant.dispatcher().breakdown() }).collect();
+/// `oldest`: when the oldest event of each tenant was taken.
+pub(super) fn write(relay: &Relay, oldest: &[Option<i64>], text: &mut Text) {
+    let of = |(tenant, oldest_ms): (_, &Option<i64>)| Of {
+        tenant,
+        counts: Tenant::dispatcher(tenant).breakdown(),
+        oldest_ms: *oldest_ms,
+    };
+    let tenants: Vec<Of<'_>> = relay.tenants().iter().zip(oldest).map(of).collect();
     write_ends(&tenants, text);
     write_queues(relay, &tenants, text);
     write_upstreams(&tenants, text);
@@ -84,8 +91,8 @@ fn write_queues(relay: &Relay, tenants: &[Of<'_>], text: &mut Text) {
     let help = "Age of the oldest event that has not come to an end; 0 where there is none.";
     let mut family = text.gauge("oldest_event_age_seconds", help);
     for of in tenants {
-        let taken_ms = of.tenant.dispatcher().oldest_ms();
-        let age_ms = taken_ms.map_or(0, |taken_ms| relay.clock().now_ms().saturating_sub(taken_ms).max(0));
+        let age_ms =
+            of.oldest_ms.map_or(0, |taken_ms| relay.clock().now_ms().saturating_sub(taken_ms).max(0));
         family.sample(&[of.label()], std::time::Duration::from_millis(age_ms.unsigned_abs()).as_secs_f64());
     }
 }
