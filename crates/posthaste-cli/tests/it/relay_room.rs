@@ -43,11 +43,11 @@ fn a_full_disk_refuses_loses_nothing_and_takes_events_again_once_there_is_room()
         while refused < FULL {
             let uuid = format!("{round}-{}", taken.len());
             let began = SystemClock.elapsed();
-            match client.post("", &body(&uuid, 20_000)) {
+            match client.post("", &body(&uuid, 200_000)) {
                 (204, _) => {
                     taken.push(uuid);
                     (refused, since) = (0, since + 1);
-                    if since == 200 {
+                    if since == 20 {
                         disk.fill();
                     }
                 }
@@ -64,7 +64,7 @@ fn a_full_disk_refuses_loses_nothing_and_takes_events_again_once_there_is_room()
         // Nobody restarts anything.
         fs::remove_file(disk.path("ballast")).unwrap();
         let uuid = format!("again-{round}");
-        client.post_until_taken(&body(&uuid, 20_000));
+        client.post_until_taken(&body(&uuid, 200_000));
         taken.push(uuid);
     }
     say(&format!("{} MiB resident at most", relay.resident_most() / MIB));
