@@ -104,6 +104,9 @@ fn name_of(phase: Phase) -> &'static str {
 
 /// Why this tenant's queue takes nothing, as far as it knows without asking the disk.
 pub(super) fn trouble_of(relay: &Relay, tenant: &Tenant) -> Option<String> {
+    if let Some(why) = tenant.refuses(relay.clock().elapsed()) {
+        return Some(format!("it has just refused a request: {why}"));
+    }
     let drops_oldest = relay.config().outage.when_full == WhenFull::DropOldest;
     match (tenant.queue(), &relay.config().store) {
         (Some(queue), _) => {

@@ -2,14 +2,19 @@
 
 use std::borrow::Cow;
 
+/// What some programs begin their texts with.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// The bytes as UTF-8, and whether they had to be made so: where they are none, each byte is the character of its
 /// number.
 pub(super) fn to_utf8(bytes: &[u8]) -> (Cow<'_, [u8]>, bool) {
     if std::str::from_utf8(bytes).is_ok() {
         return (Cow::Borrowed(bytes), false);
     }
-    let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
-    (Cow::Owned(text.into_bytes()), true)
+    // A mark stays one, whatever follows it.
+    let (mark, rest) = bytes.split_at(if bytes.starts_with(MARK) { MARK.len() } else { 0 });
+    let text: String = rest.iter().map(|byte| char::from(*byte)).collect();
+    (Cow::Owned([mark, text.as_bytes()].concat()), true)
 }
 
 #[cfg(test)]

@@ -130,8 +130,12 @@ async fn store(relay: &Relay, Sorted { tenant, request, events }: Sorted<'_>) ->
     let Some(request) = request else { return Ok(Reason::Taken) };
     let until = tokio::time::Instant::now() + relay.config().limits.store_timeout;
     let _waiting = relay.waiting().try_acquire().map_err(|_| Reason::Busy)?;
-    let receipt = add(tenant, request, until).await?;
-    safe(receipt, until).await?;
+    let stored = async { safe(add(tenant, request, until).await?, until).await };
+    if let Err(reason) = stored.await {
+        tenant.has_refused(reason.name(), relay.clock().elapsed());
+        return Err(reason.into());
+    }
+    tenant.has_taken();
     tenant.repeats().remember(events);
     Ok(Reason::Taken)
 }

@@ -66,6 +66,7 @@ mod tests {
             (&b"{\"a\": 1}"[..], "{\"a\": 1}", vec![]),
             (b"\xEF\xBB\xBF{}", "{}", vec![ByteOrderMark]),
             (b"{\"a\":\"\xE9\"}", "{\"a\":\"é\"}", vec![Latin1]),
+            (b"\xEF\xBB\xBF{\"a\":\"\xE9\"}", "{\"a\":\"é\"}", vec![Latin1, ByteOrderMark]),
             (b"{\"a\":NaN,\"b\":\"NaN\"}", "{\"a\":null,\"b\":\"NaN\"}", vec![NotANumber]),
             (b"{\"a\":\"\\ud83d\"}", "{\"a\":\"\\ufffd\"}", vec![Surrogate]),
             (

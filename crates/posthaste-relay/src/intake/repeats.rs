@@ -55,8 +55,9 @@ impl Window {
         let mut seen = Seen { events: Some(0), ..Seen::default() };
         // Where each visitor's keys end: they are made before anybody is kept from the window.
         let mut ends = Vec::with_capacity(batch.visitors().len());
+        let owner = ["account_id", "project_id"].map(|name| batch.field(name).map(RawValue::get));
         for visitor in batch.visitors() {
-            let events = self.add_keys(visitor, &mut seen.keys);
+            let events = self.add_keys(owner, visitor, &mut seen.keys);
             // A visitor without events counts as one, as delivery counts it.
             seen.events = seen.events.zip(events).map(|(all, events)| all + events.max(1));
             ends.push(seen.keys.len());
@@ -90,17 +91,18 @@ impl Window {
     }
 
     /// How many events the visitor has; `None`: that cannot be read.
-    fn add_keys(&self, visitor: &RawValue, keys: &mut Vec<u64>) -> Option<usize> {
+    fn add_keys(&self, owner: [Option<&str>; 2], visitor: &RawValue, keys: &mut Vec<u64>) -> Option<usize> {
         let visitor = serde_json::from_str::<Visitor<'_>>(visitor.get()).ok()?;
         let mut events = 0;
         for event in visitor.snapshots.iter().flat_map(|snapshot| &snapshot.events) {
             events += 1;
             let Event { entity_id, uuid, timestamp } = event;
             // Without a uuid nobody can tell whether it is the same.
-            if uuid.is_none() {
+            if uuid.is_none_or(|uuid| uuid.get() == r#""""#) {
                 continue;
             }
             let mut hasher = self.hasher.build_hasher();
+            owner.hash(&mut hasher);
             for part in [&visitor.visitor_id, entity_id, uuid, timestamp] {
                 part.map(RawValue::get).hash(&mut hasher);
             }
@@ -223,6 +225,23 @@ mod tests {
         assert_eq!(without_repeats(&again, &body(&["a", "c"])), Some(body(&["c"])));
         let all = look(&window, &body(&["b", "a"]));
         assert_eq!((all.repeats(), without_repeats(&all, &body(&["b", "a"]))), (2, None));
+    }
+
+    #[test]
+    fn the_same_event_of_another_account_or_without_a_uuid_is_no_repeat() {
+        let window = window(100, true);
+        let of = |account: &str, project: &str, uuid: &str| -> Bytes {
+            let text = String::from_utf8(body(&[uuid]).to_vec()).unwrap();
+            text.replacen(r#""1""#, &format!(r#""{account}","project_id":"{project}""#), 1).into()
+        };
+        for event in [of("1", "p", "a"), of("1", "p", "")] {
+            window.remember(look(&window, &event));
+        }
+        for (event, repeats) in
+            [(of("1", "p", "a"), 1), (of("2", "p", "a"), 0), (of("1", "q", "a"), 0), (of("1", "p", ""), 0)]
+        {
+            assert_eq!(look(&window, &event).repeats(), repeats, "{event:?}");
+        }
     }
 
     #[test]

@@ -61,6 +61,8 @@ pub(super) async fn serve(relay: Relay, stream: TcpStream, place: Place, mut pha
         .timer(patience)
         // How long that is, patience says.
         .header_read_timeout(limits.head_timeout)
+        // A client that has said everything may say so, and waits for its answer.
+        .half_close(true)
         .max_headers(limits.headers_max)
         .max_buf_size(limits.head_bytes_max)
         .serve_connection(TokioIo::new(heard), answering);
@@ -109,7 +111,16 @@ async fn answer(relay: &Relay, request: Request<Incoming>, is_last: impl Fn() ->
     // requests these are.
     let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
     let mut answer = intake::answer(relay, request).await;
-    let is_early = matches!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT);
+    // Answered before the body was read: what is left of it would be taken for the next request, or the client for one
+    // that may go on.
+    let is_early = matches!(
+        answer.status(),
+        StatusCode::UNAUTHORIZED
+            | StatusCode::NOT_FOUND
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::REQUEST_TIMEOUT
+            | StatusCode::PAYLOAD_TOO_LARGE
+    );
     if is_chunked || is_early || is_last() {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use posthaste::{
     Clock, DeadReason, HttpEventDispatcher, InMemoryQueue, LogEvent, OptionsError, QueueEventDispatcher,
     Receipt, Refusal, SpoolQueue, Strict, WhenDeadLettersFull, WhenFull as Full,
@@ -25,6 +26,8 @@ use crate::{
 const RECORD_ROOM: usize = 64 << 10;
 /// How long an upstream's address is used before it is looked up anew.
 const ADDRESS_AGE_MAX: Duration = Duration::from_mins(1);
+/// For how long a queue that has refused a request counts as one that takes none. Then it is worth another try.
+const REFUSAL_COUNTS: Duration = Duration::from_secs(10);
 /// Requests in memory at most; bytes bound them first.
 const REQUESTS_MAX: usize = 10_000_000;
 
@@ -77,6 +80,8 @@ pub(crate) struct Tenant {
     queue: Option<SpoolQueue<LogEvent>>,
     repeats: Window,
     answers: Arc<Answers>,
+    /// When its queue last refused a request, and why; none once it has taken another.
+    refused: Mutex<Option<(Duration, &'static str)>>,
 }
 
 impl Tenant {
@@ -155,6 +160,7 @@ impl Tenant {
             queue,
             repeats: Window::new(config.repeats),
             answers,
+            refused: Mutex::default(),
         })
     }
 
@@ -179,6 +185,22 @@ impl Tenant {
     /// What its upstream has answered.
     pub(crate) fn answers(&self) -> &Answers {
         &self.answers
+    }
+
+    /// Its queue has refused a request, for a reason of this name.
+    pub(crate) fn has_refused(&self, why: &'static str, now: Duration) {
+        *self.refused.lock() = Some((now, why));
+    }
+
+    /// Its queue has taken a request.
+    pub(crate) fn has_taken(&self) {
+        *self.refused.lock() = None;
+    }
+
+    /// Why its queue refused the last request that came, where that was lately.
+    pub(crate) fn refuses(&self, now: Duration) -> Option<&'static str> {
+        let refused = *self.refused.lock();
+        refused.filter(|(at, _)| now < at.saturating_add(REFUSAL_COUNTS)).map(|(_, why)| why)
     }
 
     pub(crate) fn repeats(&self) -> &Window {

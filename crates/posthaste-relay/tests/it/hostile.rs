@@ -142,6 +142,25 @@ async fn bodies_that_are_hard_to_read_are_answered_quickly() {
     relay.end().await;
 }
 
+/// Some clients say that they have said everything, and then wait.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_closes_its_side_gets_its_answer() {
+    use tokio::io::AsyncWriteExt as _;
+    let sink = Sink::taking().await;
+    let relay = Running::start(Config::to(&sink.url)).await;
+    let honest = body("1", "half");
+    let whole = request(&format!("content-length: {}\r\n", honest.len()), &honest);
+    for _ in 0..20 {
+        let mut stream = tokio::net::TcpStream::connect(relay.address).await.unwrap();
+        stream.write_all(whole.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let back = crate::support::read(&mut stream, PATIENCE).await;
+        assert_eq!((back.statuses(), back.closed), (vec![204], true));
+    }
+    relay.delivered().await;
+    relay.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_go_away_leave_nothing_behind() {
     let sink = Sink::taking().await;

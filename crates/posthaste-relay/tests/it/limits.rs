@@ -201,9 +201,16 @@ async fn a_full_queue_refuses_and_recovers_without_a_restart() {
     assert_eq!(refused.0, 503);
     assert!(refused.1.contains("retry-after: 1"), "{}", refused.1);
     assert!(taken.len() > 3);
+    let ready = || async {
+        let asked = b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+        raw(relay.admin, asked, PATIENCE).await
+    };
+    let told = ready().await;
+    assert!(told.statuses() == [503] && told.text.contains("just refused a request: full"), "{}", told.text);
     sink.answers(|_| 204);
     relay.delivered().await;
     assert_eq!(post(relay.address, "", body("1", "again").as_bytes()).await.0, 204);
+    assert_eq!(ready().await.statuses(), [200], "it has taken one since");
     relay.delivered().await;
     taken.push("again".to_owned());
     taken.sort_unstable();
@@ -244,6 +251,12 @@ async fn paths_methods_tokens_and_accounts_have_their_answers() {
             status,
             "{path} {headers}"
         );
+    }
+    // Answered before the body was read: the client hears that the connection ends with it.
+    for (path, headers) in [("/", ours), ("/v1/events", "")] {
+        let head = format!("POST {path} HTTP/1.1\r\nhost: r\r\ncontent-length: 300\r\n{headers}\r\n");
+        let back = raw(relay.address, head.as_bytes(), PATIENCE).await;
+        assert!(back.closed && back.text.contains("connection: close"), "{path} {headers}: {}", back.text);
     }
     until(|| relay.relay.ledgers()[0].1.delivered == 2).await;
     relay.end().await;
