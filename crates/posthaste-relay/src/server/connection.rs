@@ -111,16 +111,7 @@ async fn answer(relay: &Relay, request: Request<Incoming>, is_last: impl Fn() ->
     // requests these are.
     let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
     let mut answer = intake::answer(relay, request).await;
-    // Answered before the body was read: what is left of it would be taken for the next request, or the client for one
-    // that may go on.
-    let is_early = matches!(
-        answer.status(),
-        StatusCode::UNAUTHORIZED
-            | StatusCode::NOT_FOUND
-            | StatusCode::METHOD_NOT_ALLOWED
-            | StatusCode::REQUEST_TIMEOUT
-            | StatusCode::PAYLOAD_TOO_LARGE
-    );
+    let is_early = matches!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT);
     if is_chunked || is_early || is_last() {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
