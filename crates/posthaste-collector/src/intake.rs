@@ -8,12 +8,13 @@ use axum::{
     Json,
     body::Bytes,
     extract::{ConnectInfo, FromRequest, Request, State},
-    http::{HeaderMap, HeaderName, Method, StatusCode, header::CONTENT_ENCODING},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::CONTENT_ENCODING},
     response::{IntoResponse, Response},
 };
+use posthaste::judge::{self, Packing};
 
 use crate::{
-    Collector, Fault, Problem,
+    Collector, Fault,
     carry_out::{Asked, carry_out},
     collector::Received,
     connection::Line,
@@ -72,7 +73,8 @@ fn take_in(
     body: Bytes,
     place: Place,
 ) -> (Response, Option<Decided>) {
-    let strict = collector.options().strict || asks_for_strictness(headers);
+    let asks = |value: &HeaderValue| judge::asks_for_strictness(value.as_bytes());
+    let strict = collector.options().strict || headers.get(STRICT).is_some_and(asks);
     let content = Content::of(headers, body, collector.options().body_bytes_max);
     let is_end_point = place == Place::EndPoint;
     let decided = collector.decide(path, content.bytes(), is_end_point);
@@ -98,14 +100,14 @@ enum Content {
 
 impl Content {
     fn of(headers: &HeaderMap, body: Bytes, bytes_max: usize) -> Self {
-        match encoding(headers) {
-            Encoding::None => Self::Plain(body),
-            Encoding::Gzip => match gunzip(&body, bytes_max) {
+        match Packing::of(headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes)) {
+            Packing::None => Self::Plain(body),
+            Packing::Gzip => match gunzip(&body, bytes_max) {
                 Ok(plain) => Self::Plain(plain.into()),
                 Err(GunzipError::TooLarge) => Self::TooLarge,
                 Err(GunzipError::Broken(error)) => Self::Broken(body, error),
             },
-            Encoding::Unknown => Self::UnknownEncoding,
+            Packing::Unknown => Self::UnknownEncoding,
         }
     }
 
@@ -122,7 +124,7 @@ impl Content {
         match self {
             Self::Plain(body) => answer(collector.receive_as(body, strict, fault)),
             Self::Broken(body, error) => {
-                answer(collector.receive_unreadable(body, not_gzip(error), strict, fault))
+                answer(collector.receive_unreadable(body, judge::not_gzip(error), strict, fault))
             }
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
             Self::UnknownEncoding => (
@@ -139,33 +141,5 @@ fn answer(received: Received) -> Response {
         (StatusCode::BAD_REQUEST, Json(received.problems)).into_response()
     } else {
         StatusCode::NO_CONTENT.into_response()
-    }
-}
-
-fn not_gzip(error: &std::io::Error) -> Problem {
-    Problem::of_body(
-        format!("not whole gzip: {error}"),
-        "compress the whole body, or leave out the content-encoding header",
-    )
-}
-
-fn asks_for_strictness(headers: &HeaderMap) -> bool {
-    let is_yes = |value: &[u8]| value == b"1" || value.eq_ignore_ascii_case(b"true");
-    headers.get(STRICT).is_some_and(|value| is_yes(value.as_bytes().trim_ascii()))
-}
-
-/// How a body is compressed.
-enum Encoding {
-    None,
-    Gzip,
-    Unknown,
-}
-
-fn encoding(headers: &HeaderMap) -> Encoding {
-    match headers.get(CONTENT_ENCODING).map(|value| value.as_bytes().trim_ascii().to_ascii_lowercase()) {
-        None => Encoding::None,
-        Some(name) if name.is_empty() || name == b"identity" => Encoding::None,
-        Some(name) if name == b"gzip" || name == b"x-gzip" => Encoding::Gzip,
-        Some(_) => Encoding::Unknown,
     }
 }

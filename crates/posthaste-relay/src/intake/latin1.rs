@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// What some programs begin their texts with.
-const MARK: &[u8] = b"\xEF\xBB\xBF";
+pub(super) const MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// The bytes as UTF-8, and whether they had to be made so: where they are none, each byte is the character of its
 /// number.

@@ -22,7 +22,10 @@ mod unpack;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Request, header::CONTENT_TYPE};
-use posthaste::{LogEvent, Receipt, Refusal, Refused, judge::Problem};
+use posthaste::{
+    LogEvent, Receipt, Refusal, Refused,
+    judge::{self, Problem},
+};
 
 pub(crate) use self::{again::again, body::Budget, repeats::Window};
 use self::{
@@ -198,8 +201,7 @@ async fn bury(
 }
 
 fn asks_for_strictness(headers: &HeaderMap) -> bool {
-    let is_yes = |value: &[u8]| value == b"1" || value.eq_ignore_ascii_case(b"true");
-    headers.get(STRICT).is_some_and(|value| is_yes(value.as_bytes().trim_ascii()))
+    headers.get(STRICT).is_some_and(|value| judge::asks_for_strictness(value.as_bytes()))
 }
 
 /// SDKs send JSON; beacons and proxies say otherwise.

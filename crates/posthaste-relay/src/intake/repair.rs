@@ -26,7 +26,7 @@ pub(super) fn repair(body: &Bytes) -> Repaired {
         return Repaired { body: body.clone(), repairs: Vec::new() };
     };
     note(&mut repairs, Repair::Surrogate, text.repaired() > 0);
-    let is_marked = utf8.starts_with(b"\xEF\xBB\xBF");
+    let is_marked = utf8.starts_with(latin1::MARK);
     note(&mut repairs, Repair::ByteOrderMark, is_marked);
     let mended = mended_numbers(text.as_str());
     note(&mut repairs, Repair::NotANumber, mended.is_some());

@@ -3,8 +3,8 @@
 use std::io::Read;
 
 use flate2::bufread::GzDecoder;
-use http::{HeaderMap, header::CONTENT_ENCODING};
-use posthaste::judge::Problem;
+use http::{HeaderMap, HeaderValue, header::CONTENT_ENCODING};
+use posthaste::judge::{Packing, Problem, not_gzip};
 
 use super::body::{Budget, Held};
 use crate::{answer::Reason, config::Limits};
@@ -66,25 +66,6 @@ fn gunzip(packed: &[u8], bytes_max: usize) -> std::io::Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
-fn not_gzip(error: &std::io::Error) -> Problem {
-    Problem::of_body(
-        format!("not whole gzip: {error}"),
-        "compress the whole body, or leave out the content-encoding header",
-    )
-}
-
-/// How a body is packed.
-enum Packing {
-    None,
-    Gzip,
-    Unknown,
-}
-
 fn packing(headers: &HeaderMap) -> Packing {
-    match headers.get(CONTENT_ENCODING).map(|value| value.as_bytes().trim_ascii().to_ascii_lowercase()) {
-        None => Packing::None,
-        Some(name) if name.is_empty() || name == b"identity" => Packing::None,
-        Some(name) if name == b"gzip" || name == b"x-gzip" => Packing::Gzip,
-        Some(_) => Packing::Unknown,
-    }
+    Packing::of(headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes))
 }

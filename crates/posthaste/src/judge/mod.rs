@@ -32,6 +32,7 @@ mod decode;
 mod doubled;
 mod envelope;
 mod event;
+mod head;
 mod node;
 mod problem;
 mod project;
@@ -43,6 +44,7 @@ use std::ops::ControlFlow;
 
 use serde_json::{Map, Value};
 
+pub use head::{Packing, asks_for_strictness, not_gzip};
 pub use problem::{PROBLEMS_PER_BODY_MAX, PROBLEMS_PER_PART_MAX, Problem};
 pub use visits::{VISITORS_MAX, Visits};
 pub use walk::Part;
