@@ -15,7 +15,10 @@ pub use self::{
     folder::{About, FolderError, TenantFolder, tenants_in},
     tenant::{TenantError, TenantTrouble},
 };
-use crate::{config::Config, tail::Tail};
+use crate::{
+    config::{Config, upstream_shown},
+    tail::Tail,
+};
 
 /// How a queue on disk is opened.
 pub(crate) type OpenSpool = dyn Fn(&Path, SpoolOptions) -> Result<Spool, OpenError>;
@@ -44,7 +47,7 @@ impl Tenants {
         for left in folder::left_behind(config)? {
             tracing::warn!(
                 tenant = left.name,
-                upstream = left.upstream,
+                upstream = upstream_shown(&left.upstream),
                 "no longer in the config, and not empty: it is delivered"
             );
             all.push(Tenant::open(&left, config, clock, tail, open)?);
