@@ -119,6 +119,9 @@ impl Tenant {
             .flush_interval(forward.wait)
             .in_flight(forward.in_flight)
             .window_bytes(forward.window_bytes)
+            .drain_rate(forward.drain_rate)
+            .age_max(config.outage.age_max)
+            .dead_letters_age_max(config.dead_letters.age_max)
             .dead_letters_bytes_max(config.dead_letters.bytes_max)
             .when_dead_letters_full(WhenDeadLettersFull::ForgetOldest)
             .when_full(match config.outage.when_full {
@@ -126,15 +129,6 @@ impl Tenant {
                 WhenFull::DropOldest => Full::DropOldest,
             })
             .clock(Arc::clone(clock));
-        if let Some(rate) = forward.drain_rate {
-            builder = builder.drain_rate(rate);
-        }
-        if let Some(age) = config.outage.age_max {
-            builder = builder.age_max(age);
-        }
-        if let Some(age) = config.dead_letters.age_max {
-            builder = builder.dead_letters_age_max(age);
-        }
         let queue = match &config.store {
             Store::Memory { .. } => None,
             Store::Disk { folder, bytes_max } => {

@@ -80,12 +80,9 @@ impl LogEvent {
     pub fn from_body(end_point: impl Into<Arc<str>>, body: impl Into<Bytes>) -> Result<Self, DecodeError> {
         let body = body.into();
         let batch = RawBatch::parse(&body)?;
-        let events = batch.visitors().iter().map(|visitor| events_in(visitor)).sum();
-        let visitors = batch.visitors_range(&body);
-        let head = batch.head_key();
+        let (events, visitors, head) = (count(&batch), batch.visitors_range(&body), batch.head_key());
         let is_too_deep = is_deeper_than(LEVELS_MAX, &body);
-        let (end_point, taken) = (end_point.into(), None);
-        Ok(Self { end_point, body, events, visitors, head, taken, is_opaque: false, is_too_deep })
+        Ok(Self { head, is_too_deep, ..Self::plain(end_point, body, events, visitors) })
     }
 
     /// The same with a body that has been taken apart already, copied from the text that `batch` borrows. `events`: how
@@ -106,13 +103,11 @@ impl LogEvent {
         batch: &RawBatch<'_>,
         events: Option<usize>,
     ) -> Self {
-        let count = || batch.visitors().iter().map(|visitor| events_in(visitor)).sum();
+        let events = events.unwrap_or_else(|| count(batch));
+        debug_assert_eq!(events, count(batch), "counted as posthaste does");
         let (visitors, head) = (batch.visitors_range(text), batch.head_key());
-        let (body, events) = (Bytes::copy_from_slice(text), events.unwrap_or_else(count));
-        debug_assert_eq!(events, count(), "counted as posthaste does");
         let is_too_deep = is_deeper_than(LEVELS_MAX, text);
-        let (end_point, taken) = (end_point.into(), None);
-        Self { end_point, body, events, visitors, head, taken, is_opaque: false, is_too_deep }
+        Self { head, is_too_deep, ..Self::plain(end_point, Bytes::copy_from_slice(text), events, visitors) }
     }
 
     /// A request with a body that nobody can read: it counts as one event, and is never merged with others nor split. So
@@ -127,20 +122,11 @@ impl LogEvent {
     /// assert_eq!((request.events(), &request.body()[..]), (1, &b"\xff not JSON"[..]));
     /// ```
     pub fn opaque(end_point: impl Into<Arc<str>>, body: impl Into<Bytes>) -> Self {
-        let (end_point, body) = (end_point.into(), body.into());
-        Self {
-            end_point,
-            body,
-            events: 1,
-            visitors: 0..0,
-            head: None,
-            taken: None,
-            is_opaque: true,
-            is_too_deep: false,
-        }
+        Self { is_opaque: true, ..Self::plain(end_point, body, 1, 0..0) }
     }
 
-    /// A request with a body that posthaste has just written, of events that are [valid](crate::UserEvent::why_invalid): how many events are in it, and where its visitors stand.
+    /// A request with a body that posthaste has just written, of events that are
+    /// [valid](crate::UserEvent::why_invalid): how many events are in it, and where its visitors stand.
     pub(crate) fn written(
         end_point: impl Into<Arc<str>>,
         body: Vec<u8>,
@@ -148,16 +134,19 @@ impl LogEvent {
         visitors: Range<usize>,
     ) -> Self {
         // What posthaste writes has its fields in one order: equal heads are equal bytes.
-        Self {
-            end_point: end_point.into(),
-            body: body.into(),
-            events,
-            visitors,
-            head: None,
-            taken: None,
-            is_opaque: false,
-            is_too_deep: false,
-        }
+        Self::plain(end_point, body, events, visitors)
+    }
+
+    /// One of which nothing more is known, and nothing is special.
+    pub(super) fn plain(
+        end_point: impl Into<Arc<str>>,
+        body: impl Into<Bytes>,
+        events: usize,
+        visitors: Range<usize>,
+    ) -> Self {
+        let (end_point, body) = (end_point.into(), body.into());
+        let (head, taken, is_opaque, is_too_deep) = (None, None, false, false);
+        Self { end_point, body, events, visitors, head, taken, is_opaque, is_too_deep }
     }
 
     /// Where it goes, as a URL.
@@ -263,6 +252,11 @@ struct Parts<'a> {
 struct Events<'a> {
     #[serde(borrow, default)]
     events: Vec<&'a RawValue>,
+}
+
+/// How many events are in a body.
+fn count(batch: &RawBatch<'_>) -> usize {
+    batch.visitors().iter().map(|visitor| events_in(visitor)).sum()
 }
 
 /// A visitor without readable events still counts as one: it is delivered or dead-lettered like any other.

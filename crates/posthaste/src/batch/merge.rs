@@ -56,16 +56,8 @@ impl LogEvent {
         }
         let visitors = before.len()..body.len();
         body.extend_from_slice(after);
-        Self {
-            end_point: Arc::clone(&first.end_point),
-            body: body.into(),
-            events,
-            visitors,
-            head: first.head,
-            taken: taken_ms.and_then(Taken::at),
-            is_opaque: false,
-            is_too_deep: false,
-        }
+        let (head, taken) = (first.head, taken_ms.and_then(Taken::at));
+        Self { head, taken, ..Self::plain(Arc::clone(&first.end_point), body, events, visitors) }
     }
 
     fn around_visitors(&self) -> (&[u8], &[u8]) {

@@ -147,9 +147,9 @@ macro_rules! delivery_setters {
         /// may be under way are its. Flush, close and drop do not hurry it, so that a restart is no rush either: give
         /// them the time, or keep the queue on disk. Of a queue of your own that does not keep a backlog apart
         /// ([`begin_backlog`](crate::queue::DeliveryQueue::begin_backlog)), everything is paced until all that was in
-        /// it is under way. Default: no pace.
-        pub fn drain_rate(mut self, events_per_second: std::num::NonZeroU32) -> Self {
-            self.options.drain_rate = Some(events_per_second);
+        /// it is under way. `None`, the default: no pace.
+        pub fn drain_rate(mut self, events_per_second: impl Into<Option<std::num::NonZeroU32>>) -> Self {
+            self.options.drain_rate = events_per_second.into();
             self
         }
 

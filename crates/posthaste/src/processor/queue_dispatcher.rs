@@ -375,7 +375,7 @@ impl QueueEventDispatcherBuilder {
 
     /// How old a request may be when it is sent: one that was [taken](LogEvent::with_taken_ms) longer ago becomes a dead
     /// letter ([`Expired`](crate::DeadReason::Expired)), a second later at most where the upstream takes nothing. One
-    /// of which nobody has said when it was taken never is too old. Default: any age.
+    /// of which nobody has said when it was taken never is too old. `None`, the default: any age.
     ///
     /// ```
     /// use std::time::Duration;
@@ -390,8 +390,8 @@ impl QueueEventDispatcherBuilder {
     /// assert_eq!(dispatcher.dead_letters()[0].reason, DeadReason::Expired, "it is of 2001");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn age_max(mut self, age: Duration) -> Self {
-        self.options.age_max = Some(age);
+    pub fn age_max(mut self, age: impl Into<Option<Duration>>) -> Self {
+        self.options.age_max = age.into();
         self
     }
 
@@ -404,9 +404,9 @@ impl QueueEventDispatcherBuilder {
     }
 
     /// How long dead letters are kept. Older ones are forgotten, and [counted](QueueEventDispatcher::dead_letters_forgotten);
-    /// while delivery runs, they are looked for once a minute. Letters without a readable item stay. Default: for ever.
-    pub fn dead_letters_age_max(mut self, age: Duration) -> Self {
-        self.options.letters.age_max = Some(age);
+    /// while delivery runs, they are looked for once a minute. Letters without a readable item stay. `None`, the default: for ever.
+    pub fn dead_letters_age_max(mut self, age: impl Into<Option<Duration>>) -> Self {
+        self.options.letters.age_max = age.into();
         self
     }
 

@@ -192,7 +192,7 @@ pub(super) fn spooled_processor(
     rate: Option<NonZeroU32>,
 ) -> Built<BatchEventProcessor> {
     let (queue, disk) = spool(random);
-    let builder = BatchEventProcessor::builder()
+    let (pipeline, driver) = BatchEventProcessor::builder()
         .event_dispatcher(upstream)
         .clock(clock)
         .queue(queue)
@@ -200,12 +200,10 @@ pub(super) fn spooled_processor(
         .in_flight(random.usize(1..10))
         .flush_interval(interval(random))
         .when_full(if random.bool() { WhenFull::Reject } else { WhenFull::DropOldest })
-        .seed(random.u64(..));
-    let builder = match rate {
-        Some(rate) => builder.drain_rate(rate),
-        None => builder,
-    };
-    let (pipeline, driver) = builder.build_with_driver().unwrap();
+        .seed(random.u64(..))
+        .drain_rate(rate)
+        .build_with_driver()
+        .unwrap();
     Built { pipeline, driver, disk: Some(disk) }
 }
 
@@ -216,7 +214,7 @@ pub(super) fn spooled_dispatcher(
     rate: Option<NonZeroU32>,
 ) -> Built<QueueEventDispatcher> {
     let (queue, disk) = spool(random);
-    let builder = QueueEventDispatcher::builder(upstream)
+    let (pipeline, driver) = QueueEventDispatcher::builder(upstream)
         .clock(clock)
         .queue(queue)
         .batch_size(random.usize(1..20))
@@ -224,12 +222,10 @@ pub(super) fn spooled_dispatcher(
         .flush_interval(interval(random))
         .seed(random.u64(..))
         .window_bytes(window(random))
-        .age_max(age(random));
-    let builder = match rate {
-        Some(rate) => builder.drain_rate(rate),
-        None => builder,
-    };
-    let (pipeline, driver) = builder.build_with_driver().unwrap();
+        .age_max(age(random))
+        .drain_rate(rate)
+        .build_with_driver()
+        .unwrap();
     Built { pipeline, driver, disk: Some(disk) }
 }
 
@@ -240,7 +236,7 @@ pub(super) fn processor(
     rate: Option<NonZeroU32>,
 ) -> Built<BatchEventProcessor> {
     let batch_size = random.usize(1..30);
-    let builder = BatchEventProcessor::builder()
+    let (pipeline, driver) = BatchEventProcessor::builder()
         .event_dispatcher(upstream)
         .clock(clock)
         .batch_size(batch_size)
@@ -249,12 +245,10 @@ pub(super) fn processor(
         .flush_interval(interval(random))
         .when_full(if random.bool() { WhenFull::Reject } else { WhenFull::DropOldest })
         .dead_letters_max(usize::MAX)
-        .seed(random.u64(..));
-    let builder = match rate {
-        Some(rate) => builder.drain_rate(rate),
-        None => builder,
-    };
-    let (pipeline, driver) = builder.build_with_driver().unwrap();
+        .seed(random.u64(..))
+        .drain_rate(rate)
+        .build_with_driver()
+        .unwrap();
     Built { pipeline, driver, disk: None }
 }
 
@@ -265,7 +259,7 @@ pub(super) fn dispatcher(
     rate: Option<NonZeroU32>,
 ) -> Built<QueueEventDispatcher> {
     let queue_size = random.usize(1..100);
-    let builder = QueueEventDispatcher::builder(upstream)
+    let (pipeline, driver) = QueueEventDispatcher::builder(upstream)
         .clock(clock)
         .queue_size(queue_size)
         .in_flight(random.usize(1..10))
@@ -274,11 +268,9 @@ pub(super) fn dispatcher(
         .batch_size(random.usize(0..20.min(queue_size)) + 1)
         .flush_interval(interval(random))
         .window_bytes(window(random))
-        .age_max(age(random));
-    let builder = match rate {
-        Some(rate) => builder.drain_rate(rate),
-        None => builder,
-    };
-    let (pipeline, driver) = builder.build_with_driver().unwrap();
+        .age_max(age(random))
+        .drain_rate(rate)
+        .build_with_driver()
+        .unwrap();
     Built { pipeline, driver, disk: None }
 }
