@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Client, relay, take};
+use super::{Client, fate_by_name, relay, take};
 use crate::support::{Running, post, until};
 
 /// What a scrape says: families by name with their type, and series with their values.
@@ -46,18 +46,6 @@ impl Scrape {
     }
 }
 
-/// The upstream refuses events with `bad` in them for good, and is away for those with `later`.
-fn answer(body: &[u8]) -> u16 {
-    let has = |word: &[u8]| body.windows(word.len()).any(|part| part == word);
-    if has(b"bad") {
-        400
-    } else if has(b"later") {
-        503
-    } else {
-        204
-    }
-}
-
 async fn some_traffic(relay: &Running) {
     take(relay, "good").await;
     relay.delivered().await;
@@ -71,7 +59,7 @@ async fn some_traffic(relay: &Running) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_series_is_there_from_the_start_and_says_what_happened() {
-    let (sink, relay, admin) = relay(answer).await;
+    let (sink, relay, admin) = relay(fate_by_name).await;
     let before = scrape(&admin).await;
     let is_constant =
         |name: &str| ["build_info", "uptime", "serving", "writable"].iter().any(|word| name.contains(word));
@@ -107,7 +95,7 @@ async fn every_series_is_there_from_the_start_and_says_what_happened() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_metrics_of_a_tenant_add_up_and_the_ledger_says_the_same() {
-    let (_sink, relay, admin) = relay(answer).await;
+    let (_sink, relay, admin) = relay(fate_by_name).await;
     some_traffic(&relay).await;
     let ledger = admin.get("/ledger").await.json();
     let scrape = scrape(&admin).await;

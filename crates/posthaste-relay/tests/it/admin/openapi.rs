@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use saphyr::{LoadableYamlNode as _, Scalar, Yaml};
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Client, relay, take};
+use super::{Answer, Client, fate_by_name, relay, take};
 use crate::support::{Running, until};
 
 struct Document(Value);
@@ -146,17 +146,7 @@ fn json_of(yaml: &Yaml<'_>) -> Value {
 
 /// A relay with events of every fate: delivered, dead, unusable, waiting.
 async fn lived() -> (crate::support::Sink, Running, Client) {
-    let (sink, relay, admin) = relay(|body| {
-        let has = |word: &[u8]| body.windows(word.len()).any(|part| part == word);
-        if has(b"bad") {
-            400
-        } else if has(b"later") {
-            503
-        } else {
-            204
-        }
-    })
-    .await;
+    let (sink, relay, admin) = relay(fate_by_name).await;
     for uuid in ["good", "bad", "later"] {
         take(&relay, uuid).await;
     }

@@ -1,10 +1,10 @@
 //! Calls that fail: each kind of call, with each error, at each moment.
 
 use fastrand::Rng;
-use posthaste_spool::{Fault, Operation};
+use posthaste_spool::{Fault, FaultyFilesystem, Operation};
 use tokio::task::JoinSet;
 
-use super::{Answered, Disk, Load, assert_answers, assert_arrived, config, deliver_all, over};
+use super::{Disk, Load, Scene, assert_answers, assert_arrived, config, over};
 use crate::support::{Running, Sink, seed, until};
 
 const OPERATIONS: [Operation; 16] = [
@@ -141,21 +141,8 @@ async fn load(case: Case) -> usize {
     // Enough to fill a segment, or refused.
     let felt = 60 + rng.usize(..60);
     until(|| load.count(from, 503) >= 12 || load.count(from, 204) >= felt).await;
-    // The power is cut at some moment.
-    let (before, copy) = (load.taken(), disk.memory.crashed_copy(&mut rng));
-    disk.faulty.heal();
-    let from = load.answers().len();
-    until(|| load.count(from, 204) >= 10).await;
-    let answers: Vec<Answered> = load.stop().await;
-    assert_answers(&answers, &about);
-    relay.end().await;
-
-    // What the cut left, and then what the relay itself left.
-    sink.answers(|_| 204);
-    deliver_all(copy, &config).await;
-    assert_arrived(&sink, &before, &answers, &format!("after a power cut: {about}"));
-    deliver_all(disk.memory.clone(), &config).await;
-    assert_arrived(&sink, &super::taken(&answers), &answers, &about);
+    let scene = Scene { sink: &sink, disk: &disk, config: &config, relay, load };
+    let answers = scene.everything_arrives(&mut rng, FaultyFilesystem::heal, &about).await;
     answers.iter().filter(|answered| answered.status == 503).count()
 }
 

@@ -26,7 +26,7 @@ use posthaste_relay::{Config, Forward, Limits, Relay, StartError};
 use posthaste_spool::{FaultyFilesystem, Filesystem, MemoryFilesystem};
 use tokio::{net::TcpStream, task::JoinSet};
 
-use crate::support::{PATIENCE, Running, Sink, body, exchange};
+use crate::support::{PATIENCE, Running, Sink, body, exchange, until};
 
 /// Bytes that wait for the disk, at most.
 const PENDING_BYTES_MAX: usize = 64 << 10;
@@ -172,4 +172,39 @@ async fn deliver_all(disk: impl Filesystem, config: &Config) {
     let relay = Running::of(over(disk, config).unwrap()).await;
     relay.delivered().await;
     relay.end().await;
+}
+
+/// A relay under load over a disk that has felt its faults.
+struct Scene<'a> {
+    sink: &'a Sink,
+    disk: &'a Disk,
+    config: &'a Config,
+    relay: Running,
+    load: Load,
+}
+
+impl Scene<'_> {
+    /// The power is cut now, on a copy of the disk. Then the faults end, and events are taken again. Everything that got its
+    /// 204 arrives: before the cut, from what the cut left; in all, from what the relay itself left. Returns all answers.
+    async fn everything_arrives(
+        self,
+        rng: &mut fastrand::Rng,
+        end_faults: impl FnOnce(&FaultyFilesystem),
+        about: &str,
+    ) -> Vec<Answered> {
+        let Self { sink, disk, config, relay, load } = self;
+        let (before, copy) = (load.taken(), disk.memory.crashed_copy(rng));
+        end_faults(&disk.faulty);
+        let from = load.answers().len();
+        until(|| load.count(from, 204) >= 10).await;
+        let answers = load.stop().await;
+        assert_answers(&answers, about);
+        relay.end().await;
+        sink.answers(|_| 204);
+        deliver_all(copy, config).await;
+        assert_arrived(sink, &before, &answers, &format!("after a power cut: {about}"));
+        deliver_all(disk.memory.clone(), config).await;
+        assert_arrived(sink, &taken(&answers), &answers, about);
+        answers
+    }
 }
