@@ -6,6 +6,7 @@
     reason = "a test says what it expects; where it is not so, it is to fail"
 )]
 
+mod begun;
 mod relay_process;
 mod relays;
 mod support;

@@ -3,14 +3,17 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
-    process::{Child, ChildStderr, ChildStdout, Command, Stdio},
+    process::{ChildStderr, Command, Stdio},
     sync::atomic::{AtomicBool, Ordering::SeqCst},
 };
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Files, LONG, Ran, Server, command, dead_endpoint, run, signal};
+use crate::{
+    begun::Begun,
+    support::{Files, LONG, Ran, Server, command, dead_endpoint, run, signal},
+};
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/relay.toml");
 const ANN: &str = "token-of-ann-0123456789";
@@ -18,28 +21,22 @@ const ANN: &str = "token-of-ann-0123456789";
 /// One event, as an SDK posts it.
 const BODY: &str = r#"{"account_id":"12345","project_id":"1","revision":"1","client_name":"x","client_version":"1","anonymize_ip":true,"enrich_decisions":true,"visitors":[{"visitor_id":"ann","attributes":[],"snapshots":[{"decisions":[],"events":[{"entity_id":"3","key":"purchase","timestamp":1795500003394,"uuid":"u"}]}]}]}"#;
 
-/// A relay in memory on free ports, which ends as soon as it is told to.
+/// A relay that has begun, and what it says on stderr.
 struct Relay {
-    child: Child,
-    stdout: BufReader<ChildStdout>,
+    begun: Begun,
     stderr: BufReader<ChildStderr>,
-    began: Value,
 }
 
 impl Relay {
     fn start(args: &[&str]) -> Self {
-        let ports = ["relay", "--json", "--listen", "0", "--admin", "0", "--drain-delay", "0s"];
-        Self::of(command(&[&ports[..], args].concat()))
+        Self::of(Begun::command("0", args))
     }
 
     fn of(mut command: Command) -> Self {
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut first = String::new();
-        stdout.read_line(&mut first).unwrap();
-        let began = serde_json::from_str(&first).unwrap_or_else(|error| panic!("{error}: {first:?}"));
-        Self { child, stdout, stderr, began }
+        command.stderr(Stdio::piped());
+        let mut begun = Begun::of(command);
+        let stderr = BufReader::new(begun.child.stderr.take().unwrap());
+        Self { begun, stderr }
     }
 
     fn line(&mut self) -> String {
@@ -49,28 +46,21 @@ impl Relay {
     }
 
     fn client(&self) -> Client {
-        Client::to(self.began["url"].as_str().unwrap())
+        Client::to(self.begun.url())
     }
 
     /// Its exit code, the last of stdout, and what is left of stderr.
     fn end(mut self) -> (Option<i32>, Value, String) {
         let (mut stdout, mut stderr) = (String::new(), String::new());
         self.stderr.read_to_string(&mut stderr).unwrap();
-        self.stdout.read_to_string(&mut stdout).unwrap();
+        self.begun.stdout.read_to_string(&mut stdout).unwrap();
         let report = stdout.lines().last().map(|line| serde_json::from_str(line).unwrap());
-        (self.child.wait().unwrap().code(), report.unwrap_or_default(), stderr)
+        (self.begun.child.wait().unwrap().code(), report.unwrap_or_default(), stderr)
     }
 
     fn stop(self) -> (Option<i32>, Value, String) {
-        signal(&self.child, Signal::TERM);
+        self.begun.terminate();
         self.end()
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -120,11 +110,11 @@ fn it_starts_with_three_lines_and_says_the_same_as_json() {
     let args = ["--upstream", &sink.url, "--data", &data];
     for found in [0, 1] {
         let mut relay = Relay::start(&args);
-        let url = relay.began["url"].as_str().unwrap().to_owned();
-        let admin = relay.began["admin_url"].as_str().unwrap().to_owned();
+        let url = relay.begun.url().to_owned();
+        let admin = relay.begun.said["admin_url"].as_str().unwrap().to_owned();
         assert!(!url.contains(":0/") && url.ends_with("/v1/events"), "{url}");
-        assert_eq!((&relay.began["data"], &relay.began["found"]), (&json!(data), &json!(found)));
-        assert_eq!(relay.began["upstreams"][0]["url"], sink.url);
+        assert_eq!((&relay.begun.said["data"], &relay.begun.said["found"]), (&json!(data), &json!(found)));
+        assert_eq!(relay.begun.said["upstreams"][0]["url"], sink.url);
         let lines = [relay.line(), relay.line(), relay.line()];
         let events = if found == 1 { "1 event" } else { "0 events" };
         let kept = format!("keeps events in {data}, on disk before each 204; found there: {events}\n");
@@ -137,7 +127,7 @@ fn it_starts_with_three_lines_and_says_the_same_as_json() {
         if found == 0 {
             // Of an event that is under way when the process is killed, the next one is told.
             assert_eq!(relay.client().events(""), 204);
-            signal(&relay.child, Signal::KILL);
+            signal(&relay.begun.child, Signal::KILL);
             assert_eq!(relay.end().0, None);
         } else {
             let (code, report, rest) = relay.stop();
@@ -159,7 +149,7 @@ fn a_thousand_reloads_refuse_nobody_who_stays() {
     let config = files.write("relay.toml", format!("[access]\ntokens_file = {tokens:?}\n"));
     let mut relay = Relay::start(&["--upstream", &sink.url, "--memory", "--config", &config]);
     let (mut client, is_over) = (relay.client(), AtomicBool::new(false));
-    let url = relay.began["url"].as_str().unwrap().to_owned();
+    let url = relay.begun.url().to_owned();
     let (mut taken, mut last) = (0, "token-of-round--00000001".to_owned());
     std::thread::scope(|scope| {
         let ann = scope.spawn(|| {
@@ -174,7 +164,7 @@ fn a_thousand_reloads_refuse_nobody_who_stays() {
             let is_bad = round % 5 == 4;
             let token = format!("token-of-round-{round:09}");
             write(if is_bad { "too short" } else { &token });
-            signal(&relay.child, Signal::HUP);
+            signal(&relay.begun.child, Signal::HUP);
             let told =
                 std::iter::repeat_with(|| relay.line()).find(|line| line.contains("read anew")).unwrap();
             let (failed, stays) =
@@ -354,12 +344,12 @@ fn a_second_signal_ends_it_at_once() {
         ["relay", "--json", "--memory", "--listen", "0", "--admin", "0", "--drain-delay", "1h", "--upstream"];
     let relay = Relay::of(command(&[&args[..], &[&sink.url]].concat()));
     let mut client = relay.client();
-    signal(&relay.child, Signal::TERM);
+    signal(&relay.begun.child, Signal::TERM);
     // It still takes events, and asks to go elsewhere; then it has noticed.
     while client.events("") == 204 && !is_closed(&mut client) {
         client = relay.client();
     }
-    signal(&relay.child, Signal::INT);
+    signal(&relay.begun.child, Signal::INT);
     assert_eq!(relay.end().0, Some(130));
 }
 

@@ -4,22 +4,20 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpStream},
-    process::{Child, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
 use posthaste::{Clock, SystemClock};
-use rustix::process::Signal;
-use serde_json::Value;
 
-use crate::support::{LONG, command, signal};
+use crate::{begun::Begun, support::LONG};
 
 pub(crate) const KIB: u64 = 1 << 10;
 pub(crate) const MIB: u64 = 1 << 20;
 
 /// It has free ports, and ends as soon as it is told to.
 pub(crate) struct RelayProcess {
-    child: Child,
+    begun: Begun,
     pub(crate) address: SocketAddr,
     /// From when it was started to when it listened.
     pub(crate) started_in: Duration,
@@ -29,18 +27,15 @@ pub(crate) struct RelayProcess {
 
 impl RelayProcess {
     pub(crate) fn start(args: &[&str], variables: &[(&str, &str)]) -> Self {
-        let ports = ["relay", "--json", "--listen", "0", "--admin", "none", "--drain-delay", "0s"];
-        let mut command = command(&[&ports[..], args].concat());
+        let mut command = Begun::command("none", args);
         command.envs(variables.iter().map(|(name, value)| (format!("POSTHASTE_RELAY_{name}"), value)));
-        let began = SystemClock.elapsed();
-        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-        let mut first = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut first).unwrap();
-        let said: Value = serde_json::from_str(&first).unwrap_or_else(|error| panic!("{error}: {first:?}"));
-        let url = said["url"].as_str().unwrap();
-        let address = url.trim_start_matches("http://").split('/').next().unwrap().parse().unwrap();
-        let started_in = SystemClock.elapsed().checked_sub(began).unwrap();
-        Self { child, address, started_in, found: said["found"].as_u64().unwrap() }
+        command.stderr(Stdio::null());
+        let from = SystemClock.elapsed();
+        let begun = Begun::of(command);
+        let started_in = SystemClock.elapsed().checked_sub(from).unwrap();
+        let address = begun.url().trim_start_matches("http://").split('/').next().unwrap().parse().unwrap();
+        let found = begun.said["found"].as_u64().unwrap();
+        Self { begun, address, started_in, found }
     }
 
     /// Bytes that it has in memory now.
@@ -54,14 +49,14 @@ impl RelayProcess {
     }
 
     fn status(&self, key: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.begun.child.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * KIB
     }
 
     /// Bytes that it has read of files and connections so far.
     pub(crate) fn bytes_read(&self) -> u64 {
-        let io = fs::read_to_string(format!("/proc/{}/io", self.child.id())).unwrap();
+        let io = fs::read_to_string(format!("/proc/{}/io", self.begun.child.id())).unwrap();
         io.lines().find_map(|line| line.strip_prefix("rchar: ")).unwrap().parse().unwrap()
     }
 
@@ -69,22 +64,13 @@ impl RelayProcess {
         Poster { address: self.address, stream: None }
     }
 
-    /// SIGKILL.
     pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.begun.kill();
     }
 
     pub(crate) fn stop(mut self) -> Option<i32> {
-        signal(&self.child, Signal::TERM);
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for RelayProcess {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.begun.terminate();
+        self.begun.child.wait().unwrap().code()
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io::{BufRead, BufReader, Read, Write},
+    io::{Read, Write},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Output, Stdio},
+    process::{Command, Output, Stdio},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
     time::Duration,
@@ -14,11 +14,13 @@ use std::{
 use axum::{Router, extract::DefaultBodyLimit, extract::State, http::StatusCode};
 use bytes::Bytes;
 use posthaste::{Clock, SystemClock};
-use rustix::process::Signal;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
-use crate::support::{LONG, command, datafile, get, signal};
+use crate::{
+    begun::Begun,
+    support::{LONG, datafile, get},
+};
 
 /// A number that the environment may set, to try harder than every time. Its name does not begin as the relay's own
 /// variables do: a relay refuses those that it does not know.
@@ -39,8 +41,7 @@ pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// A relay that has begun.
 pub(crate) struct Relay {
-    pub(crate) child: Child,
-    stdout: BufReader<ChildStdout>,
+    begun: Begun,
     pub(crate) url: String,
     admin: Option<String>,
 }
@@ -48,10 +49,7 @@ pub(crate) struct Relay {
 impl Relay {
     /// On free ports; it ends as soon as it is told to.
     pub(crate) fn start(args: &[&str]) -> Self {
-        Self::of(command(
-            &[&["relay", "--listen", "0", "--admin", "0", "--drain-delay", "0s", "--json", "-q"], args]
-                .concat(),
-        ))
+        Self::of(Begun::command("0", &[args, &["-q"]].concat()))
     }
 
     /// What has --json among its arguments.
@@ -61,14 +59,10 @@ impl Relay {
     }
 
     /// What it has to say of itself goes where the command says.
-    pub(crate) fn with_stderr(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut first = String::new();
-        stdout.read_line(&mut first).unwrap();
-        let began: Value = serde_json::from_str(&first).unwrap_or_else(|error| panic!("{error}: {first:?}"));
-        let text = |key: &str| began[key].as_str().map(str::to_owned);
-        Self { child, stdout, url: text("url").unwrap(), admin: text("admin_url") }
+    pub(crate) fn with_stderr(command: Command) -> Self {
+        let begun = Begun::of(command);
+        let admin = begun.said["admin_url"].as_str().map(str::to_owned);
+        Self { url: begun.url().to_owned(), admin, begun }
     }
 
     /// Its ledger, of all tenants.
@@ -86,26 +80,18 @@ impl Relay {
     }
 
     pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.begun.kill();
     }
 
     /// Its ledger, of all tenants, once it has ended as it was told to.
     pub(crate) fn stop(mut self) -> Ledger {
-        signal(&self.child, Signal::TERM);
+        self.begun.terminate();
         let mut said = String::new();
-        self.stdout.read_to_string(&mut said).unwrap();
-        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{said}");
+        self.begun.stdout.read_to_string(&mut said).unwrap();
+        assert_eq!(self.begun.child.wait().unwrap().code(), Some(0), "{said}");
         let report: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
         let tenants = report["tenants"].as_array().unwrap().iter().map(Ledger::of);
         tenants.reduce(Ledger::and).unwrap()
-    }
-}
-
-impl Drop for Relay {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
