@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use posthaste::{LogEvent, RawBatch, judge::Problem};
 
 use super::{
@@ -39,7 +40,7 @@ impl From<Turned> for Unsorted {
 
 pub(super) fn sort<'r>(
     relay: &'r Relay,
-    body: &[u8],
+    body: &Bytes,
     is_strict: bool,
     told: &mut Seen,
 ) -> Result<Sorted<'r>, Unsorted> {
@@ -64,8 +65,8 @@ pub(super) fn sort<'r>(
     Ok(Sorted { tenant, request, events })
 }
 
-/// What is left of the body. It is a copy: as it came, it is a slice of the connection's buffer, which it would keep.
-fn request(tenant: &Tenant, body: &[u8], batch: &RawBatch<'_>, events: &repeats::Seen) -> Option<LogEvent> {
+/// What is left of the body.
+fn request(tenant: &Tenant, body: &Bytes, batch: &RawBatch<'_>, events: &repeats::Seen) -> Option<LogEvent> {
     let upstream = Arc::clone(tenant.upstream());
     if !events.leaves_out() {
         return Some(LogEvent::from_batch(upstream, body, batch, events.events()));

@@ -85,29 +85,29 @@ impl LogEvent {
         Ok(Self { head, is_too_deep, ..Self::plain(end_point, body, events, visitors) })
     }
 
-    /// The same with a body that has been taken apart already, copied from the text that `batch` borrows. `events`: how
-    /// many it carries, where somebody has counted them as [`events`](Self::events) does.
+    /// The same with a body that has been taken apart already: `batch` borrows from it. `events`: how many it carries,
+    /// where somebody has counted them as [`events`](Self::events) does.
     ///
     /// ```
     /// use posthaste::{LogEvent, RawBatch};
     ///
-    /// let text = br#"{"account_id":"1","visitors":[{"snapshots":[{"events":[{},{}]}]}]}"#;
-    /// let batch = RawBatch::parse(text)?;
-    /// let request = LogEvent::from_batch("http://127.0.0.1:8080/v1/events", text, &batch, None);
-    /// assert_eq!(request, LogEvent::from_body("http://127.0.0.1:8080/v1/events", &text[..])?);
+    /// let body = bytes::Bytes::from(r#"{"account_id":"1","visitors":[{"snapshots":[{"events":[{},{}]}]}]}"#);
+    /// let batch = RawBatch::parse(&body)?;
+    /// let request = LogEvent::from_batch("http://127.0.0.1:8080/v1/events", &body, &batch, None);
+    /// assert_eq!(request, LogEvent::from_body("http://127.0.0.1:8080/v1/events", body.clone())?);
     /// # Ok::<(), posthaste::DecodeError>(())
     /// ```
     pub fn from_batch(
         end_point: impl Into<Arc<str>>,
-        text: &[u8],
+        body: &Bytes,
         batch: &RawBatch<'_>,
         events: Option<usize>,
     ) -> Self {
         let events = events.unwrap_or_else(|| count(batch));
         debug_assert_eq!(events, count(batch), "counted as posthaste does");
-        let (visitors, head) = (batch.visitors_range(text), batch.head_key());
-        let is_too_deep = is_deeper_than(LEVELS_MAX, text);
-        Self { head, is_too_deep, ..Self::plain(end_point, Bytes::copy_from_slice(text), events, visitors) }
+        let (visitors, head) = (batch.visitors_range(body), batch.head_key());
+        let is_too_deep = is_deeper_than(LEVELS_MAX, body);
+        Self { head, is_too_deep, ..Self::plain(end_point, body.clone(), events, visitors) }
     }
 
     /// A request with a body that nobody can read: it counts as one event, and is never merged with others nor split. So
