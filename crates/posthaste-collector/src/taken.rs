@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use posthaste::{
     ProjectConfig,
-    judge::{Judgement, Part, Problem, judge_parts},
+    judge::{Judgement, Part, Problem, ProblemKind, judge_parts},
 };
 use serde_json::{
     Map, Value,
@@ -66,7 +66,7 @@ impl Taken {
 
 fn too_large() -> Problem {
     let problem = format!("takes more than {RECORDS_BYTES_MAX} bytes with each event by itself");
-    Problem::of_body(problem, "send several bodies")
+    Problem::of_body(ProblemKind::BodyTooLarge, problem, "send several bodies")
 }
 
 fn record(part: Part<'_>, config: Option<&ProjectConfig>, received_ms: i64) -> Record {

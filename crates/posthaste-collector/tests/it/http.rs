@@ -54,6 +54,8 @@ async fn a_bad_body_gets_400_and_what_is_wrong_where_strictness_is_asked_for() {
     assert_eq!(
         answer.json(),
         json!([{
+            "kind": "timestamp-in-seconds",
+            "severity": "error",
             "path": "visitors[1].snapshots[0].events[0].timestamp",
             "problem": "not milliseconds since 1970: 1795500003 looks like seconds",
             "fix": "multiply by 1000",

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use posthaste::{
     DecodeError, RawBatch,
-    judge::{Judgement, Problem},
+    judge::{Judgement, Problem, ProblemKind},
 };
 use serde_json::value::RawValue;
 
@@ -44,10 +44,15 @@ impl Envelope {
         if !may_hold_events(batch)
             && let Some(Judgement { good: 0, problems, .. }) = judging::judge(body)
         {
-            return Err(or(problems, "it holds no events", "send events"));
+            return Err(or(problems, ProblemKind::NoEvents, "it holds no events", "send events"));
         }
         let Some(account) = batch.field("account_id").and_then(id) else {
-            return Err(or(problems_of(body), "it has no account_id", "send the account's id, once"));
+            return Err(or(
+                problems_of(body),
+                ProblemKind::AccountIdMissing,
+                "it has no account_id",
+                "send the account's id, once",
+            ));
         };
         let client = match detail {
             Detail::Ids => Client::default(),
@@ -89,13 +94,18 @@ fn problems_of(body: &[u8]) -> Vec<Problem> {
 }
 
 /// The problems, or this one where there are none: there is always a reason.
-fn or(problems: Vec<Problem>, problem: impl Into<String>, fix: &str) -> Vec<Problem> {
-    if problems.is_empty() { vec![Problem::of_body(problem, fix)] } else { problems }
+fn or(problems: Vec<Problem>, kind: ProblemKind, problem: impl Into<String>, fix: &str) -> Vec<Problem> {
+    if problems.is_empty() { vec![Problem::of_body(kind, problem, fix)] } else { problems }
 }
 
 /// What judging says, or what only its reader finds wrong.
 pub(super) fn why_unusable(body: &[u8], error: &DecodeError) -> Vec<Problem> {
-    or(problems_of(body), error.to_string(), "send one object with one list of visitors")
+    or(
+        problems_of(body),
+        ProblemKind::NotABatch,
+        error.to_string(),
+        "send one object with one list of visitors",
+    )
 }
 
 /// The text of an id; none where it is empty, or neither a string nor a number.

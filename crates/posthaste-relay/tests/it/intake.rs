@@ -178,9 +178,10 @@ async fn what_nobody_can_use_is_kept_and_answered_as_the_api_does() {
             post(relay.address, &format!("{JSON}x-optimizely-strict: true\r\n"), bytes).await;
         assert_eq!(status, 400);
         let list: Value = serde_json::from_str(text.split("\r\n\r\n").nth(1).unwrap()).unwrap();
-        for key in ["path", "problem", "fix"] {
+        for key in ["kind", "path", "problem", "fix"] {
             assert!(list[0][key].is_string(), "{list}");
         }
+        assert_eq!(list[0]["severity"], "error");
     }
     assert_eq!(relay.relay.ledgers()[0].1.accepted, 7, "what was refused is the client's");
     assert_eq!(sink.asked(), 0);

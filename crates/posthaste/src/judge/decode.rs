@@ -2,7 +2,7 @@
 
 use serde_json::{Value, error::Category};
 
-use super::{doubled::Doubled, problem::Problem};
+use super::{doubled::Doubled, kind::ProblemKind, problem::Problem};
 use crate::{
     batch::{LEVELS_MAX, is_deeper_than},
     text::Text,
@@ -23,7 +23,7 @@ pub(super) struct Decoded {
 /// A body as JSON; or the first reason why it is none.
 pub(super) fn decode(body: &[u8]) -> Result<Decoded, Problem> {
     if body.is_empty() {
-        return Err(Problem::of_body("empty", "send a JSON object"));
+        return Err(Problem::of_body(ProblemKind::BodyEmpty, "empty", "send a JSON object"));
     }
     let text = Text::read(body).map_err(|error| not_utf8(body, error.at))?;
     let root = serde_json::from_str(text.as_str()).map_err(|error| not_json(text.as_str(), &error))?;
@@ -39,19 +39,21 @@ fn not_utf8(body: &[u8], at: usize) -> Problem {
     } else {
         "encode the body as UTF-8; the Java SDK sends ISO-8859-1 unless it has another event handler"
     };
-    Problem::of_body(format!("not UTF-8: byte 0x{byte:02X} {}", place(body, at)), fix)
+    Problem::of_body(ProblemKind::NotUtf8, format!("not UTF-8: byte 0x{byte:02X} {}", place(body, at)), fix)
 }
 
 fn not_json(text: &str, error: &serde_json::Error) -> Problem {
     let at = byte_at(text, error.line(), error.column());
     if let Some((at, token)) = not_a_number(text, at) {
         return Problem::of_body(
+            ProblemKind::NumberNotFinite,
             format!("not JSON: {token} {}", place(text.as_bytes(), at)),
             "send a finite number or leave it out; the Python SDK passes on what event tags hold",
         );
     }
     if error.classify() == Category::Eof {
         return Problem::of_body(
+            ProblemKind::CutShort,
             format!("not JSON: ends in the middle, {}", place(text.as_bytes(), text.len())),
             "send the whole body; JavaScript SDKs before 6.5.0 count characters for its length, not bytes",
         );
@@ -60,11 +62,13 @@ fn not_json(text: &str, error: &serde_json::Error) -> Problem {
     let message = message.split(" at line ").next().unwrap_or(&message);
     if is_deeper_than(LEVELS_MAX, text.as_bytes()) && message.starts_with("recursion limit") {
         return Problem::of_body(
+            ProblemKind::NestedTooDeep,
             format!("nested deeper than {LEVELS_MAX} levels {}", place(text.as_bytes(), at)),
             "flatten what is in it: readers give up on a deeper body",
         );
     }
     Problem::of_body(
+        ProblemKind::NotJson,
         format!("not JSON: {message} {}", place(text.as_bytes(), at)),
         "send one JSON object, without anything around it",
     )

@@ -2,10 +2,11 @@
 
 use crate::project::ProjectConfig;
 
-use super::problem::PartFindings;
 use super::{
     checks::{optional_bool, optional_text},
+    kind::ProblemKind,
     node::Node,
+    problem::PartFindings,
     project::check_ids_of_project,
 };
 
@@ -16,7 +17,7 @@ const BOOLS: [&str; 2] = ["anonymize_ip", "enrich_decisions"];
 pub(super) fn check_envelope(root: &Node<'_>, config: Option<&ProjectConfig>, found: &mut PartFindings) {
     let account = root.get("account_id");
     if account.id().is_none() || account.is_blank() {
-        account.expected_id("send the datafile's accountId, in quotes", found);
+        account.expected_id(ProblemKind::AccountIdMissing, "send the datafile's accountId, in quotes", found);
     }
     for key in TEXTS {
         optional_text(&root.get(key), found);
@@ -24,7 +25,11 @@ pub(super) fn check_envelope(root: &Node<'_>, config: Option<&ProjectConfig>, fo
     let project = root.get("project_id");
     // One that is left out is fine; an empty or blank one belongs to nobody.
     if project.is_blank() {
-        project.expected_id("send the datafile's projectId, in quotes, or leave it out", found);
+        project.expected_id(
+            ProblemKind::ProjectIdEmpty,
+            "send the datafile's projectId, in quotes, or leave it out",
+            found,
+        );
     }
     for key in BOOLS {
         optional_bool(&root.get(key), found);

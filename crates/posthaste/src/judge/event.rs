@@ -6,10 +6,11 @@ use crate::{
 };
 use serde_json::Value;
 
-use super::problem::PartFindings;
 use super::{
     checks::{list, object, optional_bool, optional_list, optional_text},
+    kind::ProblemKind,
     node::{Node, quote},
+    problem::PartFindings,
     project::{check_conversion, check_decision},
 };
 
@@ -21,7 +22,12 @@ pub(super) fn check_decisions(snapshot: &Node<'_>, config: Option<&ProjectConfig
     let decisions = snapshot.get("decisions");
     optional_list(&decisions, found);
     for decision in decisions.items() {
-        if !object(&decision, "send campaign_id, experiment_id and variation_id", found) {
+        if !object(
+            &decision,
+            ProblemKind::NotAnObject,
+            "send campaign_id, experiment_id and variation_id",
+            found,
+        ) {
             continue;
         }
         for key in ["campaign_id", "experiment_id", "variation_id"] {
@@ -36,7 +42,13 @@ pub(super) fn check_decisions(snapshot: &Node<'_>, config: Option<&ProjectConfig
 
 /// Notes what is wrong with how a decision came about.
 pub(super) fn check_metadata(metadata: &Node<'_>, found: &mut PartFindings) {
-    if metadata.is_absent() || !object(metadata, "send flag_key, rule_key and so on, or leave it out", found)
+    if metadata.is_absent()
+        || !object(
+            metadata,
+            ProblemKind::NotAnObject,
+            "send flag_key, rule_key and so on, or leave it out",
+            found,
+        )
     {
         return;
     }
@@ -53,7 +65,7 @@ pub(super) fn check_event(
     config: Option<&ProjectConfig>,
     found: &mut PartFindings,
 ) {
-    if !object(event, "send entity_id, key, timestamp and uuid", found) {
+    if !object(event, ProblemKind::NotAnObject, "send entity_id, key, timestamp and uuid", found) {
         return;
     }
     optional_text(&event.get("key"), found);
@@ -61,7 +73,11 @@ pub(super) fn check_event(
     optional_text(&event.get("entity_id"), found);
     let uuid = event.get("uuid");
     if uuid.id().is_none() {
-        uuid.expected_id("make a random uuid once, and keep it when sending again", found);
+        uuid.expected_id(
+            ProblemKind::UuidMissing,
+            "make a random uuid once, and keep it when sending again",
+            found,
+        );
     }
     check_timestamp(&event.get("timestamp"), found);
     check_extras(event, found);
@@ -86,49 +102,65 @@ pub(super) fn decision_of<'a>(event: &Node<'_>, decisions: &'a Node<'a>) -> Opti
 fn check_timestamp(node: &Node<'_>, found: &mut PartFindings) {
     let Some(timestamp) = node.value().as_i64() else {
         node.expected(
+            ProblemKind::TimestampNotAnInteger,
             "an integer",
             "send milliseconds since 1970 as a number without quotes or fraction",
             found,
         );
         return;
     };
-    if let Some((problem, fix)) = wrong_time(timestamp) {
-        found.add_with(|| node.problem(problem, fix));
+    if let Some((kind, problem, fix)) = wrong_time(timestamp) {
+        found.add_with(kind, |kind| node.problem(kind, problem, fix));
     }
 }
 
 /// What is wrong with a time that should be in milliseconds since 1970, and what to do.
-pub(super) fn wrong_time(timestamp: i64) -> Option<(String, &'static str)> {
+pub(super) fn wrong_time(timestamp: i64) -> Option<(ProblemKind, String, &'static str)> {
     if MILLISECONDS.contains(&timestamp) {
         return None;
     }
-    let (looks, fix) = unit_of(timestamp);
-    Some((format!("not milliseconds since 1970: {timestamp} {looks}"), fix))
+    let (kind, looks, fix) = unit_of(timestamp);
+    Some((kind, format!("not milliseconds since 1970: {timestamp} {looks}"), fix))
 }
 
 /// What a wrong timestamp was probably meant as, by its digits.
-fn unit_of(timestamp: i64) -> (&'static str, &'static str) {
+fn unit_of(timestamp: i64) -> (ProblemKind, &'static str, &'static str) {
+    use ProblemKind::{TimestampInSeconds, TimestampNotMilliseconds};
     match timestamp.checked_ilog10().map_or(0, |log| log + 1) {
-        10 => ("looks like seconds", "multiply by 1000"),
-        16 => ("looks like microseconds", "divide by 1000"),
-        19 => ("looks like nanoseconds", "divide by 1000000"),
-        _ => ("does not have 13 digits", "send the time of the event in milliseconds, UTC"),
+        10 => (TimestampInSeconds, "looks like seconds", "multiply by 1000"),
+        16 => (TimestampNotMilliseconds, "looks like microseconds", "divide by 1000"),
+        19 => (TimestampNotMilliseconds, "looks like nanoseconds", "divide by 1000000"),
+        _ => (
+            TimestampNotMilliseconds,
+            "does not have 13 digits",
+            "send the time of the event in milliseconds, UTC",
+        ),
     }
 }
 
 fn check_extras(event: &Node<'_>, found: &mut PartFindings) {
     let tags = event.get("tags");
     if !tags.is_absent() {
-        object(&tags, "send tags by name, or leave them out", found);
+        object(&tags, ProblemKind::TagsNotAnObject, "send tags by name, or leave them out", found);
         check_tags(&tags, found);
     }
     let revenue = event.get("revenue");
     if !revenue.is_absent() && revenue.value().as_i64().is_none() {
-        revenue.expected("an integer", "send the currency's smallest unit, as 64 bits can hold", found);
+        revenue.expected(
+            ProblemKind::RevenueFieldNotAnInteger,
+            "an integer",
+            "send the currency's smallest unit, as 64 bits can hold",
+            found,
+        );
     }
     let value = event.get("value");
     if !matches!(value.value(), Value::Null | Value::Number(_)) {
-        value.expected("a number", "send a number without quotes, or leave it out", found);
+        value.expected(
+            ProblemKind::ValueFieldNotANumber,
+            "a number",
+            "send a number without quotes, or leave it out",
+            found,
+        );
     }
 }
 
@@ -138,11 +170,13 @@ pub(super) fn check_tags(tags: &Node<'_>, found: &mut PartFindings) {
     if !revenue.is_absent() && !is_whole_revenue(revenue.value()) {
         let problem = format!("{} is no revenue: that is an integer", revenue.found());
         let fix = "send the currency's smallest unit, as 64 bits can hold, without quotes";
-        found.warn_with(|| revenue.problem(problem, fix));
+        found.add_with(ProblemKind::RevenueNotAnInteger, |kind| revenue.problem(kind, problem, fix));
     }
     if !value.is_absent() && !value.value().is_number() {
         let problem = format!("{} is no value: that is a number", value.found());
-        found.warn_with(|| value.problem(problem, "send a number without quotes, or leave it out"));
+        found.add_with(ProblemKind::ValueNotANumber, |kind| {
+            value.problem(kind, problem, "send a number without quotes, or leave it out")
+        });
     }
 }
 
@@ -154,9 +188,10 @@ fn check_campaign(event: &Node<'_>, snapshot: &Node<'_>, found: &mut PartFinding
     }
     let entity = event.get("entity_id");
     let campaigns = decisions.items().map(|decision| quote(decision.get("campaign_id").id().unwrap_or("")));
-    found.add_with(|| {
+    found.add_with(ProblemKind::ImpressionWithoutDecision, |kind| {
         let campaigns: Vec<_> = campaigns.take(3).collect();
         entity.problem(
+            kind,
             format!("{} is not a decision's campaign_id: {}", entity.found(), campaigns.join(", ")),
             "send the campaign_id of the decision that the impression reports",
         )
@@ -165,6 +200,6 @@ fn check_campaign(event: &Node<'_>, snapshot: &Node<'_>, found: &mut PartFinding
 
 /// Notes where a snapshot has no list of events. Whether it has one.
 pub(super) fn check_events(snapshot: &Node<'_>, found: &mut PartFindings) -> bool {
-    object(snapshot, "send decisions and events", found)
-        && list(&snapshot.get("events"), "list the events", found)
+    object(snapshot, ProblemKind::NotAnObject, "send decisions and events", found)
+        && list(&snapshot.get("events"), ProblemKind::NotAList, "list the events", found)
 }

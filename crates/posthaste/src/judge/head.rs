@@ -4,7 +4,7 @@
 
 use std::io;
 
-use super::Problem;
+use super::{Problem, ProblemKind};
 
 /// How a body is packed, by its `Content-Encoding`.
 ///
@@ -61,6 +61,7 @@ pub fn asks_for_strictness(strict: &[u8]) -> bool {
 /// ```
 pub fn not_gzip(error: &io::Error) -> Problem {
     Problem::of_body(
+        ProblemKind::NotGzip,
         format!("not whole gzip: {error}"),
         "compress the whole body, or leave out the content-encoding header",
     )

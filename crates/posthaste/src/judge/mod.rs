@@ -33,6 +33,7 @@ mod doubled;
 mod envelope;
 mod event;
 mod head;
+mod kind;
 mod node;
 mod problem;
 mod project;
@@ -45,6 +46,7 @@ use std::ops::ControlFlow;
 use serde_json::{Map, Value};
 
 pub use head::{Packing, asks_for_strictness, not_gzip};
+pub use kind::{ProblemKind, Severity};
 pub use problem::{PROBLEMS_PER_BODY_MAX, PROBLEMS_PER_PART_MAX, Problem};
 pub use visits::{VISITORS_MAX, Visits};
 pub use walk::Part;
@@ -145,7 +147,11 @@ pub fn judge_parts(
 }
 
 fn too_many() -> Problem {
-    Problem::of_body(format!("holds more than {EVENTS_PER_BODY_MAX} events"), "send several bodies")
+    Problem::of_body(
+        ProblemKind::TooManyEvents,
+        format!("holds more than {EVENTS_PER_BODY_MAX} events"),
+        "send several bodies",
+    )
 }
 
 /// Why these bytes are no JSON, in the words that bodies are told it in; `None`: they are.
@@ -171,7 +177,7 @@ pub fn why_not_json(bytes: &[u8]) -> Option<Problem> {
 /// assert_eq!(problem.to_string(), text);
 /// ```
 pub fn judge_timestamp(timestamp_ms: i64) -> Option<Problem> {
-    event::wrong_time(timestamp_ms).map(|(problem, fix)| Problem::new("timestamp", problem, fix))
+    event::wrong_time(timestamp_ms).map(|(kind, problem, fix)| Problem::new(kind, "timestamp", problem, fix))
 }
 
 /// What is wrong with how a decision came about, as `metadata` of a decision says it: the types of its fields.
@@ -205,7 +211,7 @@ pub fn judge_tags(tags: &str) -> Option<Problem> {
     let is_too_deep = is_deeper_than(TAGS_LEVELS_MAX, tags.as_bytes());
     let (path, rest) = TOO_DEEP.split_once(": ").filter(|_| is_too_deep)?;
     let (problem, fix) = rest.split_once("; ")?;
-    Some(Problem::new(path, problem, fix))
+    Some(Problem::new(ProblemKind::NestedTooDeep, path, problem, fix))
 }
 
 /// Judges one body or event after the other, and what only shows across them.

@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::problem::{PartFindings, Problem};
+use super::{
+    kind::ProblemKind,
+    problem::{PartFindings, Problem},
+};
 use crate::words::counted;
 
 /// Characters of a wrong value that a problem quotes.
@@ -70,21 +73,32 @@ impl<'a> Node<'a> {
         self.value.is_null()
     }
 
-    pub(super) fn problem(&self, problem: impl Into<String>, fix: impl Into<String>) -> Problem {
-        Problem::new(self.path.to_string(), problem, fix)
+    pub(super) fn problem(
+        &self,
+        kind: ProblemKind,
+        problem: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Problem {
+        Problem::new(kind, self.path.to_string(), problem, fix)
     }
 
     /// Notes that something else than `expected` is here.
-    pub(super) fn expected(&self, expected: &str, fix: &str, found: &mut PartFindings) {
-        found.add_with(|| self.problem(format!("expected {expected}, found {}", self.found()), fix));
+    pub(super) fn expected(&self, kind: ProblemKind, expected: &str, fix: &str, found: &mut PartFindings) {
+        found.add_with(kind, |kind| {
+            self.problem(kind, format!("expected {expected}, found {}", self.found()), fix)
+        });
     }
 
     /// Notes that an id should be here, if none is.
-    pub(super) fn expected_id(&self, fix: &str, found: &mut PartFindings) {
+    pub(super) fn expected_id(&self, kind: ProblemKind, fix: &str, found: &mut PartFindings) {
         match self.value {
-            Value::String(text) if text.is_empty() => found.add_with(|| self.problem("empty", fix)),
-            Value::String(_) if self.is_blank() => found.add_with(|| self.problem("only blanks", fix)),
-            _ => self.expected("a string", fix, found),
+            Value::String(text) if text.is_empty() => {
+                found.add_with(kind, |kind| self.problem(kind, "empty", fix));
+            }
+            Value::String(_) if self.is_blank() => {
+                found.add_with(kind, |kind| self.problem(kind, "only blanks", fix));
+            }
+            _ => self.expected(kind, "a string", fix, found),
         }
     }
 

@@ -6,6 +6,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::kind::{ProblemKind, Severity};
+
 /// Problems that are listed of one body; more are as good as these for finding the cause. As many warnings besides.
 pub const PROBLEMS_PER_BODY_MAX: usize = 1_000;
 /// Problems that are listed of one part of a body. As many warnings besides.
@@ -23,6 +25,10 @@ pub const PROBLEMS_PER_PART_MAX: usize = 10;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Problem {
+    /// What kind of problem, for programs.
+    pub kind: ProblemKind,
+    /// How bad it is: as its kind is.
+    pub severity: Severity,
     /// Where in the JSON, as `visitors[0].snapshots[0].events[0].timestamp`; `body` for the body as a whole.
     pub path: String,
     /// What is wrong there.
@@ -33,20 +39,26 @@ pub struct Problem {
 
 impl Problem {
     /// A problem of a place.
-    pub(crate) fn new(path: impl Into<String>, problem: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { path: path.into(), problem: problem.into(), fix: fix.into() }
+    pub(crate) fn new(
+        kind: ProblemKind,
+        path: impl Into<String>,
+        problem: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        let severity = kind.severity();
+        Self { kind, severity, path: path.into(), problem: problem.into(), fix: fix.into() }
     }
 
     /// A problem of the body as a whole.
     ///
     /// ```
-    /// use posthaste::judge::Problem;
+    /// use posthaste::judge::{Problem, ProblemKind};
     ///
-    /// let problem = Problem::of_body("not whole gzip", "compress the whole body");
+    /// let problem = Problem::of_body(ProblemKind::NotGzip, "not whole gzip", "compress the whole body");
     /// assert_eq!(problem.to_string(), "body: not whole gzip; compress the whole body");
     /// ```
-    pub fn of_body(problem: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self::new("body", problem, fix)
+    pub fn of_body(kind: ProblemKind, problem: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self::new(kind, "body", problem, fix)
     }
 
     /// Bytes of text in it.
@@ -84,17 +96,15 @@ impl<const MAX: usize> Findings<MAX> {
         self.warnings.extend(more.warnings.iter().take(room(&self.warnings)).cloned());
     }
 
-    /// The problem is made only where there is room for it: `problem` may cost something.
-    pub(super) fn add_with(&mut self, problem: impl FnOnce() -> Problem) {
-        if self.problems.len() < MAX {
-            self.problems.push(problem());
-        }
-    }
-
-    /// Likewise for a warning.
-    pub(super) fn warn_with(&mut self, warning: impl FnOnce() -> Problem) {
-        if self.warnings.len() < MAX {
-            self.warnings.push(warning());
+    /// Its kind says into which of the lists it belongs. It is made only where there is room for it: `problem` may cost
+    /// something.
+    pub(super) fn add_with(&mut self, kind: ProblemKind, problem: impl FnOnce(ProblemKind) -> Problem) {
+        let list = match kind.severity() {
+            Severity::Error => &mut self.problems,
+            Severity::Warning => &mut self.warnings,
+        };
+        if list.len() < MAX {
+            list.push(problem(kind));
         }
     }
 

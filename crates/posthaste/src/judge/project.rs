@@ -4,18 +4,24 @@
 
 use crate::project::{Experiment, ProjectConfig};
 
-use super::node::{Node, quote};
-use super::problem::PartFindings;
+use super::{
+    kind::ProblemKind,
+    node::{Node, quote},
+    problem::PartFindings,
+};
 
 const RENEW: &str = "look it up in the datafile, or give the collector the datafile that the sender has";
 
 /// Notes where account or project are not the datafile's.
 pub(super) fn check_ids_of_project(root: &Node<'_>, config: &ProjectConfig, found: &mut PartFindings) {
-    for (key, ours) in [("account_id", config.account_id()), ("project_id", config.project_id())] {
+    let account = (ProblemKind::AccountNotInDatafile, "account_id", config.account_id());
+    let project = (ProblemKind::ProjectNotInDatafile, "project_id", config.project_id());
+    for (kind, key, ours) in [account, project] {
         let node = root.get(key);
         let Some(theirs) = node.id().filter(|theirs| *theirs != ours) else { continue };
-        found.add_with(|| {
+        found.add_with(kind, |kind| {
             node.problem(
+                kind,
                 format!("{} is not the datafile's, which is {}", quote(theirs), quote(ours)),
                 "send events of this project only, or give the collector the sender's datafile",
             )
@@ -31,14 +37,14 @@ pub(super) fn check_decision(decision: &Node<'_>, config: &ProjectConfig, found:
         return;
     };
     let Some(known) = config.experiment_by_id(id) else {
-        unknown(&experiment, "experiment", found);
+        unknown(ProblemKind::ExperimentUnknown, &experiment, "experiment", found);
         check_campaign_alone(&campaign, config, found);
         return;
     };
     check_campaign_of(&campaign, known, found);
     let variation = decision.get("variation_id");
     if variation.id().is_some_and(|id| known.variation_by_id(id).is_none()) {
-        unknown(&variation, &format!("variation of experiment {}", quote(known.key())), found);
+        wrong_variation(&variation, known, config, found);
     }
 }
 
@@ -46,14 +52,14 @@ pub(super) fn check_decision(decision: &Node<'_>, config: &ProjectConfig, found:
 pub(super) fn check_conversion(event: &Node<'_>, config: &ProjectConfig, found: &mut PartFindings) {
     let (entity, key) = (event.get("entity_id"), event.get("key"));
     let Some(known) = entity.id().and_then(|id| config.event_by_id(id)) else {
-        unknown(&entity, "event", found);
+        unknown(ProblemKind::EventUnknown, &entity, "event", found);
         return;
     };
     if key.id().is_some_and(|key| key != known.key()) {
-        found.add_with(|| {
+        found.add_with(ProblemKind::EventKeyWrong, |kind| {
             let problem =
                 format!("{} is not the key of event {}: {}", key.found(), known.id(), quote(known.key()));
-            key.problem(problem, RENEW)
+            key.problem(kind, problem, RENEW)
         });
     }
 }
@@ -61,9 +67,9 @@ pub(super) fn check_conversion(event: &Node<'_>, config: &ProjectConfig, found: 
 fn check_campaign_of(campaign: &Node<'_>, experiment: &Experiment, found: &mut PartFindings) {
     let ours = experiment.campaign_id();
     if campaign.id().is_some_and(|id| id != ours) {
-        found.add_with(|| {
+        found.add_with(ProblemKind::CampaignOfAnotherExperiment, |kind| {
             let of = format!("the campaign of experiment {}: {}", quote(experiment.key()), quote(ours));
-            campaign.problem(format!("{} is not {of}", campaign.found()), RENEW)
+            campaign.problem(kind, format!("{} is not {of}", campaign.found()), RENEW)
         });
     }
 }
@@ -71,10 +77,34 @@ fn check_campaign_of(campaign: &Node<'_>, experiment: &Experiment, found: &mut P
 fn check_campaign_alone(campaign: &Node<'_>, config: &ProjectConfig, found: &mut PartFindings) {
     let Some(id) = campaign.id() else { return };
     if !config.experiments().iter().any(|experiment| experiment.campaign_id() == id) {
-        unknown(campaign, "campaign", found);
+        unknown(ProblemKind::CampaignUnknown, campaign, "campaign", found);
     }
 }
 
-fn unknown(node: &Node<'_>, kind: &str, found: &mut PartFindings) {
-    found.add_with(|| node.problem(format!("{} is no {kind} of the datafile", node.found()), RENEW));
+/// One that another experiment has, or none.
+fn wrong_variation(
+    variation: &Node<'_>,
+    experiment: &Experiment,
+    config: &ProjectConfig,
+    found: &mut PartFindings,
+) {
+    let of = quote(experiment.key());
+    let owner = variation
+        .id()
+        .and_then(|id| config.experiments().iter().find(|other| other.variation_by_id(id).is_some()));
+    let Some(owner) = owner else {
+        unknown(ProblemKind::VariationUnknown, variation, &format!("variation of experiment {of}"), found);
+        return;
+    };
+    found.add_with(ProblemKind::VariationOfAnotherExperiment, |kind| {
+        let owner = quote(owner.key());
+        let problem = format!("{} is a variation of experiment {owner}, not of {of}", variation.found());
+        variation.problem(kind, problem, "send the experiment and the variation of the same decision")
+    });
+}
+
+fn unknown(kind: ProblemKind, node: &Node<'_>, what: &str, found: &mut PartFindings) {
+    found.add_with(kind, |kind| {
+        node.problem(kind, format!("{} is no {what} of the datafile", node.found()), RENEW)
+    });
 }

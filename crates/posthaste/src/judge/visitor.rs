@@ -2,10 +2,11 @@
 
 use serde_json::Value;
 
-use super::problem::PartFindings;
 use super::{
     checks::{object, optional_list, optional_text},
+    kind::ProblemKind,
     node::Node,
+    problem::PartFindings,
 };
 
 /// The type of attributes that a project defines. Others, such as `location`, identify themselves.
@@ -16,7 +17,7 @@ pub(super) fn check_visitor(visitor: &Node<'_>, found: &mut PartFindings) {
     let id = visitor.get("visitor_id");
     // SDKs send an empty id for a user without a name, and the API counts that user.
     if !id.value().is_string() {
-        id.expected("a string", "send the user's id, in quotes", found);
+        id.expected(ProblemKind::VisitorIdMissing, "a string", "send the user's id, in quotes", found);
     }
     let attributes = visitor.get("attributes");
     optional_list(&attributes, found);
@@ -26,17 +27,25 @@ pub(super) fn check_visitor(visitor: &Node<'_>, found: &mut PartFindings) {
 }
 
 fn check_attribute(attribute: &Node<'_>, found: &mut PartFindings) {
-    if !object(attribute, "send entity_id, key, type and value", found) {
+    if !object(attribute, ProblemKind::NotAnObject, "send entity_id, key, type and value", found) {
         return;
     }
     let (entity, key, kind) = (attribute.get("entity_id"), attribute.get("key"), attribute.get("type"));
     if kind.id().is_none() {
-        kind.expected_id("send \"custom\", which attributes of a project are", found);
+        kind.expected_id(
+            ProblemKind::AttributeTypeMissing,
+            "send \"custom\", which attributes of a project are",
+            found,
+        );
     }
     let is_custom = kind.value() == CUSTOM;
     for name in [&entity, &key] {
         if is_custom && name.id().is_none() {
-            name.expected_id("send the attribute's id and key as the datafile has them", found);
+            name.expected_id(
+                ProblemKind::AttributeNameMissing,
+                "send the attribute's id and key as the datafile has them",
+                found,
+            );
         } else {
             optional_text(name, found);
         }
@@ -44,6 +53,7 @@ fn check_attribute(attribute: &Node<'_>, found: &mut PartFindings) {
     let value = attribute.get("value");
     if !matches!(value.value(), Value::String(_) | Value::Number(_) | Value::Bool(_)) {
         value.expected(
+            ProblemKind::AttributeValueUnusable,
             "a string, a number or a boolean",
             "leave the attribute out where it has no such value",
             found,

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::{problem::Problem, walk::Part};
+use super::{kind::ProblemKind, problem::Problem, walk::Part};
 
 /// Visitors whose times are remembered: some 15 MB.
 pub const VISITORS_MAX: usize = 100_000;
@@ -87,6 +87,7 @@ impl Visits {
             ),
         };
         Some(Problem::of_body(
+            ProblemKind::ConversionBeforeDecision,
             format!(
                 "{all}visitor {visitor:?}: the conversion of {conversion} is {} ms earlier than the first decision",
                 decision - conversion

@@ -10,6 +10,7 @@ use super::{
     doubled::Doubled,
     envelope::check_envelope,
     event::{check_decisions, check_event, check_events, decision_of, is_impression},
+    kind::ProblemKind,
     node::Node,
     problem::{BodyFindings, PartFindings, Problem},
     visitor::check_visitor,
@@ -73,12 +74,14 @@ impl Walk<'_> {
     fn body(&mut self, root: &Node<'_>) -> Result<(), Ended> {
         let place = Place { root, visitor: None, snapshot: None };
         let mut found = PartFindings::default();
-        let mut is_readable = object(root, "send an object with account_id and visitors", &mut found);
+        let mut is_readable =
+            object(root, ProblemKind::NotABatch, "send an object with account_id and visitors", &mut found);
         let visitors = root.get("visitors");
         if is_readable {
             check_envelope(root, self.config, &mut found);
-            is_readable = list(&visitors, "list the visitors, one for each event", &mut found)
-                && once(&visitors, self.doubled.visitors(), &mut found);
+            is_readable =
+                list(&visitors, ProblemKind::NotABatch, "list the visitors, one for each event", &mut found)
+                    && once(&visitors, self.doubled.visitors(), &mut found);
         }
         self.found.extend(&found);
         if !is_readable {
@@ -89,7 +92,9 @@ impl Walk<'_> {
         if self.parts == 0 && found.is_good() {
             let nothing = "holds no events: there is nothing in it to count";
             let mut empty = PartFindings::default();
-            empty.add_with(|| root.problem(nothing, "send a body only where there are events"));
+            empty.add_with(ProblemKind::NoEvents, |kind| {
+                root.problem(kind, nothing, "send a body only where there are events")
+            });
             self.found.extend(&empty);
             return self.hand_out(place, root, empty);
         }
@@ -105,12 +110,18 @@ impl Walk<'_> {
     ) -> Result<(), Ended> {
         let place = Place { visitor: Some(visitor), ..place };
         let mut found = PartFindings::default();
-        let mut is_readable = object(visitor, "send visitor_id, attributes and snapshots", &mut found);
+        let mut is_readable = object(
+            visitor,
+            ProblemKind::NotAnObject,
+            "send visitor_id, attributes and snapshots",
+            &mut found,
+        );
         let snapshots = visitor.get("snapshots");
         if is_readable {
             check_visitor(visitor, &mut found);
-            is_readable = list(&snapshots, "list the snapshots, one for each event", &mut found)
-                && once(&snapshots, self.doubled.snapshots_of(at), &mut found);
+            is_readable =
+                list(&snapshots, ProblemKind::NotAList, "list the snapshots, one for each event", &mut found)
+                    && once(&snapshots, self.doubled.snapshots_of(at), &mut found);
         }
         self.found.extend(&found);
         let all = joined(above, &found);
