@@ -69,6 +69,10 @@ impl<'a> Text<'a> {
 
 /// Where the escapes stand that are half of a pair without the other.
 fn lone_halves(text: &str) -> Vec<usize> {
+    // Most texts have none.
+    if memchr::memchr(b'\\', text.as_bytes()).is_none() {
+        return Vec::new();
+    }
     let might_be = |at: usize| matches!(text.as_bytes().get(at + 2), Some(b'd' | b'D'));
     if !text.match_indices(r"\u").any(|(at, _)| might_be(at)) {
         return Vec::new();

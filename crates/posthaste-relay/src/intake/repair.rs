@@ -41,7 +41,8 @@ pub(super) fn repair(body: &Bytes) -> Repaired {
 /// Only of what is no JSON as it is, and is some then: a text that holds such a word and is broken elsewhere is kept as
 /// it came.
 fn mended_numbers(text: &str) -> Option<Vec<u8>> {
-    let may_hold_some = text.contains("NaN") || text.contains("Infinity");
+    let holds = |word: &str| memchr::memmem::find(text.as_bytes(), word.as_bytes()).is_some();
+    let may_hold_some = holds("NaN") || holds("Infinity");
     if !may_hold_some || serde_json::from_str::<IgnoredAny>(text).is_ok() {
         return None;
     }

@@ -13,7 +13,7 @@ pub(crate) const TAGS_LEVELS_MAX: usize = LEVELS_MAX - LEVELS_AROUND_TAGS;
 /// Whether this JSON has more levels than so many. Cheap for what is too short to have them.
 pub(crate) fn is_deeper_than(levels_max: usize, json: &[u8]) -> bool {
     // Each level is opened and closed.
-    if json.len() / 2 <= levels_max {
+    if json.len() / 2 <= levels_max || opens(json) <= levels_max {
         return false;
     }
     let (mut levels, mut in_string, mut bytes) = (0_usize, false, json.iter());
@@ -32,6 +32,11 @@ pub(crate) fn is_deeper_than(levels_max: usize, json: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// How many levels are opened anywhere, in strings too: at least as many as there are one within the other.
+fn opens(json: &[u8]) -> usize {
+    memchr::memchr2_iter(b'{', b'[', json).count()
 }
 
 #[cfg(test)]
