@@ -2,64 +2,29 @@
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Query, State},
-    http::{HeaderName, StatusCode},
+    extract::{DefaultBodyLimit, State},
+    http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::get,
 };
 use serde::Serialize;
 
-use crate::{
-    BadEvent, Collector, CollectorLedger, Faults, FaultsError, FaultsInForce, Filter, GoodEvent, Record,
-    collector::Page, intake,
-};
-
-/// Events that one answer lists at most; ask for the next with `offset`.
-pub const PAGE_MAX: usize = 10_000;
+use crate::{Collector, Faults, FaultsError, FaultsInForce, intake, routes::data};
 
 /// Bytes that a script of faults may have as text.
 pub const SCRIPT_BYTES_MAX: usize = 1 << 20;
-
-/// How many events a filter picks, listed or not.
-const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 
 /// What a server answers with.
 pub(crate) fn router(collector: Collector) -> Router {
     let body_bytes_max = collector.options().body_bytes_max;
     let set_faults = get(faults).put(set_faults).layer(DefaultBodyLimit::max(SCRIPT_BYTES_MAX));
     Router::new()
-        .route("/v1/events", post(intake::events))
-        .route("/ledger", get(ledger))
-        .route("/good", get(good))
-        .route("/bad", get(bad))
-        .route("/all", get(all))
-        .route("/reset", post(reset))
+        .merge(data::routes())
         .route("/faults", set_faults)
         .route("/healthz", get(healthz))
         .fallback(intake::elsewhere)
         .layer(DefaultBodyLimit::max(body_bytes_max))
         .with_state(collector)
-}
-
-async fn ledger(State(collector): State<Collector>) -> Json<CollectorLedger> {
-    Json(collector.ledger())
-}
-
-async fn good(State(collector): State<Collector>, Query(filter): Query<Filter>) -> Listed<GoodEvent> {
-    Listed(collector.good_page(&bounded(filter)))
-}
-
-async fn bad(State(collector): State<Collector>, Query(filter): Query<Filter>) -> Listed<BadEvent> {
-    Listed(collector.bad_page(&bounded(filter)))
-}
-
-async fn all(State(collector): State<Collector>, Query(filter): Query<Filter>) -> Listed<Record> {
-    Listed(collector.page(&bounded(filter)))
-}
-
-async fn reset(State(collector): State<Collector>) -> StatusCode {
-    collector.reset();
-    StatusCode::NO_CONTENT
 }
 
 async fn faults(State(collector): State<Collector>) -> Json<FaultsInForce> {
@@ -92,17 +57,4 @@ impl From<&FaultsError> for Wrong {
 
 async fn healthz() -> &'static str {
     "ok\n"
-}
-
-fn bounded(filter: Filter) -> Filter {
-    Filter { limit: Some(filter.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX)), ..filter }
-}
-
-/// A page as a JSON list, with the number of all that there are.
-struct Listed<T>(Page<T>);
-
-impl<T: Serialize> IntoResponse for Listed<T> {
-    fn into_response(self) -> Response {
-        ([(TOTAL_COUNT, self.0.total.to_string())], Json(self.0.items)).into_response()
-    }
 }

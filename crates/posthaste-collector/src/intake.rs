@@ -7,33 +7,58 @@
 use axum::{
     Json,
     body::Bytes,
-    extract::{ConnectInfo, FromRequest, Request, State},
+    extract::{ConnectInfo, FromRequest, Path, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::CONTENT_ENCODING},
     response::{IntoResponse, Response},
 };
 use posthaste::judge::{self, Packing};
 
 use crate::{
-    Collector, Fault,
+    Collector,
     carry_out::{Asked, carry_out},
     collector::Received,
     connection::Line,
-    faults::Decided,
+    faults::{Answer, Decided},
     gunzip::{GunzipError, gunzip},
+    origin::{Dealt, Origin, SessionName},
 };
 
 /// Asks for a failure status where a body is bad.
 const STRICT: HeaderName = HeaderName::from_static("x-optimizely-strict");
 
+/// Says which session of a test a request belongs to.
+pub(crate) const SESSION: HeaderName = HeaderName::from_static("x-posthaste-session");
+
 /// `POST /v1/events`.
 pub(crate) async fn events(State(collector): State<Collector>, request: Request) -> Response {
-    receive(&collector, request, Place::EndPoint).await
+    let named = request.headers().get(SESSION).map(|name| name.to_str().ok().and_then(SessionName::new));
+    match named {
+        Some(None) => bad_session(),
+        session => receive(&collector, request, Place::EndPoint, session.flatten()).await,
+    }
+}
+
+/// `POST /t/NAME/v1/events`: the path says the session, so that any SDK can.
+pub(crate) async fn events_of(
+    State(collector): State<Collector>,
+    Path(name): Path<String>,
+    request: Request,
+) -> Response {
+    match SessionName::new(&name) {
+        None => bad_session(),
+        session => receive(&collector, request, Place::EndPoint, session).await,
+    }
+}
+
+pub(crate) fn bad_session() -> Response {
+    let why = "session: not a name; use 1 to 64 letters, digits, dots, hyphens or underscores\n";
+    (StatusCode::BAD_REQUEST, why).into_response()
 }
 
 /// A path that is not there. A script may say otherwise.
 pub(crate) async fn elsewhere(State(collector): State<Collector>, request: Request) -> Response {
     if request.method() == Method::POST && collector.has_faults() {
-        receive(&collector, request, Place::Elsewhere).await
+        receive(&collector, request, Place::Elsewhere, None).await
     } else {
         StatusCode::NOT_FOUND.into_response()
     }
@@ -46,14 +71,21 @@ enum Place {
     Elsewhere,
 }
 
-async fn receive(collector: &Collector, mut request: Request, place: Place) -> Response {
+async fn receive(
+    collector: &Collector,
+    mut request: Request,
+    place: Place,
+    session: Option<SessionName>,
+) -> Response {
     let asked = Asked { version: request.version(), line: line(&request) };
-    let (uri, headers) = (request.uri().clone(), std::mem::take(request.headers_mut()));
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let headers = std::mem::take(request.headers_mut());
     let body = match Bytes::from_request(request, &()).await {
         Ok(body) => body,
         Err(refused) => return refused.into_response(),
     };
-    match take_in(collector, uri.path(), &headers, body, place) {
+    let origin = Origin::new(&method, uri.path(), &headers, session);
+    match take_in(collector, origin, &headers, body, place) {
         (own, None) => own,
         (own, Some(decided)) => {
             carry_out(decided, asked, own, collector.clock(), collector.options().hang_max).await
@@ -68,25 +100,39 @@ fn line(request: &Request) -> Option<Line> {
 /// The collector's own answer, and what a script does instead. The body ends here: whoever waits holds none.
 fn take_in(
     collector: &Collector,
-    path: &str,
+    origin: Origin,
     headers: &HeaderMap,
     body: Bytes,
     place: Place,
 ) -> (Response, Option<Decided>) {
     let asks = |value: &HeaderValue| judge::asks_for_strictness(value.as_bytes());
     let strict = collector.options().strict || headers.get(STRICT).is_some_and(asks);
+    let came_bytes = body.len();
     let content = Content::of(headers, body, collector.options().body_bytes_max);
     let is_end_point = place == Place::EndPoint;
-    let decided = collector.decide(path, content.bytes(), is_end_point);
+    let session = origin.session.as_ref().map(SessionName::as_str);
+    let decided = collector.decide(&origin.path, content.bytes(), is_end_point, session);
     let fault = decided.as_ref().map(|decided| &decided.fault);
     let takes = decided.as_ref().map_or(is_end_point, |decided| decided.takes);
     let own = match (takes, place) {
-        (true, _) => content.take(collector, strict, fault),
+        (true, _) => {
+            let (status, is_left) = decided.as_ref().map_or((None, false), answered);
+            content.take(collector, origin, came_bytes, Dealt { strict, fault, status, is_left })
+        }
         // As a server answers that loses them.
         (false, Place::EndPoint) => StatusCode::NO_CONTENT.into_response(),
         (false, Place::Elsewhere) => StatusCode::NOT_FOUND.into_response(),
     };
     (own, decided)
+}
+
+/// The status that a script answers with, and whether it leaves the client without an answer.
+fn answered(decided: &Decided) -> (Option<u16>, bool) {
+    match &decided.answer {
+        Answer::Own => (None, false),
+        Answer::Given(given) => (Some(given.status.as_u16()), false),
+        Answer::Interim(_) | Answer::Reset | Answer::Hang => (None, true),
+    }
 }
 
 /// A body, its compression taken off.
@@ -120,11 +166,11 @@ impl Content {
     }
 
     /// Keeps what is in it, and says what the API says to that.
-    fn take(&self, collector: &Collector, strict: bool, fault: Option<&Fault>) -> Response {
+    fn take(&self, collector: &Collector, origin: Origin, came_bytes: usize, dealt: Dealt<'_>) -> Response {
         match self {
-            Self::Plain(body) => answer(collector.receive_as(body, strict, fault)),
+            Self::Plain(body) => answer(collector.receive_from(origin, came_bytes, body, dealt)),
             Self::Broken(body, error) => {
-                answer(collector.receive_unreadable(body, judge::not_gzip(error), strict, fault))
+                answer(collector.receive_unreadable(origin, body, judge::not_gzip(error), dealt))
             }
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
             Self::UnknownEncoding => (

@@ -44,6 +44,36 @@ pub const FAULT_NAMES_MAX: usize = 1_000;
 pub const OTHER_FAULTS: &str = "(others)";
 
 impl CollectorLedger {
+    /// Leaves the counts of a part out, which are among these.
+    pub(crate) fn take_out(&mut self, part: &Self) {
+        for (count, less) in self.counts().into_iter().zip(part.clone().counts()) {
+            *count = count.saturating_sub(*less);
+        }
+        for (rule, less) in &part.faults {
+            if let Some(count) = self.faults.get_mut(rule) {
+                *count = count.saturating_sub(*less);
+            }
+        }
+        self.faults.retain(|_, count| *count > 0);
+    }
+
+    fn counts(&mut self) -> [&mut u64; 12] {
+        [
+            &mut self.requests,
+            &mut self.events,
+            &mut self.good,
+            &mut self.bad,
+            &mut self.unique,
+            &mut self.duplicates,
+            &mut self.forgotten,
+            &mut self.warned,
+            &mut self.too_early,
+            &mut self.repaired,
+            &mut self.faulted,
+            &mut self.not_taken,
+        ]
+    }
+
     /// One more request that this rule did something to.
     pub(crate) fn count_fault(&mut self, rule: &str, taken: bool) {
         self.faulted += 1;

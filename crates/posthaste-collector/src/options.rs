@@ -15,9 +15,13 @@ pub struct CollectorOptions {
     pub strict: bool,
     /// Bytes that a body may have, both as it comes and decompressed.
     pub body_bytes_max: usize,
-    /// Events, good and bad, that are kept, at least one; beyond it, or beyond
-    /// [`STORE_BYTES_MAX`](crate::STORE_BYTES_MAX), the oldest are forgotten.
+    /// Events, good and bad, that are kept, at least one; beyond it the oldest are forgotten.
     pub events_max: usize,
+    /// Bytes of memory that all of what is kept may take, with what is needed to find it and to tell repeats; beyond it
+    /// the oldest events are forgotten. A single event is kept whatever its size.
+    pub memory_bytes_max: usize,
+    /// How long events are kept; without end untold.
+    pub age_max: Option<Duration>,
     /// What is done to requests, from the start on; nothing untold. `PUT /faults` puts another script in its place.
     pub faults: Faults,
     /// How long a request that is never answered is kept, where its client does not leave before.
@@ -31,6 +35,8 @@ impl Default for CollectorOptions {
             strict: false,
             body_bytes_max: 3_500_000, // the API's own limit
             events_max: 1_000_000,
+            memory_bytes_max: 256 << 20,
+            age_max: None,
             faults: Faults::default(),
             hang_max: Duration::from_secs(60), // longer than clients wait
         }

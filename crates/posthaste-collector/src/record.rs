@@ -1,7 +1,6 @@
-//! What is kept of an event: its fields where it is good, its text and what is wrong with it where it is bad.
+//! What is told of a kept event: its fields where it is good, its text and what is wrong with it where it is bad.
 
-use posthaste::EventUuid;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{Fault, Problem};
@@ -9,9 +8,39 @@ use crate::{Fault, Problem};
 /// Bytes that are kept of the text of a bad event or body.
 pub const RECORD_TEXT_BYTES_MAX: usize = 8_192;
 
+/// What is to be said of an event in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(clippy::exhaustive_enums, reason = "one more is a change for whoever tells events apart")]
+pub enum Verdict {
+    /// Nothing is wrong with it.
+    Good,
+    /// It counts, but something about it is odd.
+    Warned,
+    /// The API drops it, or misreads it.
+    Bad,
+}
+
 /// An event that has nothing wrong with it. A field that was missing, `null` or empty is empty or `None`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GoodEvent {
+    /// Its number in the order in which events arrived since the process started; never given again.
+    pub id: u64,
+    /// The number of the request that it came in, likewise.
+    pub request: u64,
+    /// The test's session that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// What is to be said of it in one word.
+    pub verdict: Verdict,
+    /// What it says in words: `visitor ann saw green_button of checkout_button`.
+    pub words: String,
+    /// The key of the flag that was decided on, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flag: Option<String>,
+    /// How often it came again.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub repeats: u32,
     /// The account of the request.
     pub account_id: String,
     /// The project of the request.
@@ -73,6 +102,29 @@ pub struct GoodEvent {
 /// An event that the API would throw away or miscount, or a body that cannot be read at all.
 #[derive(Debug, Clone, Serialize)]
 pub struct BadEvent {
+    /// Its number in the order in which events arrived since the process started; never given again.
+    pub id: u64,
+    /// The number of the request that it came in, likewise.
+    pub request: u64,
+    /// The test's session that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// What is to be said of it in one word.
+    pub verdict: Verdict,
+    /// What it says in words: `visitor ann saw green_button of checkout_button`.
+    pub words: String,
+    /// The key of the flag that was decided on, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub flag: Option<String>,
+    /// How often it came again.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub repeats: u32,
+    /// Who sent it, where that can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_name: Option<String>,
+    /// The sender's version, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_version: Option<String>,
     /// The visitor's id, where there is one to be read.
     pub visitor_id: Option<String>,
     /// The event's id, likewise.
@@ -111,119 +163,25 @@ pub enum Record {
     Bad(Box<BadEvent>),
 }
 
-/// What the API tells repeats by.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Identity {
-    entity_id: String,
-    uuid: EventUuid,
-    timestamp: i64,
-}
-
 impl Record {
-    /// `None` where a bad event has no uuid or no timestamp that could be read.
-    pub(crate) fn identity(&self) -> Option<Identity> {
-        let (entity_id, uuid, timestamp) = match self {
-            Self::Good(event) => (event.entity_id.clone(), &event.uuid, event.timestamp),
-            Self::Bad(event) => {
-                (event.entity_id.clone().unwrap_or_default(), event.uuid.as_ref()?, event.timestamp?)
-            }
-        };
-        Some(Identity { entity_id, uuid: EventUuid::from(uuid.as_str()), timestamp })
-    }
-
-    pub(crate) fn set_fault(&mut self, fault: Fault) {
+    /// Its number in the order in which events arrived.
+    pub fn id(&self) -> u64 {
         match self {
-            Self::Good(event) => event.fault = Some(fault),
-            Self::Bad(event) => event.fault = Some(fault),
+            Self::Good(event) => event.id,
+            Self::Bad(event) => event.id,
         }
     }
 
-    /// About how much memory it takes, its identity included.
-    pub(crate) fn bytes(&self) -> usize {
+    /// What is to be said of it in one word.
+    pub fn verdict(&self) -> Verdict {
         match self {
-            Self::Good(event) => event.bytes(),
-            Self::Bad(event) => event.bytes(),
+            Self::Good(event) => event.verdict,
+            Self::Bad(event) => event.verdict,
         }
     }
 }
 
-impl GoodEvent {
-    fn bytes(&self) -> usize {
-        let texts = [
-            &self.account_id,
-            &self.project_id,
-            &self.revision,
-            &self.client_name,
-            &self.client_version,
-            &self.visitor_id,
-            &self.uuid,
-            &self.key,
-            &self.entity_id,
-        ];
-        let options = [
-            &self.campaign_id,
-            &self.experiment_id,
-            &self.variation_id,
-            &self.experiment,
-            &self.variation,
-            &self.event,
-        ];
-        size_of::<Self>()
-            + identity_bytes(&self.entity_id, &self.uuid)
-            + texts.into_iter().map(String::len).sum::<usize>()
-            + options.into_iter().map(|text| option_bytes(text.as_ref())).sum::<usize>()
-            + map_bytes(&self.tags)
-            + map_bytes(&self.attributes)
-            + self.metadata.as_ref().map_or(0, map_bytes)
-            + problems_bytes(&self.warnings)
-            + self.fault.as_ref().map_or(0, Fault::text_bytes)
-    }
-}
-
-impl BadEvent {
-    fn bytes(&self) -> usize {
-        let options =
-            [&self.visitor_id, &self.uuid, &self.key, &self.entity_id, &self.experiment_id, &self.experiment];
-        size_of::<Self>()
-            + identity_bytes(
-                self.entity_id.as_deref().unwrap_or_default(),
-                self.uuid.as_deref().unwrap_or_default(),
-            )
-            + options.into_iter().map(|text| option_bytes(text.as_ref())).sum::<usize>()
-            + self.event.get().len()
-            + problems_bytes(&self.problems)
-            + self.fault.as_ref().map_or(0, Fault::text_bytes)
-    }
-}
-
-fn problems_bytes(problems: &[Problem]) -> usize {
-    problems.iter().map(|problem| size_of::<Problem>() + problem.text_bytes()).sum()
-}
-
-/// The store keeps it a second time, to tell repeats.
-fn identity_bytes(entity_id: &str, uuid: &str) -> usize {
-    size_of::<Identity>() + entity_id.len() + uuid.len()
-}
-
-fn option_bytes(text: Option<&String>) -> usize {
-    text.map_or(0, String::len)
-}
-
-/// A map's nodes have room for this many entries, used or not.
-const MAP_NODE_ENTRIES: usize = 11;
-
-fn map_bytes(map: &Map<String, Value>) -> usize {
-    let entry = size_of::<String>() + size_of::<Value>();
-    let texts: usize = map.iter().map(|(key, value)| key.len() + value_bytes(value)).sum();
-    map.len().next_multiple_of(MAP_NODE_ENTRIES) * entry + texts
-}
-
-/// The parser bounds the depth of a value, so this ends.
-fn value_bytes(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
-        Value::String(text) => text.len(),
-        Value::Array(items) => items.iter().map(|item| size_of::<Value>() + value_bytes(item)).sum(),
-        Value::Object(map) => map_bytes(map),
-    }
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands fields out so")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }

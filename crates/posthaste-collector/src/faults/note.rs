@@ -27,11 +27,6 @@ impl Fault {
     pub fn request(&self) -> u64 {
         self.request
     }
-
-    /// About how much memory it takes beside itself; events of a rule share it.
-    pub(crate) fn text_bytes(&self) -> usize {
-        self.rule.len() + self.did.len()
-    }
 }
 
 impl Serialize for Fault {

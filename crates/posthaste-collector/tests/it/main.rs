@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
 mod bounds;
+mod data;
 mod faults;
 mod faults_http2;
 mod hostile;

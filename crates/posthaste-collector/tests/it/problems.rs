@@ -236,6 +236,7 @@ fn a_good_event_keeps_its_fields() {
             "key": "campaign_activated", "is_impression": true, "entity_id": "60011",
             "campaign_id": "60011", "experiment_id": "40011", "variation_id": "70112",
             "tags": {}, "revenue": null, "value": null, "attributes": {"plan": "pro"},
+            "id": 1, "request": 1, "verdict": "good", "words": "visitor ann saw 70112 of 40011",
         },
         {
             "account_id": "10000001", "project_id": "10000002", "revision": "42",
@@ -244,7 +245,8 @@ fn a_good_event_keeps_its_fields() {
             "key": "purchase", "is_impression": false, "entity_id": "30012",
             "campaign_id": null, "experiment_id": null, "variation_id": null,
             "tags": {"revenue": 4200, "value": 1.5, "sku": "A1"}, "revenue": 4200, "value": 1.5,
-            "attributes": {},
+            "attributes": {}, "id": 2, "request": 1, "verdict": "good",
+            "words": "a visitor without an id did purchase (revenue 4200)",
         },
     ]);
     assert_eq!(found, expected);

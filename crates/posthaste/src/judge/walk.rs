@@ -25,6 +25,8 @@ pub struct Part<'a> {
     pub body: &'a Value,
     /// The visitor that it belongs to; none where the fault is above.
     pub visitor: Option<&'a Value>,
+    /// The snapshot that it belongs to; none where the fault is above.
+    pub snapshot: Option<&'a Value>,
     /// The event or the part itself.
     pub value: &'a Value,
     /// Whether it is an impression.
@@ -192,6 +194,7 @@ impl Walk<'_> {
         let part = Part {
             body: place.root.value(),
             visitor: place.visitor.map(Node::value),
+            snapshot: place.snapshot.map(Node::value),
             value: part.value(),
             is_impression,
             decision: decisions.as_ref().and_then(|all| decision_of(part, all).map(|one| one.value())),

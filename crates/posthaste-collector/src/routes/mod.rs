@@ -1,0 +1,3 @@
+//! Paths by what they are for.
+
+pub(crate) mod data;

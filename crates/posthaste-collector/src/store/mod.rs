@@ -1,0 +1,476 @@
+//! What has arrived, oldest first, within bounds that are true: in bytes of memory, in events, by age.
+//!
+//! ```text
+//! a body's events as bytes ─▶ repeats? ─▶ open segment ─▶ full: a closed one ─▶ … ─▶ the oldest makes room
+//! ```
+//!
+//! Events are a log of [`Segment`]s. Readers take the closed ones as they are (they are shared) and a copy of what they
+//! want of the open one, and let go of the lock before they look at a single event.
+//!
+//! Invariants: `events = good + bad + duplicates`, in all and in each session; there are never more events than allowed,
+//! and no more bytes, except that a single event is kept whatever its size; repeats are told by identities of kept
+//! events only, so these are bounded too. Ids grow by one with each event that is kept, and are never given again.
+
+pub(crate) mod layout;
+mod segment;
+mod sessions;
+mod shape;
+mod snapshot;
+mod visits;
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use rustc_hash::FxHashMap;
+
+pub(crate) use segment::{Request, Segment, View};
+pub(crate) use sessions::SessionLedger;
+pub use sessions::{OTHER_SESSIONS, SESSIONS_MAX};
+pub(crate) use shape::{Envelope, Shape};
+pub(crate) use snapshot::Snapshot;
+
+use self::{layout::Field, sessions::Sessions, shape::Shapes, visits::Order};
+use crate::{
+    CollectorLedger, Verdict,
+    taken::{Draft, Hashes},
+};
+
+/// The largest piece that is forgotten at once, in bytes.
+const SEGMENT_BYTES_MAX: usize = 1 << 18;
+/// Pieces that the memory is divided into at least.
+const SEGMENTS_MIN: usize = 32;
+/// The part of the memory that the order of visitors' events may take: a 16th.
+const ORDER_SHARE: usize = 16;
+
+/// How much is kept.
+#[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_field_names, reason = "each is the most that may be")]
+pub(crate) struct Bounds {
+    pub(crate) events_max: usize,
+    pub(crate) bytes_max: usize,
+    pub(crate) age_max: Option<Duration>,
+}
+
+/// Kept events and the counts of all.
+#[derive(Debug)]
+pub(crate) struct Store {
+    bounds: Bounds,
+    hashes: Hashes,
+    closed: VecDeque<Closed>,
+    open: Segment,
+    open_live: usize,
+    closed_bytes: usize,
+    /// Events that are kept.
+    live: usize,
+    /// What is older is forgotten.
+    oldest: u64,
+    newest: u64,
+    requests: u64,
+    /// The newest event of each identity, or the good one.
+    seen: FxHashMap<u64, u64>,
+    shapes: Shapes,
+    order: Order,
+    sessions: Sessions,
+    resets: u64,
+    /// The newest id when everything was forgotten last.
+    reset_at: u64,
+}
+
+#[derive(Debug)]
+struct Closed {
+    segment: Arc<Segment>,
+    live: usize,
+    bytes: usize,
+}
+
+/// A body's events, and where they come from.
+#[derive(Debug)]
+pub(crate) struct Arrival<'a> {
+    pub(crate) shape: Shape,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) drafts: Vec<Draft>,
+    /// Its id is given by the store.
+    pub(crate) request: Request,
+    /// Halves of surrogate pairs in it.
+    pub(crate) repaired: u64,
+}
+
+/// What became of a body's events.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Kept {
+    pub(crate) request: u64,
+    pub(crate) good: usize,
+    pub(crate) bad: usize,
+    pub(crate) duplicates: usize,
+}
+
+impl Store {
+    pub(crate) fn new(bounds: Bounds, hashes: Hashes) -> Self {
+        Self {
+            bounds,
+            hashes,
+            closed: VecDeque::new(),
+            open: Segment::default(),
+            open_live: 0,
+            closed_bytes: 0,
+            live: 0,
+            oldest: 1,
+            newest: 0,
+            requests: 0,
+            seen: FxHashMap::default(),
+            shapes: Shapes::default(),
+            order: Order::within(bounds.bytes_max / ORDER_SHARE),
+            sessions: Sessions::default(),
+            resets: 0,
+            reset_at: 0,
+        }
+    }
+
+    /// Takes a body's events in, all at once.
+    pub(crate) fn add(&mut self, arrival: Arrival<'_>) -> Kept {
+        let Arrival { shape, bytes, drafts, mut request, repaired } = arrival;
+        self.forget_old(request.received_ms);
+        self.requests += 1;
+        request.id = self.requests;
+        let (shape, shape_bytes) = self.shapes.share(shape);
+        let mut shape_bytes = shape_bytes;
+        let session = shape.session();
+        self.sessions.count(session, |ledger| {
+            ledger.requests += 1;
+            ledger.repaired += repaired;
+        });
+        let mut kept = Kept { request: request.id, ..Kept::default() };
+        for draft in drafts {
+            let bytes = bytes.get(draft.place.clone()).unwrap_or_default();
+            if self.is_repeat(&draft, bytes, session) {
+                kept.duplicates += 1;
+                continue;
+            }
+            self.count(&draft, session, &mut kept);
+            self.make_room_for(bytes.len());
+            if self.open.current_request() != Some(request.id) {
+                self.open.begin(request.copy(), &shape, std::mem::take(&mut shape_bytes));
+            }
+            self.newest += 1;
+            self.open.push(self.newest, bytes, draft.verdict, draft.problems);
+            self.open_live += 1;
+            self.live += 1;
+            self.keep_bounds();
+        }
+        kept
+    }
+
+    /// Whether the API would drop it as a repeat; remembers it if not.
+    fn is_repeat(&mut self, draft: &Draft, bytes: &[u8], session: Option<&str>) -> bool {
+        let Some(identity) = draft.identity else {
+            self.sessions.count(session, |ledger| ledger.events += 1);
+            return false;
+        };
+        let id = self.newest + 1;
+        let is_good = draft.verdict != Verdict::Bad;
+        let known = self.seen.get(&identity).copied();
+        let known_good = known.filter(|known| self.is_same_and_good(*known, bytes, session));
+        if let Some(known) = known_good.filter(|_| is_good) {
+            if let Some((segment, at)) = self.find(known)
+                && let Some(entry) = segment.entries.get(at)
+            {
+                entry.count_repeat();
+            }
+            self.sessions.count(session, |ledger| {
+                ledger.events += 1;
+                ledger.duplicates += 1;
+            });
+            return true;
+        }
+        if known_good.is_none() {
+            self.seen.insert(identity, id);
+        }
+        self.sessions.count(session, |ledger| {
+            ledger.events += 1;
+            ledger.unique += u64::from(known.is_none());
+        });
+        false
+    }
+
+    /// Numbers may meet by chance; events are the same where their texts are.
+    fn is_same_and_good(&self, id: u64, bytes: &[u8], session: Option<&str>) -> bool {
+        let Some(view) = self.find(id).and_then(|(segment, at)| segment.view(at)) else { return false };
+        let (one, other) = (view.head(), layout::Head::read(bytes));
+        view.verdict() != Verdict::Bad
+            && view.session() == session
+            && one.timestamp == other.timestamp
+            && [Field::Entity, Field::Uuid]
+                .into_iter()
+                .all(|field| one.field(field, view.bytes()) == other.field(field, bytes))
+    }
+
+    fn count(&mut self, draft: &Draft, session: Option<&str>, kept: &mut Kept) {
+        if draft.verdict == Verdict::Bad {
+            kept.bad += 1;
+            self.sessions.count(session, |ledger| ledger.bad += 1);
+            return;
+        }
+        kept.good += 1;
+        let warned = u64::from(draft.verdict == Verdict::Warned);
+        let visit = draft.visit;
+        let visitor = self.sessions.own(session, visit.visitor);
+        let (more, less) = self.order.note(visitor, visit.timestamp, visit.is_impression);
+        self.sessions.count(session, |ledger| {
+            ledger.good += 1;
+            ledger.warned += warned;
+            ledger.too_early = (ledger.too_early + more).saturating_sub(less);
+        });
+    }
+
+    /// Closes the open segment where it has no room for so many bytes more.
+    fn make_room_for(&mut self, bytes: usize) {
+        if self.open.has_room_for(bytes) && !self.open.is_empty() {
+            return;
+        }
+        self.close();
+        let room = (self.bounds.bytes_max / SEGMENTS_MIN).min(SEGMENT_BYTES_MAX);
+        self.open = Segment::with_room(room.max(bytes));
+    }
+
+    fn close(&mut self) {
+        let mut segment = std::mem::take(&mut self.open);
+        if segment.is_empty() {
+            return;
+        }
+        segment.close();
+        let bytes = segment.memory();
+        self.closed_bytes += bytes;
+        self.closed.push_back(Closed {
+            segment: Arc::new(segment),
+            live: std::mem::take(&mut self.open_live),
+            bytes,
+        });
+    }
+
+    fn keep_bounds(&mut self) {
+        while self.live > self.bounds.events_max.max(1) {
+            self.forget_one();
+        }
+        while self.memory() > self.bounds.bytes_max && self.live > 1 && !self.closed.is_empty() {
+            self.forget_segment();
+        }
+    }
+
+    /// Forgets what is older than it may be at this time (milliseconds since 1970, UTC).
+    pub(crate) fn forget_old(&mut self, now_ms: i64) {
+        let Some(age_max) = self.bounds.age_max else { return };
+        let limit = now_ms.saturating_sub(i64::try_from(age_max.as_millis()).unwrap_or(i64::MAX));
+        while let Some(view) = self.oldest_view()
+            && view.request().received_ms < limit
+        {
+            self.forget_one();
+        }
+    }
+
+    fn oldest_view(&self) -> Option<View<'_>> {
+        let segments = self.closed.iter().map(|closed| &*closed.segment).chain([&self.open]);
+        let oldest = self.oldest;
+        segments
+            .flat_map(move |segment| {
+                (segment.first_after(oldest.saturating_sub(1))..segment.len())
+                    .filter_map(|at| segment.view(at))
+            })
+            .find(|view| !view.entry.is_gone())
+    }
+
+    fn forget_one(&mut self) {
+        let Some(view) = self.oldest_view() else { return };
+        let (id, identity) = (view.id(), identity_of(&view, &self.hashes));
+        let session = view.session().map(str::to_owned);
+        view.entry.remove();
+        self.forget(id, identity, session.as_deref());
+        self.oldest = id + 1;
+        self.live -= 1;
+        match self.closed.front_mut() {
+            Some(front) if front.segment.last_id().is_some_and(|last| last >= id) => {
+                front.live -= 1;
+                if front.live == 0 {
+                    self.closed_bytes -= front.bytes;
+                    self.closed.pop_front();
+                }
+            }
+            _ => {
+                self.open_live -= 1;
+                if self.open_live == 0 {
+                    self.open = Segment::default();
+                }
+            }
+        }
+    }
+
+    fn forget_segment(&mut self) {
+        let Some(Closed { segment, live, bytes }) = self.closed.pop_front() else { return };
+        self.closed_bytes -= bytes;
+        self.live -= live;
+        for view in segment.views().filter(|view| !view.entry.is_gone()) {
+            self.forget(view.id(), identity_of(&view, &self.hashes), view.session());
+        }
+        self.oldest = segment.last_id().map_or(self.oldest, |last| last + 1);
+    }
+
+    fn forget(&mut self, id: u64, identity: Option<u64>, session: Option<&str>) {
+        self.sessions.count(session, |ledger| ledger.forgotten += 1);
+        self.forget_identity(id, identity);
+    }
+
+    fn forget_identity(&mut self, id: u64, identity: Option<u64>) {
+        if let Some(identity) = identity
+            && self.seen.get(&identity) == Some(&id)
+        {
+            self.seen.remove(&identity);
+        }
+    }
+
+    /// Bytes of memory that all of it takes.
+    pub(crate) fn memory(&self) -> usize {
+        // A hash table is filled to 7/8 and has a byte beside each place.
+        let seen = self.seen.capacity() * (2 * size_of::<u64>() + 1) * 8 / 7;
+        let list = self.closed.capacity() * size_of::<Closed>();
+        self.closed_bytes + self.open.memory() + seen + list + self.order.memory() + self.sessions.memory()
+    }
+
+    /// A kept event's segment and its number there.
+    fn find(&self, id: u64) -> Option<(&Segment, usize)> {
+        if id < self.oldest {
+            return None;
+        }
+        let at = self.closed.partition_point(|closed| closed.segment.last_id().is_some_and(|last| last < id));
+        let segment = self.closed.get(at).map_or(&self.open, |closed| &*closed.segment);
+        let number = segment.entries.binary_search_by_key(&id, |entry| entry.id).ok()?;
+        segment.entries.get(number).filter(|entry| !entry.is_gone()).map(|_| (segment, number))
+    }
+
+    /// What is kept and newer than this event.
+    pub(crate) fn after(&self, id: u64) -> Snapshot {
+        let first =
+            self.closed.partition_point(|closed| closed.segment.last_id().is_some_and(|last| last <= id));
+        let closed = self.closed.range(first..).map(|closed| Arc::clone(&closed.segment));
+        let open = Some(self.open.copy_after(id)).filter(|open| !open.is_empty()).map(Arc::new);
+        self.snapshot(id, closed.chain(open).collect())
+    }
+
+    /// The first piece of what is newer than this event.
+    pub(crate) fn piece_after(&self, id: u64) -> Snapshot {
+        let live = |closed: &&Closed| closed.segment.last_id().is_some_and(|last| last > id);
+        let closed = self.closed.iter().find(live).map(|closed| Arc::clone(&closed.segment));
+        let piece = closed.unwrap_or_else(|| Arc::new(self.open.copy_after(id)));
+        self.snapshot(id, vec![piece])
+    }
+
+    /// This event alone, if it is kept.
+    pub(crate) fn one(&self, id: u64) -> Snapshot {
+        let at = self.closed.partition_point(|closed| closed.segment.last_id().is_some_and(|last| last < id));
+        let segment = match self.closed.get(at) {
+            Some(closed) => Arc::clone(&closed.segment),
+            None => Arc::new(self.open.copy_after(id.saturating_sub(1))),
+        };
+        self.snapshot(id.saturating_sub(1), vec![segment])
+    }
+
+    fn snapshot(&self, after: u64, segments: Vec<Arc<Segment>>) -> Snapshot {
+        Snapshot {
+            segments,
+            after: after.max(self.oldest.saturating_sub(1)),
+            oldest: self.oldest,
+            newest: self.newest,
+            resets: self.resets,
+        }
+    }
+
+    /// How much has arrived, in all or in a session.
+    pub(crate) fn ledger(&self, session: Option<&str>) -> CollectorLedger {
+        self.sessions.ledger(session)
+    }
+
+    /// How much was forgotten, likewise.
+    pub(crate) fn forgotten(&self, session: Option<&str>) -> u64 {
+        self.sessions.forgotten(session)
+    }
+
+    pub(crate) fn sessions(&self) -> Vec<SessionLedger> {
+        self.sessions.list()
+    }
+
+    pub(crate) fn live(&self) -> usize {
+        self.live
+    }
+
+    pub(crate) fn newest(&self) -> u64 {
+        self.newest
+    }
+
+    pub(crate) fn resets(&self) -> u64 {
+        self.resets
+    }
+
+    pub(crate) fn reset_at(&self) -> u64 {
+        self.reset_at
+    }
+
+    pub(crate) fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
+    pub(crate) fn count_fault(&mut self, rule: &str, taken: bool, session: Option<&str>) {
+        self.sessions.count(session, |ledger| ledger.count_fault(rule, taken));
+    }
+
+    /// What a request was answered with after all.
+    pub(crate) fn set_status(&self, request: u64, status: u16) {
+        let segments =
+            [&self.open].into_iter().chain(self.closed.iter().rev().map(|closed| &*closed.segment));
+        for segment in segments {
+            let Ok(at) = segment.requests.binary_search_by_key(&request, |request| request.id) else {
+                if segment.requests.first().is_some_and(|first| first.id < request) {
+                    return;
+                }
+                continue;
+            };
+            if let Some(found) = segment.requests.get(at) {
+                found.set_status(status);
+            }
+        }
+    }
+
+    /// Forgets everything; every count is zero. Ids go on.
+    pub(crate) fn clear(&mut self) {
+        let (newest, requests, resets) = (self.newest, self.requests, self.resets + 1);
+        *self = Self::new(self.bounds, self.hashes.clone());
+        (self.newest, self.oldest, self.reset_at) = (newest, newest + 1, newest);
+        (self.requests, self.resets) = (requests, resets);
+    }
+
+    /// Forgets a session: its events and its counts.
+    pub(crate) fn clear_session(&mut self, session: &str) {
+        self.resets += 1;
+        self.close();
+        let segments: Vec<_> = self.closed.iter().map(|closed| Arc::clone(&closed.segment)).collect();
+        for (at, segment) in segments.iter().enumerate() {
+            let of_session = |view: &View<'_>| !view.entry.is_gone() && view.session() == Some(session);
+            let mut removed = 0;
+            for view in segment.views().filter(of_session) {
+                view.entry.remove();
+                self.forget_identity(view.id(), identity_of(&view, &self.hashes));
+                removed += 1;
+            }
+            self.live -= removed;
+            if let Some(closed) = self.closed.get_mut(at) {
+                closed.live -= removed;
+            }
+        }
+        self.closed.retain(|closed| closed.live > 0);
+        self.closed_bytes = self.closed.iter().map(|closed| closed.bytes).sum();
+        self.sessions.remove(session);
+    }
+}
+
+fn identity_of(view: &View<'_>, hashes: &Hashes) -> Option<u64> {
+    let (head, bytes) = (view.head(), view.bytes());
+    let text = |field| str::from_utf8(head.field(field, bytes)).unwrap_or_default();
+    let uuid = Some(text(Field::Uuid)).filter(|uuid| !uuid.is_empty())?;
+    Some(hashes.identity(view.session(), text(Field::Entity), uuid, head.timestamp?))
+}

@@ -1,0 +1,121 @@
+//! The counts of all, and of each session of a test.
+//!
+//! Invariants: no more than [`SESSIONS_MAX`] sessions have counts of their own, what more there are is counted under
+//! [`OTHER_SESSIONS`]; a session that was forgotten and comes again begins anew.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::CollectorLedger;
+
+/// Sessions that are told apart.
+pub const SESSIONS_MAX: usize = 1_000;
+/// What sessions are counted under once there are too many.
+pub const OTHER_SESSIONS: &str = "(others)";
+
+/// What has arrived in a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct SessionLedger {
+    pub(crate) name: String,
+    pub(crate) requests: u64,
+    pub(crate) events: u64,
+    pub(crate) good: u64,
+    pub(crate) bad: u64,
+    pub(crate) warned: u64,
+    pub(crate) repeats: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    all: CollectorLedger,
+    named: BTreeMap<Box<str>, Session>,
+    /// How many were begun.
+    begun: u64,
+}
+
+#[derive(Debug, Default)]
+struct Session {
+    ledger: CollectorLedger,
+    /// Its number among those that were begun.
+    number: u64,
+}
+
+impl Sessions {
+    /// Counts in all, and in the session if it is one.
+    pub(super) fn count(&mut self, session: Option<&str>, count: impl Fn(&mut CollectorLedger)) {
+        count(&mut self.all);
+        if let Some(session) = session {
+            count(&mut self.session(session).ledger);
+        }
+    }
+
+    fn session(&mut self, name: &str) -> &mut Session {
+        let is_told = self.named.contains_key(name) || self.named.len() < SESSIONS_MAX;
+        let name = if is_told { name } else { OTHER_SESSIONS };
+        if !self.named.contains_key(name) {
+            self.begun += 1;
+        }
+        let number = self.begun;
+        self.named.entry(name.into()).or_insert_with(|| Session { number, ..Session::default() })
+    }
+
+    /// A visitor's number, which is another one once the session was forgotten.
+    pub(super) fn own(&mut self, session: Option<&str>, visitor: u64) -> u64 {
+        session.map_or(visitor, |session| visitor.rotate_left(1) ^ self.session(session).number)
+    }
+
+    pub(super) fn ledger(&self, session: Option<&str>) -> CollectorLedger {
+        match session {
+            None => self.all.clone(),
+            Some(name) => self.named.get(name).map(|session| session.ledger.clone()).unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn forgotten(&self, session: Option<&str>) -> u64 {
+        match session {
+            None => self.all.forgotten,
+            Some(name) => self.named.get(name).map_or(0, |session| session.ledger.forgotten),
+        }
+    }
+
+    pub(super) fn list(&self) -> Vec<SessionLedger> {
+        let one = |(name, session): (&str, &Session)| {
+            let CollectorLedger { requests, events, good, bad, warned, duplicates: repeats, .. } =
+                session.ledger;
+            SessionLedger { name: str::to_owned(name), requests, events, good, bad, warned, repeats }
+        };
+        self.named.iter().map(|(name, session)| one((&**name, session))).collect()
+    }
+
+    /// About how much memory it takes.
+    pub(super) fn memory(&self) -> usize {
+        self.named.len() * (2 * size_of::<Session>() + 64)
+    }
+
+    /// Takes a session's counts out, of all too.
+    pub(super) fn remove(&mut self, session: &str) {
+        if let Some(Session { ledger, .. }) = self.named.remove(session) {
+            self.all.take_out(&ledger);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_are_bounded_and_every_event_is_counted() {
+        let mut sessions = Sessions::default();
+        for number in 0..SESSIONS_MAX + 5 {
+            sessions.count(Some(&format!("s{number}")), |ledger| ledger.events += 1);
+        }
+        assert_eq!(sessions.named.len(), SESSIONS_MAX + 1);
+        assert_eq!(sessions.ledger(Some(OTHER_SESSIONS)).events, 5);
+        let events: u64 = sessions.list().iter().map(|session| session.events).sum();
+        assert_eq!((events, sessions.ledger(None).events), (1_005, 1_005));
+        sessions.remove("s3");
+        assert_eq!((sessions.ledger(Some("s3")).events, sessions.ledger(None).events), (0, 1_004));
+    }
+}

@@ -1,0 +1,93 @@
+//! The order of visitors' events, by numbers that stand for them: what [`posthaste::judge::Visits`] counts, in memory
+//! that is bounded in bytes.
+
+use rustc_hash::FxHashMap;
+
+/// No time of this kind was seen.
+const NEVER: i64 = i64::MAX;
+
+/// The earliest decision and the earliest conversion of each visitor, in milliseconds since 1970, UTC.
+///
+/// Invariant: no more visitors are followed than there is memory for; of later ones nothing is said.
+#[derive(Debug)]
+pub(crate) struct Order {
+    times: FxHashMap<u64, Times>,
+    visitors_max: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    decision: i64,
+    conversion: i64,
+}
+
+impl Times {
+    fn are_odd(self) -> bool {
+        self.decision != NEVER && self.conversion < self.decision
+    }
+}
+
+/// A place of the table, which may be half empty.
+const VISITOR_BYTES: usize = size_of::<(u64, Times)>() + 1;
+
+impl Order {
+    pub(crate) fn within(bytes: usize) -> Self {
+        // What the table grows to: a power of two of places, 7/8 of them used.
+        let places = (bytes / VISITOR_BYTES + 1).next_power_of_two() / 2;
+        Self { times: FxHashMap::default(), visitors_max: places * 7 / 8 }
+    }
+
+    /// Notes an event: by how many there are more, and fewer, visitors with a conversion before all of their decisions.
+    pub(crate) fn note(&mut self, visitor: u64, timestamp: i64, is_decision: bool) -> (u64, u64) {
+        if self.times.len() >= self.visitors_max && !self.times.contains_key(&visitor) {
+            return (0, 0);
+        }
+        let times = self.times.entry(visitor).or_insert(Times { decision: NEVER, conversion: NEVER });
+        let before = times.are_odd();
+        let earliest = if is_decision { &mut times.decision } else { &mut times.conversion };
+        *earliest = timestamp.min(*earliest);
+        let after = times.are_odd();
+        (u64::from(after && !before), u64::from(before && !after))
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        self.times.capacity() * VISITOR_BYTES * 8 / 7
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use posthaste::judge::Visits;
+
+    use super::*;
+
+    #[test]
+    fn it_counts_what_visits_counts() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        let (mut order, mut visits, mut odd) = (Order::within(1 << 20), Visits::default(), 0);
+        for _ in 0..20_000 {
+            let (visitor, timestamp, is_decision) = (rng.u64(0..500), rng.i64(0..1_000), rng.bool());
+            let name = visitor.to_string();
+            if is_decision {
+                visits.decision(&name, timestamp);
+            } else {
+                visits.conversion(&name, timestamp);
+            }
+            let (more, less) = order.note(visitor, timestamp, is_decision);
+            odd = odd + more - less;
+            assert_eq!(odd, visits.too_early());
+        }
+        assert!(odd > 0);
+    }
+
+    #[test]
+    fn it_stays_within_its_bytes() {
+        for bytes in [0, 1, 24, 100, 10_000, 1 << 20] {
+            let mut order = Order::within(bytes);
+            for visitor in 0..100_000 {
+                order.note(visitor, 1, true);
+            }
+            assert!(order.memory() <= bytes.max(200), "{bytes}: {}", order.memory());
+        }
+    }
+}
