@@ -229,6 +229,13 @@ pub(super) const FIELDS: &[Field<Draft>] = &[
     field!("limits.head_timeout", limits.head_timeout, Time<1>, "How long the head of a request may take."),
     field!("limits.body_timeout", limits.body_timeout, Time<1>, "How long a body may take."),
     field!(
+        "limits.rest_bytes_max",
+        limits.rest_bytes_max,
+        Bytes<0>,
+        "Bytes of a refused request's body that are read all the same, so that its connection is kept."
+    ),
+    field!("limits.rest_timeout", limits.rest_timeout, Time<0>, "How long that may take."),
+    field!(
         "limits.idle_timeout",
         limits.idle_timeout,
         Time<1>,

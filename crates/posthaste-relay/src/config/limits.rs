@@ -8,14 +8,14 @@ use std::time::Duration;
 /// use posthaste_relay::Limits;
 ///
 /// let limits = Limits { connections_max: 100, ..Limits::default() };
-/// assert_eq!(limits.body_bytes_max, 3_670_016);
+/// assert_eq!(limits.body_bytes_max, 3_500_000);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "made by struct update from the default")]
 pub struct Limits {
-    /// Bytes of a body as it comes. 3.5 MiB: the Event API takes 3.5 MB.
+    /// Bytes of a body as it comes. 3,500,000: what the Event API takes.
     pub body_bytes_max: usize,
-    /// Bytes of a body once it is unpacked. 3.5 MiB, as above.
+    /// Bytes of a body once it is unpacked. 3,500,000, as above.
     pub unpacked_bytes_max: usize,
     /// How many times its size a compressed body may unpack to. 200: JSON of events shrinks to a twentieth.
     pub unpack_ratio_max: usize,
@@ -27,6 +27,11 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// How long a body may take. 30 s: phones are slow.
     pub body_timeout: Duration,
+    /// Bytes of a body that nobody wants which are read all the same, so that the connection can be kept. 64 KiB: what SDKs
+    /// send has less.
+    pub rest_bytes_max: usize,
+    /// How long that may take. 1 s: longer than a round trip, and shorter than a client waits.
+    pub rest_timeout: Duration,
     /// How long a connection may be without a request. 75 s: longer than the load balancers in front of it wait.
     pub idle_timeout: Duration,
     /// How long a connection may last, give or take a tenth: so that clients spread over several relays. 10 min.
@@ -49,13 +54,15 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            body_bytes_max: 3_670_016,
-            unpacked_bytes_max: 3_670_016,
+            body_bytes_max: 3_500_000,
+            unpacked_bytes_max: 3_500_000,
             unpack_ratio_max: 200,
             head_bytes_max: 16 << 10,
             headers_max: 64,
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            rest_bytes_max: 64 << 10,
+            rest_timeout: Duration::from_secs(1),
             idle_timeout: Duration::from_secs(75),
             connection_age_max: Duration::from_mins(10),
             connections_max: 10_000,

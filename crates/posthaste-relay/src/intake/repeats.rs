@@ -3,10 +3,12 @@
 //! The Event API drops repeats by (entity, uuid, time), so they do no harm; how many there are tells of clients in
 //! trouble. Where they are left out, whole visitors are, so that those that are sent stay byte for byte as they came.
 //!
-//! Invariant: an event is remembered only once it is safe. A repeat of one that was refused is no repeat.
+//! Invariant: an event is remembered only once it is safe, and while it is queued or delivered. A repeat of one that was
+//! refused, or that has become a dead letter, is no repeat: whoever sends it again wants it to arrive.
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use posthaste::RawBatch;
 use rustc_hash::FxHashSet;
@@ -28,6 +30,8 @@ pub(crate) struct Window {
 struct Known {
     newer: FxHashSet<u64>,
     older: FxHashSet<u64>,
+    /// Those that came to a bad end before anybody had remembered them: delivery may be that quick.
+    ended: FxHashSet<u64>,
 }
 
 /// What a look at a body found.
@@ -55,9 +59,8 @@ impl Window {
         let mut seen = Seen { events: Some(0), ..Seen::default() };
         // Where each visitor's keys end: they are made before anybody is kept from the window.
         let mut ends = Vec::with_capacity(batch.visitors().len());
-        let owner = ["account_id", "project_id"].map(|name| batch.field(name).map(RawValue::get));
         for visitor in batch.visitors() {
-            let events = self.add_keys(owner, visitor, &mut seen.keys);
+            let events = self.add_keys(owner(batch), visitor, &mut seen.keys);
             // A visitor without events counts as one, as delivery counts it.
             seen.events = seen.events.zip(events).map(|(all, events)| all + events.max(1));
             ends.push(seen.keys.len());
@@ -83,10 +86,35 @@ impl Window {
         }
         let mut known = self.known.lock();
         for key in seen.keys {
+            if known.ended.remove(&key) {
+                continue;
+            }
             known.newer.insert(key);
             if known.newer.len() >= self.options.window {
                 known.older = std::mem::take(&mut known.newer);
             }
+        }
+    }
+
+    /// These events will not be delivered.
+    pub(crate) fn forget(&self, body: &Bytes) {
+        if self.options.window == 0 {
+            return;
+        }
+        let Ok(batch) = RawBatch::parse(body) else { return };
+        let mut keys = Vec::new();
+        for visitor in batch.visitors() {
+            self.add_keys(owner(&batch), visitor, &mut keys);
+        }
+        let mut known = self.known.lock();
+        for key in keys {
+            if known.take(key) {
+                continue;
+            }
+            if known.ended.len() >= self.options.window {
+                known.ended.clear();
+            }
+            known.ended.insert(key);
         }
     }
 
@@ -116,6 +144,16 @@ impl Known {
     fn has(&self, key: u64) -> bool {
         self.newer.contains(&key) || self.older.contains(&key)
     }
+
+    /// Whether it was there.
+    fn take(&mut self, key: u64) -> bool {
+        self.newer.remove(&key) | self.older.remove(&key)
+    }
+}
+
+/// Whose events a body has.
+fn owner<'a>(batch: &RawBatch<'a>) -> [Option<&'a str>; 2] {
+    ["account_id", "project_id"].map(|name| batch.field(name).map(RawValue::get))
 }
 
 impl Seen {
@@ -188,8 +226,6 @@ struct Event<'a> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
 
     fn body(uuids: &[&str]) -> Bytes {
@@ -225,6 +261,26 @@ mod tests {
         assert_eq!(without_repeats(&again, &body(&["a", "c"])), Some(body(&["c"])));
         let all = look(&window, &body(&["b", "a"]));
         assert_eq!((all.repeats(), without_repeats(&all, &body(&["b", "a"]))), (2, None));
+    }
+
+    #[test]
+    fn what_will_not_be_delivered_is_no_repeat_however_early_that_is_known() {
+        let window = window(100, true);
+        window.remember(look(&window, &body(&["a", "b"])));
+        window.forget(&body(&["a"]));
+        assert_eq!(look(&window, &body(&["a", "b"])).repeats(), 1);
+        // It ends before it is remembered, once.
+        let quick = look(&window, &body(&["c"]));
+        window.forget(&body(&["c"]));
+        window.remember(quick);
+        assert_eq!(look(&window, &body(&["c"])).repeats(), 0);
+        window.remember(look(&window, &body(&["c"])));
+        assert_eq!(look(&window, &body(&["c"])).repeats(), 1);
+        // What was never remembered takes no more room than what was.
+        for number in 0..1_000 {
+            window.forget(&body(&[&number.to_string()]));
+            assert!(window.known.lock().ended.len() <= 100);
+        }
     }
 
     #[test]

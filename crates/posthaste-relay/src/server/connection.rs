@@ -9,9 +9,13 @@ use std::{convert::Infallible, future::poll_fn, time::Duration};
 
 use http::{
     HeaderValue, Request, StatusCode,
-    header::{CONNECTION, TRANSFER_ENCODING},
+    header::{CONNECTION, EXPECT, TRANSFER_ENCODING},
 };
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    body::{Body as _, Incoming},
+    server::conn::http1,
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -23,9 +27,11 @@ use tokio::{
 use super::{
     crowd::Place,
     patience::{Begun, Heard},
+    rest,
 };
 use crate::{
     answer::Answer,
+    config::Limits,
     intake,
     relay::{Phase, Relay},
 };
@@ -77,7 +83,8 @@ pub(super) async fn serve(relay: Relay, stream: TcpStream, place: Place, mut pha
         ended
     } else {
         // As long as a request may take. Whoever does not read its answer is not waited for any longer.
-        let within = limits.head_timeout + limits.body_timeout + limits.store_timeout + LINGER;
+        let within =
+            limits.head_timeout + limits.body_timeout + limits.rest_timeout + limits.store_timeout + LINGER;
         tokio::time::timeout(within, last(serve, &begun)).await.unwrap_or(Ok(()))
     };
     let heard = serving.into_parts().io.into_inner();
@@ -107,15 +114,24 @@ async fn last(
 
 /// The answer to one request, and whether another may follow.
 async fn answer(relay: &Relay, request: Request<Incoming>, is_last: impl Fn() -> bool) -> Answer {
+    let (head, mut body) = request.into_parts();
     // Whoever says the length twice, in two ways, must not get another request in (RFC 9112 6.1). hyper hides which
     // requests these are.
-    let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
-    let mut answer = intake::answer(relay, request).await;
-    let is_early = matches!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT);
-    if is_chunked || is_early || is_last() {
+    let is_chunked = head.headers.contains_key(TRANSFER_ENCODING);
+    // Who waits to be asked for the body is not asked for one that nobody wants.
+    let waits = head.headers.contains_key(EXPECT);
+    let mut answer = intake::answer(relay, Request::from_parts(head, &mut body)).await;
+    let is_too_slow = answer.status() == StatusCode::REQUEST_TIMEOUT;
+    let goes_on = !is_chunked && is_over(&mut body, waits || is_too_slow, &relay.config().limits).await;
+    if !goes_on || is_last() {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     answer
+}
+
+/// Whether nothing of the body is to come, so that what comes next is a request. Its rest is read, unless that is vain.
+async fn is_over(body: &mut Incoming, is_vain: bool, limits: &Limits) -> bool {
+    body.is_end_stream() || !is_vain && rest::is_read(body, limits).await
 }
 
 async fn end(mut stream: TcpStream, last_words: &[u8]) {

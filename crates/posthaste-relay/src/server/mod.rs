@@ -5,6 +5,7 @@
 mod connection;
 mod crowd;
 mod patience;
+mod rest;
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 

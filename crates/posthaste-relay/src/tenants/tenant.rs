@@ -78,7 +78,7 @@ pub(crate) struct Tenant {
     dispatcher: QueueEventDispatcher,
     /// `None`: in memory.
     queue: Option<SpoolQueue<LogEvent>>,
-    repeats: Window,
+    repeats: Arc<Window>,
     answers: Arc<Answers>,
     /// When its queue last refused a request, and why; none once it has taken another.
     refused: Mutex<Option<(Duration, &'static str)>>,
@@ -111,7 +111,10 @@ impl Tenant {
         let answers = Arc::new(Answers::default());
         let observed =
             Observed::new(http, &tenant.name, Arc::clone(&answers), Arc::clone(tail), Arc::clone(clock));
+        let repeats = Arc::new(Window::new(config.repeats));
+        let known = Arc::clone(&repeats);
         let mut builder = QueueEventDispatcher::builder(observed)
+            .on_dead_letter(move |letter| known.forget(letter.item.body()))
             .event_end_point(Arc::clone(&upstream))
             .name(&tenant.name)
             .batch_size(forward.batch_events)
@@ -152,7 +155,7 @@ impl Tenant {
             upstream,
             dispatcher: builder.build()?,
             queue,
-            repeats: Window::new(config.repeats),
+            repeats,
             answers,
             refused: Mutex::default(),
         })

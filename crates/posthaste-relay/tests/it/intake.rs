@@ -6,7 +6,7 @@ use flate2::{Compression, write::GzEncoder};
 use posthaste_relay::{Config, Forward, Limits, Repeats, TenantConfig};
 use serde_json::Value;
 
-use crate::support::{PATIENCE, Running, Sink, body, post, post_to, until, uuids};
+use crate::support::{PATIENCE, Running, Sink, body, post, post_to, raw, until, uuids};
 
 const JSON: &str = "content-type: application/json\r\n";
 
@@ -250,6 +250,36 @@ async fn repeats_are_left_out_where_that_was_asked_for() {
         assert_eq!(sink.uuids()["same"], arrive);
         relay.end().await;
     }
+}
+
+/// Whoever sends an event again that the upstream had refused wants it to arrive, now that the upstream is mended.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_was_rejected_and_is_sent_again_is_no_repeat() {
+    let sink =
+        Sink::start(|body| if String::from_utf8_lossy(body).contains("v-bad") { 400 } else { 204 }).await;
+    let repeats = Repeats { leave_out: true, ..Repeats::default() };
+    // They share a request, and what is rejected is found by halving it.
+    let forward = Forward { wait: Duration::from_millis(200), ..Forward::default() };
+    let relay = Running::start(Config { repeats, forward, ..Config::to(&sink.url) }).await;
+    let send =
+        async |uuid: &str| assert_eq!(post(relay.address, JSON, body("1", uuid).as_bytes()).await.0, 204);
+    for uuid in ["a", "bad-1", "b", "bad-2"] {
+        send(uuid).await;
+    }
+    relay.delivered().await;
+    assert_eq!(relay.relay.ledgers()[0].1.dead_lettered, 2);
+    let purge =
+        b"POST /dead/purge HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    let purged = raw(relay.admin, purge, PATIENCE).await;
+    assert!(purged.text.ends_with(r#"{"purged":2}"#), "{}", purged.text);
+    sink.answers(|_| 204);
+    for uuid in ["bad-1", "a", "bad-1", "bad-2"] {
+        send(uuid).await;
+    }
+    relay.delivered().await;
+    let arrived = ["a", "b", "bad-1", "bad-2"].map(|uuid| (uuid.to_owned(), 1));
+    assert_eq!(sink.uuids().into_iter().collect::<Vec<_>>(), arrived);
+    relay.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

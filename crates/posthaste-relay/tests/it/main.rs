@@ -11,6 +11,7 @@ mod disk;
 mod endings;
 mod hostile;
 mod intake;
+mod kept;
 mod limits;
 mod mutated;
 mod support;

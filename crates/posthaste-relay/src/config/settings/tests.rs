@@ -94,20 +94,20 @@ fn what_is_wrong_is_said_with_its_line_and_what_to_do() {
         ),
         (
             "upstream = 'us'\n[forward]\nbatch_bytes = '4 MiB'",
-            "3: forward.batch_bytes (4 MiB) is more than limits.unpacked_bytes_max (3.5 MiB)",
+            "3: forward.batch_bytes (4 MiB) is more than limits.unpacked_bytes_max (3500000)",
         ),
         (
             "upstream = 'us'\n[limits]\nintake_bytes_max = '1 MiB'",
-            "3: limits.body_bytes_max (3.5 MiB) is more than limits.intake_bytes_max (1 MiB)",
+            "3: limits.body_bytes_max (3500000) is more than limits.intake_bytes_max (1 MiB)",
         ),
-        ("upstream = 'us'\ndisk_bytes_max = '10 MiB'", "2: disk_bytes_max is 10 MiB; give 14.5 MiB at least"),
+        ("upstream = 'us'\ndisk_bytes_max = '10 MiB'", "2: disk_bytes_max is 10 MiB; give 14524288 at least"),
         (
             "upstream = 'us'\nlimits.unpacked_bytes_max = '20 MiB'",
             "2: limits.unpacked_bytes_max is 20 MiB; a queue on disk takes 15 MiB",
         ),
         (
             "upstream = 'us'\nmemory = true\nmemory_bytes_max = 1",
-            "3: limits.unpacked_bytes_max (3.5 MiB) is more than memory_bytes_max (1)",
+            "3: limits.unpacked_bytes_max (3500000) is more than memory_bytes_max (1)",
         ),
     ] {
         let told = faults(text);
