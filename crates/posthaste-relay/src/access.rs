@@ -102,10 +102,10 @@ impl Access {
 
 impl Rules {
     fn read(config: &AccessConfig) -> Result<Self, AccessError> {
-        let tokens = config.tokens_file.as_deref().map(|path| lines(path, check_token)).transpose()?;
+        let tokens = config.tokens_file.as_deref().map(tokens_in).transpose()?;
         let mut accounts: BTreeSet<String> = config.accounts.iter().cloned().collect();
         if let Some(path) = &config.accounts_file {
-            accounts.extend(lines(path, check_account)?);
+            accounts.extend(accounts_in(path)?);
         }
         let accounts = (!accounts.is_empty()).then_some(accounts);
         Ok(Self { tokens, accounts })
@@ -135,6 +135,16 @@ impl Rules {
     pub(crate) fn takes(&self, account: &str) -> bool {
         self.accounts.as_ref().is_none_or(|accounts| accounts.contains(account))
     }
+}
+
+/// The tokens of a file.
+pub(crate) fn tokens_in(path: &Path) -> Result<Vec<String>, AccessError> {
+    lines(path, check_token)
+}
+
+/// The accounts of a file.
+pub(crate) fn accounts_in(path: &Path) -> Result<Vec<String>, AccessError> {
+    lines(path, check_account)
 }
 
 fn bearer(value: &[u8]) -> Option<&[u8]> {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     begun::Begun,
+    room::SmallDisk,
     support::{Files, LONG, Ran, Server, command, dead_endpoint, run, signal},
 };
 
@@ -245,6 +246,50 @@ fn the_sample_is_a_config_of_defaults() {
          takes events of every account, from anybody\n"
     );
     assert_eq!(std::fs::read_dir(files.path("")).unwrap().count(), 0, "nothing is changed");
+}
+
+/// Its events could be delivered, and that could not be noted: each start would send them again.
+#[test]
+fn a_folder_that_cannot_be_written_is_refused_by_check_and_by_the_relay_in_the_same_words() {
+    let Some(disk) = SmallDisk::mount("64m") else { return };
+    let (files, sink) = (Files::new(), Server::start(false, |_| 503));
+    let text =
+        format!("upstream = {:?}\nshutdown_timeout = '0s'\ndata = {:?}\n", sink.url, disk.path("data"));
+    let config = files.write("relay.toml", text);
+    let relay = Relay::start(&["--config", &config]);
+    assert_eq!(relay.client().events(""), 204);
+    assert_eq!(relay.stop().0, Some(0));
+    run(&["relay", "check", "--config", &config]).ended(0);
+    disk.seal();
+    for args in [&["relay", "check"][..], &["relay", "--listen", "0", "--admin", "none"]] {
+        let ran = run(&[args, &["--config", &config]].concat());
+        let said = ran.ended(1).stderr.clone();
+        assert!(
+            said.contains(&format!("{config}:3: failed to write to {:?}", disk.path("data/tenants/default"))),
+            "{said}"
+        );
+        assert!(said.contains("Read-only") && said.contains("give another folder (data)"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
+}
+
+/// Files that are not there are faults of the config like any other: all in one round, with the lines that name them.
+#[test]
+fn every_file_that_is_not_there_is_told_with_its_line() {
+    let files = Files::new();
+    let text = "strict = 1\nupstream = 'us'\n[access]\ntokens_file = '/none/t'\naccounts_file = '/none/a'\n";
+    let config = files.write("relay.toml", text);
+    for args in
+        [&["relay", "check", "--memory"][..], &["relay", "--listen", "0", "--admin", "none", "--memory"]]
+    {
+        let ran = run(&[args, &["--config", &config]].concat());
+        let said = ran.ended(1).stderr.clone();
+        for (line, what) in
+            [(1, "strict is 1"), (4, "failed to read \"/none/t\""), (5, "failed to read \"/none/a\"")]
+        {
+            assert!(said.contains(&format!("{config}:{line}: {what}")), "{said}");
+        }
+    }
 }
 
 #[test]

@@ -117,6 +117,12 @@ impl SmallDisk {
         self.0.path().join(name).display().to_string()
     }
 
+    /// Nobody may write there any more.
+    pub(crate) fn seal(&self) {
+        let sealed = Command::new("mount").args(["-o", "remount,ro"]).arg(self.0.path()).status();
+        assert!(sealed.expect("mount is there").success());
+    }
+
     /// Leaves no room at all.
     pub(crate) fn fill(&self) {
         let mut ballast = fs::File::create(self.path("ballast")).unwrap();

@@ -52,6 +52,9 @@ impl Checks<'_> {
     }
 
     fn who_takes_the_rest(&mut self) {
+        if !self.settings.is_sure_of_tenants() {
+            return;
+        }
         let tenants = self.tenants();
         let mut of_the_rest = tenants.iter().filter(|(_, tenant)| takes_the_rest(tenant));
         match (of_the_rest.next(), of_the_rest.next()) {
@@ -102,7 +105,8 @@ impl Checks<'_> {
     ) {
         let mut known: BTreeMap<&str, &Origin> = BTreeMap::new();
         for (origin, tenant) in tenants {
-            for id in of(tenant) {
+            // One that has no name has been told of.
+            for id in of(tenant).iter().filter(|id| !id.is_empty()) {
                 if let Some(before) = known.insert(id, origin) {
                     self.fault(
                         origin.clone(),
@@ -114,28 +118,38 @@ impl Checks<'_> {
     }
 
     fn upstreams(&mut self) {
-        for (origin, tenant) in self.tenants() {
+        let is_given = |(_, tenant): &(Origin, TenantConfig)| !tenant.upstream.is_empty();
+        for (origin, tenant) in self.tenants().into_iter().filter(is_given) {
             let whose =
                 if tenant.name == "default" { String::new() } else { format!("tenant {:?}: ", tenant.name) };
-            if let Some(problem) = url::problem(&tenant.upstream) {
+            let problem = url::problem(&tenant.upstream).or_else(|| self.comes_back(&tenant.upstream));
+            if let Some(problem) = problem {
                 self.fault(origin, format!("{whose}{problem}"));
-            } else if circle::comes_back(&tenant.upstream, self.config.listen) {
-                self.fault(
-                    origin,
-                    format!(
-                        "{whose}upstream {} is this relay itself, which listens at {}: events would go round for ever; \
-                         give another upstream, or listen elsewhere",
-                        url::shown(&tenant.upstream),
-                        self.config.listen
-                    ),
-                );
             }
         }
     }
 
+    /// What is wrong with an upstream that is this relay.
+    fn comes_back(&self, upstream: &str) -> Option<String> {
+        let Config { listen, admin, .. } = self.config;
+        let is_it = |key, at| self.settings.is_sure(&[key]) && circle::comes_back(upstream, at);
+        let shown = url::shown(upstream);
+        if is_it("listen", listen) {
+            return Some(format!(
+                "upstream {shown} is this relay itself, which listens at {listen}: events would go round for ever; give \
+                 another upstream, or listen elsewhere"
+            ));
+        }
+        let admin = admin.filter(|admin| is_it("admin", *admin))?;
+        Some(format!(
+            "upstream {shown} is this relay itself, whose admin interface is at {admin}: nobody takes events there; give \
+             another upstream, or another port for the one or the other"
+        ))
+    }
+
     fn addresses(&mut self) {
         let Config { listen, admin, .. } = self.config;
-        if admin == Some(listen) && listen.port() != 0 {
+        if admin == Some(listen) && listen.port() != 0 && self.settings.is_sure(&["admin", "listen"]) {
             let origin = self.settings.origin_of(&["admin", "listen"]);
             self.fault(origin, format!("admin and listen are both {listen}; give one of them another port"));
         }
@@ -161,7 +175,7 @@ impl Checks<'_> {
 
     /// The first is at most as large as the second.
     fn fits(&mut self, (small, bytes): (&'static str, u64), (large, most): (&'static str, u64)) {
-        if bytes > most {
+        if bytes > most && self.settings.is_sure(&[small, large]) {
             let text = format!(
                 "{small} ({}) is more than {large} ({}); lower the one or raise the other",
                 Bytes(bytes),
@@ -172,6 +186,9 @@ impl Checks<'_> {
     }
 
     fn fits_a_segment(&mut self, (small, bytes): (&'static str, u64), (large, most): (&'static str, u64)) {
+        if !self.settings.is_sure(&[small, large, "memory"]) {
+            return;
+        }
         if bytes > RECORD_BYTES_MAX {
             let text = format!(
                 "{small} is {}; a queue on disk takes {} at most",

@@ -29,6 +29,8 @@ pub enum Origin {
 pub struct Fault {
     origin: Origin,
     text: String,
+    /// Whether the value itself is wrong, and not what it names.
+    is_of_value: bool,
 }
 
 /// Why there is no config: everything that is wrong, a line each.
@@ -39,7 +41,12 @@ pub struct ConfigError {
 
 impl Fault {
     pub(super) fn new(origin: Origin, text: impl Into<String>) -> Self {
-        Self { origin, text: text.into() }
+        Self { origin, text: text.into(), is_of_value: true }
+    }
+
+    /// The value is right; the file or the folder that it names is not.
+    pub(super) fn of_what_is_named(origin: Origin, text: impl Into<String>) -> Self {
+        Self { origin, text: text.into(), is_of_value: false }
     }
 
     /// Where it stands.
@@ -49,7 +56,8 @@ impl Fault {
 }
 
 impl ConfigError {
-    pub(super) fn new(faults: Vec<Fault>) -> Self {
+    pub(super) fn new(mut faults: Vec<Fault>) -> Self {
+        faults.sort_by_key(|fault| fault.origin.place());
         Self { faults }
     }
 
@@ -60,7 +68,20 @@ impl ConfigError {
 
     /// Whether flags alone are wrong, or missing: that is wrong usage, and no faulty config.
     pub fn is_usage(&self) -> bool {
-        self.faults.iter().all(|fault| matches!(fault.origin, Origin::Flag(_)))
+        self.faults.iter().all(|fault| fault.is_of_value && matches!(fault.origin, Origin::Flag(_)))
+    }
+}
+
+impl Origin {
+    /// In the order in which they are told: lines of the file, the environment, flags, and what is said nowhere.
+    fn place(&self) -> (usize, usize) {
+        match self {
+            Self::File { line: 0, .. } => (3, 0),
+            Self::File { line, .. } => (0, *line),
+            Self::Environment(_) => (1, 0),
+            Self::Flag(_) => (2, 0),
+            Self::Default => (4, 0),
+        }
     }
 }
 
@@ -84,7 +105,10 @@ impl Serialize for Origin {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.origin, self.text)
+        match self.origin {
+            Origin::Default => f.write_str(&self.text),
+            _ => write!(f, "{}: {}", self.origin, self.text),
+        }
     }
 }
 

@@ -35,7 +35,7 @@ pub use fault::{ConfigError, Fault, Origin};
 pub use limits::Limits;
 use posthaste::Region;
 pub use settings::Settings;
-pub use trial::{Found, TrialError};
+pub use trial::Found;
 pub use url::shown as upstream_shown;
 
 /// Where every official SDK posts to.

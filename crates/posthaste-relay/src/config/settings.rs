@@ -1,9 +1,10 @@
 //! A config in the making: defaults, a file over them, the environment over that, and flags over all.
 //!
-//! Invariant: what is wrong is collected, so that all of it is told at once; a config comes out only where nothing is.
+//! Invariant: what is wrong is collected, so that all of it is told at once, each once: of an option whose value is not
+//! known nothing else is said. A config comes out only where nothing is wrong.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     fs::File,
     io::{self, Read as _},
@@ -49,7 +50,12 @@ pub struct Settings {
     pub(super) origins: BTreeMap<&'static str, Origin>,
     file: Option<PathBuf>,
     faults: Vec<Fault>,
+    /// Options that were given, or meant, and are not known for that: nothing else is said of them.
+    unsure: BTreeSet<&'static str>,
 }
+
+/// What all tenants together are called among options.
+const TENANTS: &str = "tenant";
 
 impl Settings {
     /// The defaults.
@@ -61,10 +67,13 @@ impl Settings {
     pub fn file(&mut self, path: &Path) {
         match read(path) {
             Ok(text) => self.text(path, &text),
-            Err(error) => self.fault(
-                Origin::File { path: path.to_owned(), line: 0 },
-                format!("failed to read it: {error}; check the path and its permissions"),
-            ),
+            Err(error) => {
+                self.knows_nothing();
+                self.fault(
+                    Origin::File { path: path.to_owned(), line: 0 },
+                    format!("failed to read it: {error}; check the path and its permissions"),
+                );
+            }
         }
     }
 
@@ -76,12 +85,14 @@ impl Settings {
         let found = match file::entries(text) {
             Ok(found) => found,
             Err(no_toml) => {
+                self.knows_nothing();
                 return self.fault(at(no_toml.line), format!("it is no TOML: {}", no_toml.problem));
             }
         };
         let is_known = |section: &str| SECTIONS.iter().any(|(known, _)| *known == section);
         for (section, line) in &found.sections {
-            if section == "tenant" {
+            if section == TENANTS {
+                self.unsure.insert(TENANTS);
                 self.fault(at(*line), "a tenant begins with [[tenant]], in two brackets");
             } else if !is_known(section) {
                 self.fault(at(*line), unknown(section, SECTIONS.iter().map(|(known, _)| *known)));
@@ -117,6 +128,8 @@ impl Settings {
                 (None, _) => {
                     let names: Vec<String> = FIELDS.iter().map(Field::variable).collect();
                     let near = NearMisses::of(&name, names.iter().map(String::as_str));
+                    let is_meant = |field: &&Field<Draft>| near.keys().any(|key| key == field.variable());
+                    self.unsure.extend(FIELDS.iter().filter(is_meant).map(|field| field.key));
                     self.fault(origin, format!("there is no such variable{}", hint(&near)));
                 }
             }
@@ -130,11 +143,29 @@ impl Settings {
 
     /// What is in force; or everything that is wrong.
     pub fn config(&self) -> Result<Config, ConfigError> {
-        if !self.faults.is_empty() {
-            return Err(ConfigError::new(self.faults.clone()));
-        }
-        let faults = check::faults(self);
+        let faults = self.faults();
         if faults.is_empty() { Ok(self.draft.config()) } else { Err(ConfigError::new(faults)) }
+    }
+
+    /// Everything that is wrong, as far as values tell.
+    pub(super) fn faults(&self) -> Vec<Fault> {
+        [self.faults.clone(), check::faults(self)].concat()
+    }
+
+    /// Whether all of these are known: they are as they were given, or nobody said anything.
+    pub(super) fn is_sure(&self, keys: &[&str]) -> bool {
+        keys.iter().all(|key| !self.unsure.contains(key))
+    }
+
+    /// Whether all that was said of upstreams is known.
+    pub(super) fn is_sure_of_tenants(&self) -> bool {
+        self.is_sure(&["upstream", TENANTS])
+    }
+
+    /// A file may have said anything.
+    fn knows_nothing(&mut self) {
+        self.unsure.extend(FIELDS.iter().map(|field| field.key));
+        self.unsure.insert(TENANTS);
     }
 
     /// Where the value comes from.
@@ -157,30 +188,34 @@ impl Settings {
 
     fn set(&mut self, origin: Origin, key: &str, value: &Value) {
         let Some(field) = FIELDS.iter().find(|field| field.key == key) else {
+            self.unsure.extend(meant(key));
             return self.fault(origin, unknown_key(key));
         };
         match (field.set)(&mut self.draft, value) {
             Ok(()) => {
+                // What counts for more makes up for what was wrong.
+                self.unsure.remove(field.key);
                 self.origins.insert(field.key, origin);
             }
             Err(wanted) => {
                 // A flag names itself.
                 let what = if matches!(origin, Origin::Flag(_)) { "it" } else { field.key };
+                self.unsure.insert(field.key);
                 self.fault(origin, wrong(what, value, &wanted));
             }
         }
     }
 
+    /// Takes it as far as it goes, so that what else is wrong with it is found as well.
     fn tenant(&mut self, at: &impl Fn(usize) -> Origin, given: file::Tenant) {
         let mut tenant = TenantConfig { name: String::new(), ..TenantConfig::default_to("") };
-        let mut is_whole = true;
+        let before = self.faults.len();
         for needed in ["name", "upstream"] {
             if !given.entries.iter().any(|entry| entry.key == needed) {
                 self.fault(
                     at(given.line),
                     format!("a tenant has no {needed}; write {needed} = \"…\" below [[tenant]]"),
                 );
-                is_whole = false;
             }
         }
         for Entry { key, value, line } in given.entries {
@@ -191,12 +226,12 @@ impl Settings {
             };
             if let Err(wanted) = (field.set)(&mut tenant, &value) {
                 self.fault(at(line), wrong(&format!("tenant.{key}"), &value, &wanted));
-                is_whole = false;
             }
         }
-        if is_whole {
-            self.draft.tenants.push((given.line, tenant));
+        if self.faults.len() > before {
+            self.unsure.insert(TENANTS);
         }
+        self.draft.tenants.push((given.line, tenant));
     }
 
     fn fault(&mut self, origin: Origin, text: impl Into<String>) {
@@ -218,6 +253,15 @@ fn read(path: &Path) -> io::Result<String> {
 
 fn wrong(key: &str, value: &Value, wanted: &str) -> String {
     format!("{key} is {value}; {wanted}")
+}
+
+/// The options that an unknown key may have been meant for.
+fn meant(key: &str) -> Vec<&'static str> {
+    let name = key.rsplit('.').next().unwrap_or(key);
+    let near = NearMisses::of(name, FIELDS.iter().map(Field::name));
+    let is_meant = |field: &&Field<Draft>| near.keys().any(|key| key == field.name());
+    let tenants = key.starts_with(TENANTS).then_some(TENANTS);
+    FIELDS.iter().filter(is_meant).map(|field| field.key).chain(tenants).collect()
 }
 
 /// A key may be a misspelt one, or stand in the wrong table.

@@ -1,15 +1,10 @@
-//! Whether what a config names is there: its files can be read, and its folder can be written. Nothing stays changed.
+//! Whether what a config names is there: its files can be read, and its folder can be written. Nothing is changed.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
+use super::{
+    Config, Settings, Store,
+    fault::{ConfigError, Fault},
 };
-
-use super::{Config, Store};
-use crate::{
-    access::{Access, AccessError},
-    tenants::{self, FolderError},
-};
+use crate::{access, tenants};
 
 /// What a config's files and folder hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,66 +18,104 @@ pub struct Found {
     pub tenants: Vec<String>,
 }
 
-/// Why a relay with this config would not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TrialError {
-    /// A file of tokens or accounts cannot be used.
-    #[error(transparent)]
-    Access(#[from] AccessError),
-    /// The folder says what nobody can read.
-    #[error(transparent)]
-    Folder(#[from] FolderError),
-    /// Nothing can be written there.
-    #[error(
-        "failed to write to {path:?}: {source}; check the folder and its permissions, or give another (data)"
-    )]
-    Unwritable {
-        /// The folder, or the nearest above it that there is.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-}
-
-impl Config {
-    /// Looks whether a relay would start with it, and what it would find. Addresses need not be free.
-    pub fn try_out(&self) -> Result<Found, TrialError> {
-        let access = Access::open(self.access.clone())?;
-        let rules = access.rules();
-        let mut found = Found { tokens: rules.tokens(), accounts: rules.accounts(), tenants: Vec::new() };
-        if let Store::Disk { folder, .. } = &self.store {
-            try_to_write(folder)?;
-            found.tenants =
-                tenants::tenants_in(folder)?.into_iter().map(|tenant| tenant.about.name).collect();
-        }
-        Ok(found)
+impl Settings {
+    /// What is in force, and what its files and its folder hold; or everything that is wrong with any of it. A relay with
+    /// this config would start, if its addresses are free and no other has its folder.
+    pub fn try_out(&self) -> Result<(Config, Found), ConfigError> {
+        let config = self.draft.config();
+        let mut trial = Trial { settings: self, faults: self.faults() };
+        let (tokens, accounts) = trial.access(&config);
+        let found = Found { tokens, accounts, tenants: trial.folder(&config) };
+        if trial.faults.is_empty() { Ok((config, found)) } else { Err(ConfigError::new(trial.faults)) }
     }
 }
 
-/// A folder that is not there yet can be made where the nearest above it can be written.
-fn try_to_write(folder: &Path) -> Result<(), TrialError> {
-    let there = folder.ancestors().find(|path| fs::symlink_metadata(path).is_ok());
-    let there = there.unwrap_or(Path::new("."));
-    let draft = there.join(format!(".posthaste-relay-check-{}", std::process::id()));
-    let written = fs::File::create_new(&draft).and_then(|_| fs::remove_file(&draft));
-    written.map_err(|source| TrialError::Unwritable { path: there.to_owned(), source })
+struct Trial<'a> {
+    settings: &'a Settings,
+    faults: Vec<Fault>,
+}
+
+impl Trial<'_> {
+    /// What this option names, or a fault there.
+    fn of<T, E: std::error::Error>(&mut self, key: &str, found: Result<T, E>) -> Option<T> {
+        let fault = |error: E| Fault::of_what_is_named(self.settings.origin(key), error.to_string());
+        found.map_err(|error| self.faults.push(fault(error))).ok()
+    }
+
+    /// How many tokens and accounts there are.
+    fn access(&mut self, config: &Config) -> (Option<usize>, Option<usize>) {
+        let tokens = config.access.tokens_file.as_deref().map(access::tokens_in);
+        let tokens = tokens.and_then(|tokens| self.of("access.tokens_file", tokens));
+        let more = config.access.accounts_file.as_deref().map(access::accounts_in);
+        let more = more.and_then(|more| self.of("access.accounts_file", more)).unwrap_or_default();
+        let accounts: std::collections::BTreeSet<_> = config.access.accounts.iter().chain(&more).collect();
+        (tokens.map(|tokens| tokens.len()), Some(accounts.len()).filter(|count| *count > 0))
+    }
+
+    /// The tenants that the folder has.
+    fn folder(&mut self, config: &Config) -> Vec<String> {
+        let Store::Disk { folder, .. } = &config.store else { return Vec::new() };
+        if !self.settings.is_sure(&["data", "memory"]) {
+            return Vec::new();
+        }
+        let own = config.tenants.iter().map(|tenant| tenant.name.clone()).filter(|name| !name.is_empty());
+        if self.of("data", tenants::check_writable(folder, &own.collect::<Vec<_>>())).is_none() {
+            return Vec::new();
+        }
+        let found = self.of("data", tenants::tenants_in(folder)).unwrap_or_default();
+        let found: Vec<String> = found.into_iter().map(|tenant| tenant.about.name).collect();
+        self.of("data", tenants::check_writable(folder, &found));
+        found
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use super::*;
+
+    fn settings(text: &str) -> Settings {
+        let mut settings = Settings::new();
+        settings.text("relay.toml", text);
+        settings
+    }
+
+    fn with_data(data: &Path) -> Settings {
+        settings(&format!("upstream = 'us'\ndata = {data:?}"))
+    }
 
     #[test]
     fn a_folder_is_tried_and_left_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         fs::write(&file, "").unwrap();
-        let of = |path: PathBuf| Config::to("http://a/").on_disk(path).try_out();
-        assert_eq!(of(folder.path().join("not/there")).unwrap(), Found::default());
-        assert_eq!(of(folder.path().to_owned()).unwrap(), Found::default());
-        let error = of(file.join("below")).unwrap_err().to_string();
-        assert!(error.contains("failed to write to") && error.contains("file"), "{error}");
+        for data in [folder.path().join("not/there"), folder.path().to_owned()] {
+            assert_eq!(with_data(&data).try_out().unwrap().1, Found::default());
+        }
+        let error = with_data(&file.join("below")).try_out().unwrap_err();
+        let said = error.to_string();
+        assert!(said.starts_with("relay.toml:2: failed to write to ") && said.contains("file"), "{said}");
+        assert!(!error.is_usage());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn values_and_what_they_name_are_told_in_one_round_each_with_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let text = format!(
+            "strict = 1\ndata = {:?}\nadmin = 8090\n[forward]\nbatch_bytes = '20 MiB'\n[access]\ntokens_file = \
+             '/none/tokens'\naccounts_file = '/none/accounts'\n[limits]\nheaders_max = 0\n[[tenant]]\nname = 'a'\n\
+             accounts = ['1']\nupstream = 'ftp://a/'\n[[tenant]]\nname = 'a'\naccounts = ['1']\n[[tenant]]\n\
+             name = 'rest'\nupstream = 'http://127.0.0.1:8090/'",
+            file.join("below")
+        );
+        let error = settings(&text).try_out().unwrap_err();
+        let lines: Vec<String> = error.faults().iter().map(|fault| fault.origin().to_string()).collect();
+        // Of the tenants: an address, a name twice, an account twice, no upstream, and one that is the relay itself.
+        let expected = [1, 2, 3, 5, 5, 7, 8, 10, 11, 15, 15, 15, 18].map(|line| format!("relay.toml:{line}"));
+        assert_eq!(lines, expected, "{error}");
     }
 }

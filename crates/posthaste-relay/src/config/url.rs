@@ -1,6 +1,9 @@
 //! Where events go: `us`, `eu`, or a URL that requests can go to. What may be secret in a URL is never shown.
 
-use posthaste::{Region, dispatch::EndPoint};
+use posthaste::{
+    Region,
+    dispatch::{EndPoint, EndPointProblem},
+};
 
 use super::{
     kinds::{Kind, Wanted},
@@ -27,6 +30,13 @@ impl Kind for Upstream {
 /// What is wrong with it, if anything is, and what to do.
 pub(super) fn problem(upstream: &str) -> Option<String> {
     let error = EndPoint::check(&upstream_url(upstream)).err()?;
+    if error.problem() == EndPointProblem::UserInfo {
+        return Some(format!(
+            "{:?} is no address for events: it holds a user name or a password, which is not sent; leave that out (or \
+             give us or eu)",
+            error.url()
+        ));
+    }
     Some(format!("{error} (or give us or eu)"))
 }
 
@@ -68,6 +78,8 @@ mod tests {
         for upstream in ["usa", "ftp://a/", "http://me:secret@a/", "http://a:0/", "a.example", "http://"] {
             let problem = problem(upstream).unwrap();
             assert!(problem.contains("us or eu") && !problem.contains("secret"), "{problem}");
+            // No option of the relay's is a builder.
+            assert!(!problem.contains("builder"), "{problem}");
         }
     }
 }

@@ -6,10 +6,12 @@
 //! ```
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
 
+use rustix::fs::{Access, AtFlags, CWD};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Store, TenantConfig};
@@ -28,6 +30,17 @@ pub enum FolderError {
         /// What was tried.
         what: &'static str,
         /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The relay may not write there. What is delivered could not be noted, and would go out again at each start.
+    #[error(
+        "failed to write to {path:?}: {source}; give the relay's user this folder, on a disk that can be written, or give \
+         another folder (data)"
+    )]
+    Unwritable {
+        /// The folder, or the nearest above it that there is.
         path: PathBuf,
         /// Why not.
         source: io::Error,
@@ -93,6 +106,31 @@ fn read_about(path: &Path) -> Result<Option<About>, FolderError> {
         }
         Err(source) => Err(FolderError::System { what: "read", path: path.to_owned(), source }),
     }
+}
+
+/// Whether the relay could write what it has to. Changes nothing: a folder that is not there yet can be made where the
+/// nearest above it can be written.
+pub(crate) fn check_writable(data: &Path, tenants: &[String]) -> Result<(), FolderError> {
+    let of = |name: &String| [data.join(TENANTS).join(name), data.join(TENANTS).join(name).join(SPOOL)];
+    let folders: BTreeSet<PathBuf> = tenants.iter().flat_map(of).map(|folder| nearest(&folder)).collect();
+    folders
+        .into_iter()
+        .try_for_each(|path| may_write(&path).map_err(|source| FolderError::Unwritable { path, source }))
+}
+
+/// The folder, or the nearest above it that there is.
+fn nearest(folder: &Path) -> PathBuf {
+    let there = folder.ancestors().find(|path| fs::symlink_metadata(path).is_ok());
+    there.unwrap_or(Path::new(".")).to_owned()
+}
+
+/// The system is asked, and nothing is tried: files of anybody else's are no part of a queue.
+fn may_write(folder: &Path) -> io::Result<()> {
+    if !fs::metadata(folder)?.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    let all = Access::READ_OK | Access::WRITE_OK | Access::EXEC_OK;
+    Ok(rustix::fs::accessat(CWD, folder, all, AtFlags::EACCESS)?)
 }
 
 /// Makes the tenant's folder, and writes into it where its events go. Returns where its queue is.

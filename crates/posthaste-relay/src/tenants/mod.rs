@@ -10,13 +10,13 @@ use std::{path::Path, sync::Arc};
 use posthaste::queue::{OpenError, Spool, SpoolOptions};
 use rustc_hash::FxHashMap;
 
-pub(crate) use self::tenant::Tenant;
+pub(crate) use self::{folder::check_writable, tenant::Tenant};
 pub use self::{
     folder::{About, FolderError, TenantFolder, tenants_in},
     tenant::{TenantError, TenantTrouble},
 };
 use crate::{
-    config::{Config, upstream_shown},
+    config::{Config, Store, upstream_shown},
     tail::Tail,
 };
 
@@ -40,11 +40,16 @@ impl Tenants {
         tail: &Arc<Tail>,
         open: &OpenSpool,
     ) -> Result<Self, TenantError> {
+        let left = folder::left_behind(config)?;
+        if let Store::Disk { folder, .. } = &config.store {
+            let names = config.tenants.iter().chain(&left).map(|tenant| tenant.name.clone());
+            folder::check_writable(folder, &names.collect::<Vec<_>>())?;
+        }
         let mut all = Vec::new();
         for tenant in &config.tenants {
             all.push(Tenant::open(tenant, config, clock, tail, open)?);
         }
-        for left in folder::left_behind(config)? {
+        for left in left {
             tracing::warn!(
                 tenant = left.name,
                 upstream = upstream_shown(&left.upstream),

@@ -24,8 +24,7 @@ struct Checked {
 }
 
 pub(super) fn run(flags: &Flags) -> Result<Exit, Failure> {
-    let config = flags.settings().config()?;
-    let found: Found = config.try_out().map_err(|error| Failure::Refused(error.to_string()))?;
+    let (config, found): (_, Found) = flags.settings().try_out()?;
     Output::new(Audience::of(flags.json)).result(&Checked {
         plan: Plan::of(&config),
         tokens: found.tokens,

@@ -20,7 +20,7 @@ pub(super) fn run(flags: &Flags) -> Result<Exit, Failure> {
     let inherited = Inherited::take()?;
     let mut settings = flags.settings();
     inherited.tell(&mut settings)?;
-    let config = settings.config()?;
+    let (config, _) = settings.try_out()?;
     let voice = Voice { output: Output::new(Audience::of(flags.json)), format: flags.log_format };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve(config, inherited, &voice))

@@ -89,6 +89,15 @@ fn what_is_wrong_is_said_with_its_line_and_what_to_do() {
             "1: upstream http://localhost:8090/v1/events is this relay itself, which listens at 127.0.0.1:8090",
         ),
         (
+            "upstream = 'http://localhost:8091/v1/events'",
+            "1: upstream http://localhost:8091/v1/events is this relay itself, whose admin interface is at 127.0.0.1:8091",
+        ),
+        (
+            "upstream = 'http://me:secret@a/'",
+            "1: \"http://***@a/\" is no address for events: it holds a user name or a password, which is not sent; leave \
+             that out (or",
+        ),
+        (
             "upstream = 'us'\n[forward]\nbatch_bytes = '20 MiB'",
             "3: forward.batch_bytes (20 MiB) is more than forward.window_bytes (16 MiB); lower",
         ),
@@ -137,9 +146,35 @@ fn what_two_tenants_claim_is_told_with_both_places() {
 
 #[test]
 fn everything_that_is_wrong_is_told_at_once_and_in_order() {
-    let told = faults("strict = 1\nlisen = 2\n[limits]\nheaders_max = 'x'");
-    let lines: Vec<_> = told.iter().map(|told| told.split(':').next().unwrap()).collect();
-    assert_eq!(lines, ["1", "2", "4"]);
+    let lines = |text: &str| -> Vec<String> {
+        faults(text).iter().map(|told| told.split(':').next().unwrap().to_owned()).collect()
+    };
+    let nowhere = " nothing says where events go; give us, eu, or a URL";
+    assert_eq!(lines("strict = 1\nlisen = 2\n[limits]\nheaders_max = 'x'"), ["1", "2", "4", nowhere]);
+    // What is wrong by itself, and what does not go together.
+    let text = "upstream = 'http://a/'\nadmin = 8090\n[limits]\nintake_bytes_max = 1\nunpack_ratio_max = 'x'\n[[tenant]]\n\
+                name = 'a/b'\naccounts = [1]\nupstream = 'http://localhost:8090/'\n[[tenant]]\naccounts = ['1']";
+    assert_eq!(lines(text), ["2", "4", "4", "5", "6", "7", "10", "10", "10"]);
+}
+
+/// Of what is not known nothing is said but that: neither an upstream that is misspelt nor one that is wrong is missing.
+#[test]
+fn one_mistake_is_told_once() {
+    for text in [
+        "upstreem = 'us'",
+        "upstream = 5",
+        "a = ",
+        "[tenant]\nname = 'a'",
+        "[[tenants]]\nname = 'a'",
+        "[[tenant]]\nname = 'a'\nupstream = 'us'\nacounts = [1]",
+        "upstream = 'us'\n[[tenant]]\nname = 'a'\nupstream = 'eu'\naccounts = 1",
+        "upstream = 'us'\nlisten = 'x'\nadmin = 8090",
+        "upstream = 'http://127.0.0.1:8090'\nlisten = 'x'",
+        "upstream = 'us'\n[limits]\nbody_bytes_max = 'x'\nintake_bytes_max = 3_500_000",
+        "upstream = 'us'\n[limits]\nunpacked_bytes_max = '14 MiB'\n[forward]\nbatch_bytes = 'x'",
+    ] {
+        assert_eq!(faults(text).len(), 1, "{text}: {:#?}", faults(text));
+    }
 }
 
 #[test]
