@@ -22,6 +22,9 @@ use crate::{
     vitals::Vitals,
 };
 
+/// The share of the time for the end that clients who do not come to theirs leave, so that queues are closed in order.
+const FOR_CLOSING: u32 = 8;
+
 /// A relay. Cheap to clone; clones are the same relay.
 ///
 /// ```no_run
@@ -187,13 +190,15 @@ impl Relay {
     /// connections, then the requests under way, then what can be delivered and synced in time. The admin interface
     /// answers until all of that is over.
     pub async fn serve(&self, public: TcpListener, admin: Option<TcpListener>, stop: &Stop) -> Report {
+        let within = self.config().shutdown_timeout;
+        let for_requests = within.saturating_sub(within / FOR_CLOSING);
         let serving = async {
-            tokio::select! {
-                () = server::serve(self, public, stop) => {}
+            let closing = tokio::select! {
+                closing = server::serve(self, public, stop, for_requests) => closing,
                 never = self.refusals().tell_the_rest(self.clock()) => match never {},
-            }
+            };
             self.refusals().tell_all();
-            self.close(self.config().shutdown_timeout).await
+            self.close(within.saturating_sub(closing.elapsed())).await
         };
         let Some(admin) = admin else { return serving.await };
         tokio::select! {

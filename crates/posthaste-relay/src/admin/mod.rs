@@ -5,7 +5,7 @@
 //! |---|---|
 //! | who may ask: hosts, origins, sizes | `guard.rs` |
 //! | connections and their bounds | `serve.rs` |
-//! | whether the loops go round; whether events are taken | `health.rs`, `ready.rs` |
+//! | whether the loops go round; whether events are taken; how upstreams are | `health.rs`, `ready.rs`, `upstream.rs` |
 //! | counts | `ledger.rs`, `metrics/` |
 //! | dead letters | `dead/` |
 //! | what happens, as it happens | `follow.rs` |
@@ -23,6 +23,7 @@ mod problem;
 mod ready;
 mod serve;
 mod table;
+mod upstream;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

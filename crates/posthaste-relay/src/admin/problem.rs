@@ -20,6 +20,8 @@ pub(super) enum Problem {
     NoSuchReason(String),
     #[error("after={0:?} is no place: leave it out at first, then give what the last answer said is `next`")]
     NoPlace(String),
+    #[error("limit={0} is no number of letters: give 1 to {1}")]
+    NoLimit(usize, usize),
     #[error("{LISTENERS_MAX} are listening already, as many as may; end one of them")]
     TooManyListeners,
 }
@@ -29,7 +31,7 @@ impl Problem {
         match self {
             Self::Busy | Self::TooManyListeners => StatusCode::SERVICE_UNAVAILABLE,
             Self::NoSuchTenant { .. } => StatusCode::NOT_FOUND,
-            Self::NoSuchReason(_) | Self::NoPlace(_) => StatusCode::BAD_REQUEST,
+            Self::NoSuchReason(_) | Self::NoPlace(_) | Self::NoLimit(..) => StatusCode::BAD_REQUEST,
         }
     }
 }

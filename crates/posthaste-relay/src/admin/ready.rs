@@ -9,14 +9,10 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use axum::{Json, extract::State, http::StatusCode};
 use futures_util::future::join_all;
-use posthaste::{
-    dispatch::EndPoint,
-    outcome::{Trouble, UpstreamState},
-};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
-use super::Admin;
+use super::{Admin, upstream::Upstream};
 use crate::{
     config::{Store, WhenFull},
     relay::{Phase, Relay},
@@ -51,24 +47,6 @@ struct QueueReadiness {
     trouble: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct Upstream {
-    /// Host and port: what may be secret stands elsewhere in a URL.
-    address: String,
-    state: &'static str,
-    /// What has gone wrong since it last answered as one that works.
-    trouble: Option<UpstreamTrouble>,
-}
-
-#[derive(Debug, Serialize)]
-struct UpstreamTrouble {
-    what: String,
-    status: Option<u16>,
-    since_ms: i64,
-    last_ms: i64,
-    times: u64,
-}
-
 pub(super) async fn readyz(State(admin): State<Admin>) -> (StatusCode, Json<Readiness>) {
     let relay = admin.relay();
     let phase = relay.vitals().phase();
@@ -84,7 +62,7 @@ pub(super) async fn readyz(State(admin): State<Admin>) -> (StatusCode, Json<Read
                 name: tenant.name().to_owned(),
                 in_config: at < own,
                 queue: QueueReadiness { writable: trouble.is_none(), trouble },
-                upstream: upstream(tenant),
+                upstream: Upstream::of(relay, tenant),
             }
         });
     // Whoever goes is told so at once, whatever its disks do.
@@ -120,37 +98,6 @@ pub(super) fn trouble_of(relay: &Relay, tenant: &Tenant) -> Option<String> {
             is_full.then(|| format!("the queue is full: it holds about the {bytes_max} bytes that it may"))
         }
         _ => None,
-    }
-}
-
-fn upstream(tenant: &Tenant) -> Upstream {
-    let health = tenant.dispatcher().health();
-    let found = health.upstreams.into_iter().find(|one| one.end_point == **tenant.upstream());
-    let state = found.as_ref().map_or(UpstreamState::Working, |found| found.state);
-    let trouble = found.and_then(|found| found.trouble);
-    let as_shown = |Trouble { what, status, since_ms, last_ms, times, .. }| UpstreamTrouble {
-        what,
-        status,
-        since_ms,
-        last_ms,
-        times,
-    };
-    Upstream { address: address(tenant), state: state_name(state), trouble: trouble.map(as_shown) }
-}
-
-/// The upstream's host and port.
-pub(super) fn address(tenant: &Tenant) -> String {
-    match EndPoint::check(tenant.upstream()) {
-        Ok(end_point) => end_point.address(),
-        Err(error) => error.url().to_owned(),
-    }
-}
-
-fn state_name(state: UpstreamState) -> &'static str {
-    match state {
-        UpstreamState::Failing => "failing",
-        UpstreamState::Held => "held",
-        _ => "working",
     }
 }
 

@@ -123,7 +123,7 @@ pub(super) const FIELDS: &[Field<Draft>] = &[
         "shutdown_timeout",
         shutdown_timeout,
         Time<0>,
-        "How long it may then deliver and sync before it ends."
+        "How long it may then answer, deliver and sync before it ends."
     ),
     field!("forward.batch_events", forward.batch_events, Count<1>, "Events that share a request, at most."),
     field!("forward.batch_bytes", forward.batch_bytes, Bytes<1>, "Bytes of a request, at most."),

@@ -78,7 +78,7 @@ pub struct Config {
     pub limits: Limits,
     /// How long a relay that was told to stop still takes events, so that load balancers notice.
     pub drain_delay: Duration,
-    /// How long a relay that takes nothing any more may deliver and sync before it ends.
+    /// How long a relay that takes no connections any more may answer, deliver and sync before it ends.
     pub shutdown_timeout: Duration,
 }
 

@@ -13,6 +13,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
+    time::Instant,
 };
 
 use self::crowd::Crowd;
@@ -24,8 +25,9 @@ use crate::{
 /// How long to wait where a connection cannot be taken, as when there are no descriptors left.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until it is told to stop, and every request under way has its answer, or the time for that is over.
-pub(crate) async fn serve(relay: &Relay, public: TcpListener, stop: &Stop) {
+/// Serves until it is told to stop, and every request under way has its answer, or this time for that is over. Returns when
+/// that time began.
+pub(crate) async fn serve(relay: &Relay, public: TcpListener, stop: &Stop, within: Duration) -> Instant {
     let vitals = relay.vitals();
     let mut connections = Connections {
         relay: relay.clone(),
@@ -44,8 +46,10 @@ pub(crate) async fn serve(relay: &Relay, public: TcpListener, stop: &Stop) {
         () = over => {}
     }
     connections.accept_waiting(public);
+    let closing = Instant::now();
     vitals.enter(Phase::Closing);
-    connections.end(relay.config().shutdown_timeout).await;
+    connections.end(within).await;
+    closing
 }
 
 /// The connections that there are.

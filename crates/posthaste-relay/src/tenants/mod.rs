@@ -4,6 +4,7 @@
 mod folder;
 mod observed;
 mod tenant;
+mod unanswered;
 
 use std::{path::Path, sync::Arc};
 

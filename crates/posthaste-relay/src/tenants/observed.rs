@@ -1,8 +1,11 @@
 //! What a tenant's upstream answers: each answer is counted, and told to whoever listens, on its way to delivery.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 
 use posthaste::{
@@ -10,7 +13,10 @@ use posthaste::{
     dispatch::{Answer, DispatchFuture, FlushFuture, verdict},
 };
 
-use super::tenant::SharedClock;
+use super::{
+    tenant::SharedClock,
+    unanswered::{Unanswered, Waiting},
+};
 use crate::tail::{Answered, Tail, WentOut, shown};
 
 /// How an upstream's answers begin, and what there is instead of one.
@@ -25,6 +31,7 @@ pub(crate) struct Answers {
     by_verdict: [AtomicU64; VERDICTS.len()],
     /// The last number that a request got.
     last: AtomicU64,
+    unanswered: Arc<Unanswered>,
 }
 
 impl Answers {
@@ -34,6 +41,11 @@ impl Answers {
 
     pub(crate) fn by_verdict(&self) -> impl Iterator<Item = (&'static str, u64)> {
         VERDICTS.into_iter().zip(&self.by_verdict).map(|(name, count)| (name, count.load(Relaxed)))
+    }
+
+    /// When the oldest request that has no answer yet was sent.
+    pub(crate) fn unanswered_since(&self) -> Option<Duration> {
+        self.unanswered.since()
     }
 
     fn count(&self, answer: &Answer, now_ms: i64) {
@@ -92,7 +104,8 @@ struct UnderWay {
     events: usize,
     /// Only where somebody asks for it.
     account: Option<String>,
-    sent: std::time::Duration,
+    sent: Duration,
+    _waiting: Waiting,
 }
 
 impl Notes {
@@ -110,10 +123,12 @@ impl Notes {
             };
             self.tail.tell(Some(&self.tenant), account.as_deref(), &|| line().to_line());
         }
-        UnderWay { number, events: request.events(), account, sent: self.clock.elapsed() }
+        let sent = self.clock.elapsed();
+        let waiting = self.answers.unanswered.begin(number, sent);
+        UnderWay { number, events: request.events(), account, sent, _waiting: waiting }
     }
 
-    fn answered(&self, UnderWay { number, events, account, sent }: UnderWay, answer: &Answer) {
+    fn answered(&self, UnderWay { number, events, account, sent, .. }: UnderWay, answer: &Answer) {
         let now_ms = self.clock.now_ms();
         self.answers.count(answer, now_ms);
         if !self.tail.is_heard() {
@@ -157,7 +172,7 @@ impl<D: Dispatcher> Dispatcher for Observed<D> {
         })
     }
 
-    fn flush(&self, deadline: std::time::Duration) -> FlushFuture {
+    fn flush(&self, deadline: Duration) -> FlushFuture {
         self.inner.flush(deadline)
     }
 }

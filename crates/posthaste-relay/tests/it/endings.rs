@@ -74,3 +74,22 @@ async fn what_is_sent_while_the_relay_ends_is_answered_and_who_is_quiet_does_not
     assert!(begun.elapsed() < at_most, "{:?}", begun.elapsed());
     assert_eq!((report.tenants[0].accepted, report.tenants[0].delivered), (3, 3));
 }
+
+/// Neither a client that never says the rest nor an upstream that is away makes the end take longer than it may.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_takes_no_longer_than_it_may() {
+    let sink = Sink::start(|_| 503).await;
+    let within = Duration::from_secs(4);
+    let relay = Running::start(Config { shutdown_timeout: within, ..Config::to(&sink.url) }).await;
+    let mut stream = TcpStream::connect(relay.address).await.unwrap();
+    assert!(answer(&mut stream, "a").await.starts_with("HTTP/1.1 204 "));
+    stream
+        .write_all(b"POST /v1/events HTTP/1.1\r\nhost: relay\r\ncontent-length: 500\r\n\r\n{")
+        .await
+        .unwrap();
+    let begun = Instant::now();
+    let report = relay.end().await;
+    assert_eq!(report.tenants[0].queued, 1);
+    // Twice as long, where each of the two had all of the time.
+    assert!(begun.elapsed() < within * 3 / 2, "{:?}", begun.elapsed());
+}

@@ -64,7 +64,7 @@ impl Keeper {
     }
 
     /// Nothing more comes.
-    async fn is_ended(mut self) {
+    async fn ends(mut self) {
         let mut rest = Vec::new();
         let read = tokio::time::timeout(PATIENCE, self.stream.read_to_end(&mut rest)).await;
         assert!(read.is_ok() && rest.is_empty(), "{read:?}: {}", String::from_utf8_lossy(&rest));
@@ -109,13 +109,13 @@ async fn where_more_is_to_come_the_answer_ends_the_connection() {
         keeper.say(&head(line, headers, 500)).await;
         keeper.say("only this").await;
         assert_eq!(keeper.answer().await, (status, false), "{line}");
-        keeper.is_ended().await;
+        keeper.ends().await;
         // It is large: nobody waits for it, and it may come all the same.
         for length in [Limits::default().rest_bytes_max + 1, 3_000_000] {
             let mut keeper = Keeper::of(&relay).await;
             keeper.say(&head(line, headers, length)).await;
             assert_eq!(keeper.answer().await, (status, false), "{line} {length}");
-            keeper.is_ended().await;
+            keeper.ends().await;
             let whole = head(line, headers, length) + &"x".repeat(length);
             let back = raw(relay.address, whole.as_bytes(), PATIENCE).await;
             assert_eq!((back.statuses(), back.closed), (vec![status], true), "{line} {length}");
@@ -131,7 +131,7 @@ async fn where_more_is_to_come_the_answer_ends_the_connection() {
         let mut keeper = Keeper::of(&relay).await;
         keeper.say(&head(line, &format!("{headers}expect: 100-continue\r\n"), 500)).await;
         assert_eq!(keeper.answer().await, (status, false), "{line}");
-        keeper.is_ended().await;
+        keeper.ends().await;
     }
     slow.end().await;
     relay.end().await;

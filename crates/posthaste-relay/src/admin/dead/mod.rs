@@ -66,7 +66,10 @@ pub(super) async fn list(
     let Listing { tenant, reason, after, limit } = listing;
     let chosen = Chosen::check(&admin, Which { tenant, reason })?;
     let after = after.map(Place::parse).transpose()?;
-    let limit = limit.unwrap_or(LIMIT).clamp(1, LIMIT_MAX);
+    let limit = limit.unwrap_or(LIMIT);
+    if !(1..=LIMIT_MAX).contains(&limit) {
+        return Err(Problem::NoLimit(limit, LIMIT_MAX));
+    }
     Ok(Json(admin.ask(move |relay| page::read(relay, &chosen, after.as_ref(), limit)).await?))
 }
 

@@ -1,9 +1,16 @@
 //! What each tenant has accepted, delivered and given up, what waits, and what its upstream answers.
 
-use posthaste::outcome::{Breakdown, UpstreamState};
+use posthaste::outcome::Breakdown;
 
 use super::text::Text;
-use crate::{admin::ready, relay::Relay, tenants::Tenant};
+use crate::{
+    admin::{
+        ready,
+        upstream::{self, Upstream},
+    },
+    relay::Relay,
+    tenants::Tenant,
+};
 
 /// A tenant, and its counts at one moment.
 struct Of<'a> {
@@ -29,7 +36,7 @@ pub(super) fn write(relay: &Relay, oldest: &[Option<i64>], text: &mut Text) {
     let tenants: Vec<Of<'_>> = relay.tenants().iter().zip(oldest).map(of).collect();
     write_ends(&tenants, text);
     write_queues(relay, &tenants, text);
-    write_upstreams(&tenants, text);
+    write_upstreams(relay, &tenants, text);
 }
 
 fn write_ends(tenants: &[Of<'_>], text: &mut Text) {
@@ -97,7 +104,7 @@ fn write_queues(relay: &Relay, tenants: &[Of<'_>], text: &mut Text) {
     }
 }
 
-fn write_upstreams(tenants: &[Of<'_>], text: &mut Text) {
+fn write_upstreams(relay: &Relay, tenants: &[Of<'_>], text: &mut Text) {
     let mut family =
         text.counter("upstream_answers_total", "Answers of the upstream by status; none: no answer.");
     for of in tenants {
@@ -112,19 +119,10 @@ fn write_upstreams(tenants: &[Of<'_>], text: &mut Text) {
             family.sample(&[of.label(), ("verdict", verdict)], count);
         }
     }
-    let help = "0: it works; 1: it fails, and is tried now and then; 2: it refuses every request.";
+    let help = "0: it works; 1: it fails, and is tried now and then; 2: it refuses every request; 3: an answer is overdue.";
     let mut family = text.gauge("upstream_state", help);
     for of in tenants {
-        family.sample(&[of.label(), ("upstream", &ready::address(of.tenant))], state(of.tenant));
+        let state = Upstream::of(relay, of.tenant).state();
+        family.sample(&[of.label(), ("upstream", &upstream::address(of.tenant))], state.number());
     }
-}
-
-fn state(tenant: &Tenant) -> u8 {
-    let upstreams = tenant.dispatcher().health().upstreams;
-    let states = upstreams.iter().map(|upstream| match upstream.state {
-        UpstreamState::Failing => 1,
-        UpstreamState::Held => 2,
-        _ => 0,
-    });
-    states.max().unwrap_or(0)
 }

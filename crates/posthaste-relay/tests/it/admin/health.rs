@@ -3,14 +3,18 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     time::Duration,
 };
 
 use posthaste::{Clock, SystemClock, clock::Sleep};
-use posthaste_relay::{Config, Limits, Relay, Stop, Store, TenantConfig};
-use tokio::net::TcpListener;
+use posthaste_relay::{Config, Forward, Limits, Relay, Stop, Store, TenantConfig};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 
 use super::{Client, relay, take};
 use crate::support::{PATIENCE, Running, Sink, body, post, until};
@@ -57,6 +61,59 @@ async fn an_upstream_that_is_away_is_neither_unhealthy_nor_unready_and_is_named(
     assert_eq!((ready.status, &ready.json()["ready"]), (200, &true.into()));
     let healthy = admin.get("/healthz").await;
     assert_eq!((healthy.status, healthy.text()), (200, "ok\n"));
+    relay.end().await;
+}
+
+/// The system's time, and so much more.
+#[derive(Debug, Clone, Default)]
+struct Ahead(Arc<AtomicU64>);
+
+impl Clock for Ahead {
+    fn now_ms(&self) -> i64 {
+        SystemClock.now_ms()
+    }
+
+    fn elapsed(&self) -> Duration {
+        SystemClock.elapsed() + Duration::from_secs(self.0.load(SeqCst))
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        SystemClock.sleep(duration)
+    }
+}
+
+/// Nothing is known of an upstream that hangs until its request has run out of time; that it hangs is told before.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_does_not_answer_is_waited_for_and_that_is_told() {
+    let upstream = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = upstream.local_addr().unwrap();
+    let clock = Ahead::default();
+    let forward = Forward { wait: Duration::from_millis(1), ..Forward::default() };
+    let config = Config { forward, drain_delay: Duration::ZERO, ..Config::to(format!("http://{address}/")) };
+    let relay = Running::of(Relay::with_clock(config, Arc::new(clock.clone())).unwrap()).await;
+    let admin = Client::of(relay.admin);
+    let state = || async { admin.get("/readyz").await.json()["tenants"][0]["upstream"].clone() };
+    let metric = |number: u8| {
+        format!("posthaste_relay_upstream_state{{tenant=\"default\",upstream=\"{address}\"}} {number}\n")
+    };
+    take(&relay, "a").await;
+    let (mut asked, _) = upstream.accept().await.unwrap();
+    assert!(asked.read(&mut [0; 4_096]).await.unwrap() > 0);
+    assert_eq!((&state().await["state"], &state().await["trouble"]), (&"working".into(), &Value::Null));
+    assert!(admin.get("/metrics").await.text().contains(&metric(0)));
+    clock.0.store(7, SeqCst);
+    let told = state().await;
+    let what = told["trouble"]["what"].as_str().unwrap();
+    assert!(
+        told["state"] == "waiting"
+            && what.starts_with("no answer for ")
+            && told["trouble"]["status"].is_null(),
+        "{told}"
+    );
+    assert!(admin.get("/metrics").await.text().contains(&metric(3)));
+    asked.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+    relay.delivered().await;
+    assert_eq!((&state().await["state"], &state().await["trouble"]), (&"working".into(), &Value::Null));
     relay.end().await;
 }
 

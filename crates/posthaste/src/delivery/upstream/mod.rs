@@ -145,6 +145,8 @@ impl Upstream {
         self.quiet_since = moment.now;
         let change = self.learn(verdict, moment);
         match verdict {
+            // An answer to what was sent before the trouble says nothing about it.
+            Verdict::Delivered | Verdict::Halve | Verdict::Bisect if self.why().is_some() => {}
             Verdict::Delivered | Verdict::Halve | Verdict::Bisect => self.trouble = None,
             Verdict::Retry { .. } | Verdict::Hold => {
                 note(&mut self.trouble, &self.end_point, answer, moment.now_ms);
@@ -223,5 +225,22 @@ mod tests {
         let mut quiet = new();
         assert_eq!(answer(&mut quiet, 404, 1, Some(0)), Some(Change::Opened(Why::Held)));
         assert_eq!((quiet.health().state, quiet.in_flight()), (UpstreamState::Held, 0));
+    }
+
+    /// Whoever looks is told why nothing is sent, also after an answer to what was sent before.
+    #[test]
+    fn trouble_lasts_as_long_as_the_breaker_is_open() {
+        let mut upstream = Upstream::new("http://a".into(), &Rules::default(), fastrand::Rng::with_seed(1));
+        upstream.sent(s(1));
+        assert_eq!(answer(&mut upstream, 404, 2, None), Some(Change::Opened(Why::Held)));
+        let late = Moment { sent: s(1), now: s(3), now_ms: 0, held_at: None };
+        assert_eq!(upstream.answered(Verdict::Delivered, &Ok(Response::status(204)), late), None);
+        let health = upstream.health();
+        assert_eq!(
+            (health.state, health.trouble.and_then(|trouble| trouble.status)),
+            (UpstreamState::Held, Some(404))
+        );
+        answer(&mut upstream, 204, 20, None);
+        assert_eq!((upstream.health().state, upstream.health().trouble), (UpstreamState::Working, None));
     }
 }
