@@ -1,5 +1,5 @@
-# What the measurements of the relay share: the programs, a folder for one run, the body, and how wrk's answers are counted.
-# Sourced from the repository's root; needs wrk.
+# What the measurements of the relay share: the programs, a folder for one run, the body, and how wrk's answers are
+# counted. Sourced from the repository's root; needs wrk.
 cargo build --release --quiet -p posthaste-cli -p posthaste-bench-relay
 bench=target/release/posthaste-bench-relay posthaste=target/release/posthaste
 work=$(mktemp -d "${BENCH_DIR:-.}/bench-relay.XXXXXX")

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | who may ask: hosts, origins, sizes | `guard.rs` |
 //! | connections and their bounds | `serve.rs` |
-//! | whether the loops go round; whether events are taken; how upstreams are | `health.rs`, `ready.rs`, `upstream.rs` |
+//! | whether loops go round, events are taken, upstreams answer | `health.rs`, `ready.rs`, `upstream.rs` |
 //! | counts | `ledger.rs`, `metrics/` |
 //! | dead letters | `dead/` |
 //! | what happens, as it happens | `follow.rs` |

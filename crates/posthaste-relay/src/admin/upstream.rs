@@ -1,5 +1,5 @@
-//! How a tenant's upstream is, as `/readyz` and `/metrics` say it: what delivery has learned from answers, and, where it has
-//! learned nothing because there is none, that.
+//! How a tenant's upstream is, as `/readyz` and `/metrics` say it: what delivery has learned from answers, and, where
+//! it has learned nothing because there is none, that.
 
 use std::time::Duration;
 

@@ -27,8 +27,8 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// How long a body may take. 30 s: phones are slow.
     pub body_timeout: Duration,
-    /// Bytes of a body that nobody wants which are read all the same, so that the connection can be kept. 64 KiB: what SDKs
-    /// send has less.
+    /// Bytes of a body that nobody wants which are read all the same, so that the connection can be kept. 64 KiB:
+    /// what SDKs send has less.
     pub rest_bytes_max: usize,
     /// How long that may take. 1 s: longer than a round trip, and shorter than a client waits.
     pub rest_timeout: Duration,

@@ -19,8 +19,8 @@ pub struct Found {
 }
 
 impl Settings {
-    /// What is in force, and what its files and its folder hold; or everything that is wrong with any of it. A relay with
-    /// this config would start, if its addresses are free and no other has its folder.
+    /// What is in force, and what its files and its folder hold; or everything that is wrong with any of it. A relay
+    /// with this config would start, if its addresses are free and no other has its folder.
     pub fn try_out(&self) -> Result<(Config, Found), ConfigError> {
         let config = self.draft.config();
         let mut trial = Trial { settings: self, faults: self.faults() };

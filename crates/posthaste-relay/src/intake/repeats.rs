@@ -3,8 +3,8 @@
 //! The Event API drops repeats by (entity, uuid, time), so they do no harm; how many there are tells of clients in
 //! trouble. Where they are left out, whole visitors are, so that those that are sent stay byte for byte as they came.
 //!
-//! Invariant: an event is remembered only once it is safe, and while it is queued or delivered. A repeat of one that was
-//! refused, or that has become a dead letter, is no repeat: whoever sends it again wants it to arrive.
+//! Invariant: an event is remembered only once it is safe, and while it is queued or delivered. A repeat of one that
+//! was refused, or that has become a dead letter, is no repeat: whoever sends it again wants it to arrive.
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 

@@ -25,8 +25,8 @@ use crate::{
 /// How long to wait where a connection cannot be taken, as when there are no descriptors left.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves until it is told to stop, and every request under way has its answer, or this time for that is over. Returns when
-/// that time began.
+/// Serves until it is told to stop, and every request under way has its answer, or this time for that is over.
+/// Returns when that time began.
 pub(crate) async fn serve(relay: &Relay, public: TcpListener, stop: &Stop, within: Duration) -> Instant {
     let vitals = relay.vitals();
     let mut connections = Connections {

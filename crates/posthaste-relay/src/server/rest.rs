@@ -1,8 +1,8 @@
 //! What is still to come of a body once its request has an answer.
 //!
-//! An answer may need no body: nobody posts here, or no token is known. A client that keeps its connection has to be told
-//! whether it may go on there, and that is so where its next bytes begin a request. So a small rest is read, for a moment;
-//! where more is to come, the answer ends the connection. What is read is dropped: it takes no room.
+//! An answer may need no body: nobody posts here, or no token is known. A client that keeps its connection has to be
+//! told whether it may go on there, and that is so where its next bytes begin a request. So a small rest is read, for
+//! a moment; where more is to come, the answer ends the connection. What is read is dropped: it takes no room.
 
 use std::pin::Pin;
 

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 
-/// Those that are under way, with when each was sent. Numbers go up, so the first was sent first, give or take a moment.
+/// Those that are under way, with when each was sent. Numbers go up, so the first was sent first, give or take a
+/// moment.
 #[derive(Debug, Default)]
 pub(super) struct Unanswered(Mutex<BTreeMap<u64, Duration>>);
 

@@ -119,7 +119,7 @@ fn write_upstreams(relay: &Relay, tenants: &[Of<'_>], text: &mut Text) {
             family.sample(&[of.label(), ("verdict", verdict)], count);
         }
     }
-    let help = "0: it works; 1: it fails, and is tried now and then; 2: it refuses every request; 3: an answer is overdue.";
+    let help = "0: it works; 1: it fails, and is tried now and then; 2: it refuses all requests; 3: an answer is overdue.";
     let mut family = text.gauge("upstream_state", help);
     for of in tenants {
         let state = Upstream::of(relay, of.tenant).state();

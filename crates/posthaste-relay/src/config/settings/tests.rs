@@ -157,7 +157,8 @@ fn everything_that_is_wrong_is_told_at_once_and_in_order() {
     assert_eq!(lines(text), ["2", "4", "4", "5", "6", "7", "10", "10", "10"]);
 }
 
-/// Of what is not known nothing is said but that: neither an upstream that is misspelt nor one that is wrong is missing.
+/// Of what is not known nothing is said but that: neither an upstream that is misspelt nor one that is wrong is
+/// missing.
 #[test]
 fn one_mistake_is_told_once() {
     for text in [
