@@ -303,6 +303,7 @@ impl Experiment {
         }
         self.too_few = self.variations.iter().any(|variation| {
             variation.visitors < VISITORS_MIN
+                || variation.conversions.is_empty()
                 || variation.conversions.iter().any(|conversion| conversion.count < CONVERSIONS_MIN)
         });
     }
