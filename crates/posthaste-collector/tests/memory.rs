@@ -3,11 +3,7 @@
 //! A million events in the default 256 MiB, and how many of them a second:
 //! `cargo test --release -p posthaste-collector --test memory -- --ignored --nocapture`
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "a panic is how a test fails, and one tells of its figures"
-)]
+#![expect(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::{path::Path, time::Instant};
 

@@ -78,6 +78,7 @@ fn oracle(sent: &[Sent], variation: &str) -> (BTreeSet<String>, u64, Did) {
 }
 
 #[tokio::test]
+#[expect(clippy::cast_precision_loss, reason = "a few hundred")]
 async fn experiments_are_counted_as_an_oracle_counts_them() {
     for seed in 0..3 {
         let mut rng = fastrand::Rng::with_seed(seed);
