@@ -15,10 +15,10 @@
 //! |---|---|
 //! | `POST /v1/events`, `/t/NAME/v1/events` | 204, empty, whatever the body holds. 413 for a body that is too large, 415 for a compression other than gzip. With `X-Optimizely-Strict: true` or `1`, or [`CollectorOptions::strict`], a bad body gets 400 and a JSON list of [`Problem`]s, and nothing of it counts as good. `NAME`, or the header `X-Posthaste-Session`, is the test's session |
 //! | `GET /ledger` | [`CollectorLedger`], of a session with `?session=NAME` |
-//! | `GET /good`, `/bad`, `/all` | JSON list of [`GoodEvent`]s, [`BadEvent`]s or both; `?visitor=&experiment=&variation=&key=&flag=&uuid=&problem=&session=&verdict=&q=&order=&until=&after=&limit=&offset=` ([`Filter`]); at most [`PAGE_MAX`] at once. `X-Total-Count` says how many there are, `X-Forgotten` how many had to make room, `X-Newest` the newest id |
+//! | `GET /good`, `/bad`, `/all` | JSON list of [`GoodEvent`]s, [`BadEvent`]s or both; `?visitor=&experiment=&variation=&key=&flag=&uuid=&problem=&session=&verdict=&q=&order=&until=&after=&limit=&offset=` ([`Filter`]); at most [`PAGE_MAX`] at once, fewer where these have more than [`PAGE_BYTES_MAX`] bytes. `X-Total-Count` says how many there are, `X-Forgotten` how many had to make room, `X-Newest` the newest id |
 //! | `GET /event/ID` | one event in detail: the [`Record`], a request body that carries it alone, each problem's place in it, the request that it came in, a command that sends it again; 404 where it is forgotten or never was |
 //! | `GET /summary` | what the kept events come to: by experiment and variation, by SDK, by kind of problem, by session; up to a second old |
-//! | `GET /stream` | server-sent events: `rows` (at most [`ROWS_MAX`], the rest counted as `skipped`), ten times a second at most, and `reset`; takes the same filters, and goes on from `Last-Event-ID` or `?after=ID`, from the oldest without either |
+//! | `GET /stream` | server-sent events: `rows` (at most [`ROWS_MAX`] of [`ROWS_BYTES_MAX`] bytes, the rest counted as `skipped`), ten times a second at most, and `reset`; takes the same filters, and goes on from `Last-Event-ID` or `?after=ID`, from the oldest without either |
 //! | `GET /export`, `POST /import` | events as JSON lines, a request body each, which `posthaste send` reads |
 //! | `POST /reset` | 204; everything is forgotten, every count is zero; a script of faults begins anew. With `?session=NAME` that session alone |
 //! | `PUT /faults` | 204; the body is a script of faults ([`Faults`], [`Rule`]), in force from the next request on; no text at all ends them. 400 and a JSON list of what is wrong, and the one before stays |
@@ -98,6 +98,6 @@ pub use ledger::{CollectorLedger, FAULT_NAMES_MAX, OTHER_FAULTS};
 pub use options::CollectorOptions;
 pub use posthaste::judge::{EVENTS_PER_BODY_MAX, Problem};
 pub use record::{BadEvent, GoodEvent, RECORD_TEXT_BYTES_MAX, Record, Verdict};
-pub use routes::data::PAGE_MAX;
+pub use routes::data::{PAGE_BYTES_MAX, PAGE_MAX};
 pub use store::{OTHER_SESSIONS, SESSIONS_MAX};
-pub use stream::{LISTENERS_MAX, ROWS_MAX};
+pub use stream::{LISTENERS_MAX, ROWS_BYTES_MAX, ROWS_MAX};

@@ -1,7 +1,5 @@
 //! What readers are given. The store is locked only while it hands out what it keeps; all that costs time comes after.
 
-use std::ops::ControlFlow;
-
 use crate::{
     BadEvent, Collector, CollectorLedger, Filter, GoodEvent, Order, Record, Verdict,
     filter::Picker,
@@ -9,11 +7,10 @@ use crate::{
     told::Told,
 };
 
-/// Some of the records that a filter picks, and how many there are.
+/// What stands beside the events that a filter picks.
 #[derive(Debug)]
-pub(crate) struct Page {
-    pub(crate) items: Vec<Record>,
-    /// All that the filter picks.
+pub(crate) struct Counts {
+    /// All that the filter picks, listed or not.
     pub(crate) total: usize,
     /// Events that had to make room: what is picked may lack these.
     pub(crate) forgotten: u64,
@@ -50,30 +47,60 @@ impl Collector {
         self.store().ledger(Some(session))
     }
 
-    /// The good events that the filter picks, oldest first.
+    /// The good events that the filter picks.
     pub fn good(&self, filter: &Filter) -> Vec<GoodEvent> {
         let good = |record| match record {
             Record::Good(event) => Some(*event),
             Record::Bad(_) => None,
         };
-        self.page(filter, Listing::Good).items.into_iter().filter_map(good).collect()
+        self.records(filter, Listing::Good).filter_map(good).collect()
     }
 
-    /// The bad events that the filter picks, oldest first.
+    /// The bad events that the filter picks.
     pub fn bad(&self, filter: &Filter) -> Vec<BadEvent> {
         let bad = |record| match record {
             Record::Bad(event) => Some(*event),
             Record::Good(_) => None,
         };
-        self.page(filter, Listing::Bad).items.into_iter().filter_map(bad).collect()
+        self.records(filter, Listing::Bad).filter_map(bad).collect()
     }
 
-    /// Good and bad events that the filter picks, oldest first.
+    /// Good and bad events that the filter picks.
     pub fn all(&self, filter: &Filter) -> Vec<Record> {
-        self.page(filter, Listing::All).items
+        self.records(filter, Listing::All).collect()
     }
 
-    pub(crate) fn page(&self, filter: &Filter, listing: Listing) -> Page {
+    fn records(&self, filter: &Filter, listing: Listing) -> impl Iterator<Item = Record> {
+        self.pick(filter, listing, |views| views.into_iter().map(|told| told.record()).collect::<Vec<_>>())
+            .0
+            .into_iter()
+    }
+
+    /// The events that the filter picks as a JSON list, which ends once it has so many bytes: never before the first.
+    pub(crate) fn list(&self, filter: &Filter, listing: Listing, bytes_max: usize) -> (Vec<u8>, Counts) {
+        self.pick(filter, listing, |views| {
+            let mut json = vec![b'['];
+            for told in views {
+                if json.len() > bytes_max {
+                    break;
+                }
+                if json.len() > 1 {
+                    json.push(b',');
+                }
+                // One at a time: records take many times the memory of their JSON.
+                serde_json::to_writer(&mut json, &told.record()).expect("a record can be written as JSON");
+            }
+            json.push(b']');
+            json
+        })
+    }
+
+    fn pick<T>(
+        &self,
+        filter: &Filter,
+        listing: Listing,
+        make: impl FnOnce(Vec<Told<'_>>) -> T,
+    ) -> (T, Counts) {
         let (snapshot, forgotten) = {
             let store = self.store();
             (store.after(filter.after.unwrap_or_default()), store.forgotten(filter.session.as_deref()))
@@ -84,25 +111,8 @@ impl Collector {
             Order::Oldest => window(snapshot.views().filter(picks), filter),
             Order::Newest => window(snapshot.views().rev().filter(picks), filter),
         };
-        let items = found.into_iter().map(|view| Told::new(view, self.config()).record()).collect();
-        Page { items, total, forgotten, newest: snapshot.newest }
-    }
-
-    /// Hands out what is kept and newer than an event, oldest first, until told to stop; without making JSON of any of
-    /// it. Gives the newest id that there was: whoever comes again with that misses nothing.
-    #[expect(dead_code, reason = "for expectations")]
-    pub(crate) fn walk(
-        &self,
-        after: u64,
-        session: Option<&str>,
-        mut take: impl FnMut(&Told<'_>) -> ControlFlow<()>,
-    ) -> u64 {
-        let snapshot = self.kept_after(after);
-        let mut of_session =
-            snapshot.views().filter(|view| session.is_none_or(|session| view.session() == Some(session)));
-        let _ = of_session.try_for_each(|view| take(&Told::new(view, self.config())));
-        drop(of_session);
-        snapshot.newest
+        let made = make(found.into_iter().map(|view| Told::new(view, self.config())).collect());
+        (made, Counts { total, forgotten, newest: snapshot.newest })
     }
 
     /// What is kept and newer than this event.

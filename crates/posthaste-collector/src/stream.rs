@@ -23,9 +23,10 @@ use std::{
 use axum::body::{Body, Bytes};
 use futures_util::stream;
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::watch;
 
-use crate::{Collector, CollectorLedger, Filter, Record, filter::Picker, store::Snapshot, told::Told};
+use crate::{Collector, CollectorLedger, Filter, filter::Picker, store::Snapshot, told::Told};
 
 use matches::Matches;
 
@@ -33,6 +34,8 @@ use matches::Matches;
 pub const LISTENERS_MAX: usize = 64;
 /// Rows that are told at once; more are counted.
 pub const ROWS_MAX: usize = 200;
+/// Bytes of rows that are told at once, beside the newest.
+pub const ROWS_BYTES_MAX: usize = 4 << 20;
 /// Between two tellings at least.
 const PACE: Duration = Duration::from_millis(100);
 /// Silence after which a line without meaning shows that the connection still stands.
@@ -99,7 +102,7 @@ struct Listener {
 
 #[derive(Serialize)]
 struct News<'a> {
-    rows: Vec<Record>,
+    rows: Vec<Box<RawValue>>,
     skipped: u64,
     newest: u64,
     oldest: u64,
@@ -220,7 +223,7 @@ impl Listener {
     }
 
     /// The newest of what is picked, and how many there are.
-    fn pick(&mut self, snapshot: &Snapshot) -> (Vec<Record>, u64) {
+    fn pick(&mut self, snapshot: &Snapshot) -> (Vec<Box<RawValue>>, u64) {
         let (mut last, mut picked) = (VecDeque::with_capacity(ROWS_MAX), 0);
         for view in snapshot.views().filter(|view| self.picker.picks(view)) {
             self.matches.insert(view.id());
@@ -230,8 +233,18 @@ impl Listener {
             }
             last.push_back(view);
         }
-        let config = self.collector.config();
-        (last.into_iter().map(|view| Told::new(view, config).record()).collect(), picked)
+        let (mut rows, mut bytes) = (Vec::with_capacity(last.len()), 0);
+        for view in last.into_iter().rev() {
+            let record = Told::new(view, self.collector.config()).record();
+            let row = to_raw_value(&record).expect("a record can be written as JSON");
+            bytes += row.get().len();
+            if bytes > ROWS_BYTES_MAX && !rows.is_empty() {
+                break;
+            }
+            rows.push(row);
+        }
+        rows.reverse();
+        (rows, picked)
     }
 }
 

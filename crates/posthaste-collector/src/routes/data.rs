@@ -14,13 +14,15 @@ use crate::{
     Collector, CollectorLedger, Filter, intake,
     intake::SESSION,
     origin::{Origin, SessionName},
-    reading::{Listing, Page},
+    reading::{Counts, Listing},
     stream::LISTENERS_MAX,
     transfer::ImportError,
 };
 
 /// Events that one answer lists at most; ask for the next with `offset`.
 pub const PAGE_MAX: usize = 10_000;
+/// Bytes after which an answer lists no more events, though more were asked for.
+pub const PAGE_BYTES_MAX: usize = 32 << 20;
 
 /// How many events a filter picks, listed or not.
 const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
@@ -83,13 +85,13 @@ async fn all(State(collector): State<Collector>, Query(filter): Query<Filter>) -
 async fn list(collector: Collector, filter: Filter, listing: Listing) -> Response {
     let filter = Filter { limit: Some(filter.limit.unwrap_or(PAGE_MAX).min(PAGE_MAX)), ..filter };
     aside(move || {
-        let Page { items, total, forgotten, newest } = collector.page(&filter, listing);
+        let (json, Counts { total, forgotten, newest }) = collector.list(&filter, listing, PAGE_BYTES_MAX);
         let counts = [
             (TOTAL_COUNT, total.to_string()),
             (FORGOTTEN, forgotten.to_string()),
             (NEWEST, newest.to_string()),
         ];
-        (counts, Json(items)).into_response()
+        ([(header::CONTENT_TYPE, "application/json")], counts, json).into_response()
     })
     .await
 }

@@ -411,3 +411,84 @@ impl Reader<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use posthaste::judge::judge_parts;
+
+    use super::*;
+
+    fn written(body: &str) -> Vec<u8> {
+        let mut all = Vec::new();
+        judge_parts(body.as_bytes(), None, &mut |part| {
+            write(&part, &mut all);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        all
+    }
+
+    #[test]
+    fn fields_are_read_as_they_were_sent_whatever_is_in_them() {
+        let long = "x".repeat(300);
+        for text in ["plain", "\"quoted\"", "back\\slash", "\u{0}\n\t", "é ☃ 𝄞", "</script>", &long] {
+            let body = serde_json::json!({"account_id": "1", "visitors": [{"visitor_id": text, "snapshots": [{
+                "decisions": [{"campaign_id": "other"}, {"campaign_id": text, "experiment_id": text,
+                    "variation_id": text, "metadata": {"flag_key": text}}],
+                "events": [{"type": "campaign_activated", "entity_id": text, "uuid": text, "key": text,
+                    "timestamp": -1, "revenue": i64::MAX, "value": 0.5}],
+            }]}]});
+            let bytes = written(&body.to_string());
+            let head = Head::read(&bytes);
+            for field in [
+                Field::Visitor,
+                Field::Uuid,
+                Field::Key,
+                Field::Entity,
+                Field::Campaign,
+                Field::Experiment,
+                Field::Variation,
+                Field::Flag,
+            ] {
+                assert_eq!(str::from_utf8(head.field(field, &bytes)), Ok(text), "{field:?}");
+            }
+            assert_eq!((head.timestamp, head.revenue), (Some(-1), Some(i64::MAX)));
+            assert!(head.value.is_some_and(|value| (value - 0.5).abs() < f64::EPSILON));
+            assert_eq!((head.kind, head.is_impression, head.decision), (Kind::Event, true, Some(1)));
+            let json: Value = serde_json::from_slice(head.json(&bytes)).unwrap();
+            assert_eq!(Some(&json), body.pointer("/visitors/0"));
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_as_they_were_written() {
+        for number in [0, 1, 127, 128, 300, 16_383, 16_384, 1 << 28, 0xffff_ffff] {
+            let mut bytes = Vec::new();
+            write_number(number, &mut bytes);
+            let mut reader = Reader { bytes: &bytes, at: 0 };
+            assert_eq!((reader.number(), reader.at), (number, bytes.len()));
+        }
+    }
+
+    #[test]
+    fn what_is_no_event_is_kept_as_far_as_it_goes() {
+        for (body, kind) in [
+            (r#"{"account_id": "1", "visitors": 5}"#.to_owned(), Kind::Body),
+            (r#"{"account_id": "1", "visitors": [5]}"#.to_owned(), Kind::Visitor),
+            (
+                r#"{"account_id": "1", "visitors": [{"visitor_id": "a", "snapshots": [5]}]}"#.to_owned(),
+                Kind::Snapshot,
+            ),
+            (format!(r#"{{"account_id": "1", "visitors": "{}"}}"#, "é".repeat(PART_BYTES_MAX)), Kind::Text),
+        ] {
+            let bytes = written(&body);
+            let head = Head::read(&bytes);
+            assert_eq!(head.kind, kind);
+            let json: Value = serde_json::from_slice(head.json(&bytes)).unwrap();
+            assert_eq!(json.is_string(), kind == Kind::Text);
+            assert!(bytes.len() < PART_BYTES_MAX);
+        }
+    }
+}

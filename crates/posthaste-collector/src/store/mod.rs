@@ -16,6 +16,8 @@ mod segment;
 mod sessions;
 mod shape;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod visits;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};

@@ -14,13 +14,15 @@ const NAMES_MAX: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     hashes: Hashes,
-    /// Experiment and variation, and their number.
-    shown: FxHashMap<(String, String), u32>,
+    /// The numbers of experiments' variations.
+    shown: FxHashMap<String, FxHashMap<String, u32>>,
     about: Vec<About>,
     keys: FxHashMap<String, u32>,
     impressions: Vec<Impression>,
     conversions: Vec<Done>,
-    sdks: FxHashMap<(String, String), (Sdk, u64)>,
+    /// By name and version, each with the request that came last.
+    sdks: FxHashMap<String, FxHashMap<String, (Sdk, u64)>>,
+    sdk_count: usize,
     problems: BTreeMap<ProblemKind, ProblemCount>,
 }
 
@@ -72,15 +74,13 @@ impl Tally {
     }
 
     fn shown(&mut self, told: &Told<'_>) -> Option<u32> {
-        let experiment = Some(told.field(Field::Experiment)).filter(|id| !id.is_empty())?;
-        let place = (experiment.to_owned(), told.field(Field::Variation).to_owned());
+        let (experiment, variation) = (told.field(Field::Experiment), told.field(Field::Variation));
+        if let Some(number) = self.shown.get(experiment).and_then(|variations| variations.get(variation)) {
+            return Some(*number);
+        }
         let next = self.about.len();
-        let number = match self.shown.get(&place) {
-            Some(number) => return Some(*number),
-            None if next >= NAMES_MAX => return None,
-            None => u32::try_from(next).ok()?,
-        };
-        self.shown.insert(place, number);
+        let number = u32::try_from(next).ok().filter(|_| next < NAMES_MAX && !experiment.is_empty())?;
+        self.shown.entry(experiment.to_owned()).or_default().insert(variation.to_owned(), number);
         let flag = Some(told.field(Field::Flag)).filter(|flag| !flag.is_empty()).map(str::to_owned);
         self.about.push(About { campaign_id: told.field(Field::Campaign).to_owned(), flag });
         Some(number)
@@ -88,14 +88,7 @@ impl Tally {
 
     fn note_sdk(&mut self, told: &Told<'_>) {
         let (envelope, request) = (&told.view.shape().envelope, told.view.request().id);
-        let name = (envelope.client_name.to_string(), envelope.client_version.to_string());
-        if self.sdks.len() >= NAMES_MAX && !self.sdks.contains_key(&name) {
-            return;
-        }
-        let (sdk, last) = self.sdks.entry(name).or_insert_with_key(|(name, version)| {
-            let (name, version) = (name.clone(), version.clone());
-            (Sdk { name, version, requests: 0, events: 0, bad: 0, repeats: 0 }, 0)
-        });
+        let Some((sdk, last)) = self.sdk(&envelope.client_name, &envelope.client_version) else { return };
         sdk.requests += u64::from(*last != request);
         *last = request;
         sdk.events += 1;
@@ -103,26 +96,42 @@ impl Tally {
         sdk.repeats += u64::from(told.view.entry.repeats());
     }
 
+    fn sdk(&mut self, name: &str, version: &str) -> Option<&mut (Sdk, u64)> {
+        if self.sdks.get(name).is_none_or(|versions| !versions.contains_key(version)) {
+            if self.sdk_count >= NAMES_MAX {
+                return None;
+            }
+            self.sdk_count += 1;
+            let (of, name, version) = (self.sdks.entry(name.to_owned()), name.to_owned(), version.to_owned());
+            let sdk = Sdk { name, version: version.clone(), requests: 0, events: 0, bad: 0, repeats: 0 };
+            of.or_default().insert(version, (sdk, 0));
+        }
+        self.sdks.get_mut(name)?.get_mut(version)
+    }
+
+    /// Events come newest first: the newest tells of all, mostly the one that is being looked for.
     fn note_problems(&mut self, told: &Told<'_>) {
         for problem in told.view.problems() {
-            let count = self.problems.get(&problem.kind).map_or(0, |known| known.count);
-            // The newest tells of all: mostly the one that is being looked for.
-            let newest = ProblemCount {
+            let newest = || ProblemCount {
                 kind: problem.kind,
                 severity: problem.severity,
-                count: count + 1,
+                count: 0,
                 problem: problem.problem.clone(),
                 fix: problem.fix.clone(),
                 path: problem.path.clone(),
                 example: told.view.id(),
             };
-            self.problems.insert(problem.kind, newest);
+            self.problems.entry(problem.kind).or_insert_with(newest).count += 1;
         }
     }
 
     /// Those with the most events first.
     pub(super) fn sdks(&mut self) -> Vec<Sdk> {
-        let mut all: Vec<_> = std::mem::take(&mut self.sdks).into_values().map(|(sdk, _)| sdk).collect();
+        let mut all: Vec<_> = std::mem::take(&mut self.sdks)
+            .into_values()
+            .flat_map(FxHashMap::into_values)
+            .map(|(sdk, _)| sdk)
+            .collect();
         all.sort_by(|a, b| {
             b.events.cmp(&a.events).then_with(|| (&a.name, &a.version).cmp(&(&b.name, &b.version)))
         });
@@ -181,18 +190,26 @@ impl Tally {
     fn told(&self, counts: &[Counts], config: Option<&ProjectConfig>) -> Vec<Experiment> {
         let mut keys: Vec<_> = self.keys.iter().collect();
         keys.sort();
-        let mut places: Vec<_> = self.shown.iter().collect();
-        places.sort();
+        let mut places: Vec<_> = self
+            .shown
+            .iter()
+            .flat_map(|(experiment, variations)| {
+                variations
+                    .iter()
+                    .map(move |(variation, number)| (experiment.as_str(), variation.as_str(), *number))
+            })
+            .collect();
+        places.sort_unstable();
         let visitors = self.visitors_of_experiments(&places);
         let mut experiments: Vec<Experiment> = Vec::new();
-        for ((experiment_id, variation_id), number) in places {
-            let at = usize::try_from(*number).unwrap_or(usize::MAX);
+        for (experiment_id, variation_id, number) in places {
+            let at = usize::try_from(number).unwrap_or(usize::MAX);
             let (Some(counts), Some(about)) = (counts.get(at), self.about.get(at)) else { continue };
             let known = config.and_then(|config| config.experiment_by_id(experiment_id));
-            if experiments.last().is_none_or(|last| last.experiment_id != *experiment_id) {
-                let (visitors, mixed) = visitors.get(experiment_id.as_str()).copied().unwrap_or_default();
+            if experiments.last().is_none_or(|last| last.experiment_id != experiment_id) {
+                let (visitors, mixed) = visitors.get(experiment_id).copied().unwrap_or_default();
                 experiments.push(Experiment {
-                    experiment_id: experiment_id.clone(),
+                    experiment_id: experiment_id.to_owned(),
                     experiment: known.map(|experiment| experiment.key().to_owned()),
                     campaign_id: about.campaign_id.clone(),
                     flag: about.flag.clone(),
@@ -204,7 +221,7 @@ impl Tally {
             }
             let Some(experiment) = experiments.last_mut() else { continue };
             experiment.variations.push(Variation {
-                variation_id: variation_id.clone(),
+                variation_id: variation_id.to_owned(),
                 variation: known
                     .and_then(|experiment| experiment.variation_by_id(variation_id))
                     .map(|variation| variation.key().to_owned()),
@@ -220,13 +237,10 @@ impl Tally {
     }
 
     /// Visitors of each experiment, and those of them that were shown two variations.
-    fn visitors_of_experiments<'a>(
-        &self,
-        places: &[(&'a (String, String), &u32)],
-    ) -> FxHashMap<&'a str, (u64, u64)> {
+    fn visitors_of_experiments<'a>(&self, places: &[(&'a str, &str, u32)]) -> FxHashMap<&'a str, (u64, u64)> {
         let mut experiments = vec![""; self.about.len()];
-        for ((experiment, _), number) in places {
-            if let Some(place) = usize::try_from(**number).ok().and_then(|at| experiments.get_mut(at)) {
+        for (experiment, _, number) in places {
+            if let Some(place) = usize::try_from(*number).ok().and_then(|at| experiments.get_mut(at)) {
                 *place = experiment;
             }
         }
@@ -303,6 +317,7 @@ impl Experiment {
         }
         self.too_few = self.variations.iter().any(|variation| {
             variation.visitors < VISITORS_MIN
+                || variation.conversions.is_empty()
                 || variation.conversions.iter().any(|conversion| conversion.count < CONVERSIONS_MIN)
         });
     }

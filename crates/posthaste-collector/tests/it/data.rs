@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use http::{Method, StatusCode};
-use posthaste_collector::{Collector, CollectorOptions, Filter, Record, Verdict};
+use posthaste_collector::{Collector, CollectorOptions, Filter, PAGE_BYTES_MAX, Record, Verdict};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Answer, Server, TIMESTAMP, batch, bytes, collector, collector_of, conversion, impression,
+    Answer, Server, TIMESTAMP, batch, bytes, collector, collector_of, conversion, impression, read,
 };
 
 /// An impression with a flag, a conversion, a conversion that is odd, and one that is bad; of two visitors.
@@ -319,4 +319,58 @@ fn a_verdict_is_of_the_record() {
     collector.receive(&four());
     let verdicts: Vec<_> = collector.all(&Filter::default()).iter().map(Record::verdict).collect();
     assert_eq!(verdicts, [Verdict::Good, Verdict::Good, Verdict::Warned, Verdict::Bad]);
+}
+
+/// What official SDKs really sent, once around: each event alone is judged as it was among the others.
+#[tokio::test]
+async fn what_sdks_sent_is_the_same_after_a_way_through_a_file() {
+    let names = ["python-sdk-5.7.0.requests.jsonl", "javascript-sdk-6.6.1-node.requests.jsonl"];
+    for name in names {
+        let [one, two] = [collector_of("larkspur.json"), collector_of("larkspur.json")];
+        for line in read(name).lines() {
+            let request: Value = serde_json::from_str(line).unwrap();
+            one.receive(request["body"].as_str().unwrap().as_bytes());
+        }
+        let server = Server::start(one.clone()).await;
+        for line in lines(&server.get("/export").await) {
+            two.receive(line.as_bytes());
+        }
+        let [sent, taken] = [&one, &two].map(|collector| {
+            let mut events = collector.all(&Filter::default());
+            for event in &mut events {
+                if let Record::Good(event) = event {
+                    (event.request, event.received_ms) = (0, 0);
+                }
+            }
+            let good = events.into_iter().filter(|event| event.verdict() == Verdict::Good);
+            good.map(|event| serde_json::to_value(event).unwrap()).collect::<Vec<_>>()
+        });
+        assert!(sent.len() > 100);
+        assert_eq!(sent, taken, "{name}");
+        let counts = |collector: &Collector| {
+            let ledger = collector.ledger();
+            (ledger.events, ledger.good, ledger.bad, ledger.warned)
+        };
+        assert_eq!(counts(&one), counts(&two));
+    }
+}
+
+/// Large events: a list ends early, says how many there are, and goes on with `offset`.
+#[tokio::test]
+async fn a_list_is_bounded_in_bytes_and_can_be_gone_on_with() {
+    let server = Server::start(collector()).await;
+    for event in 0..15 {
+        let mut large = conversion("ann", &format!("u-{event}"));
+        large["snapshots"][0]["events"][0]["tags"]["pad"] = json!("x".repeat(3_000_000));
+        server.post(&[], &bytes(&batch(&[large]))).await;
+    }
+    let (mut seen, mut answers) = (Vec::new(), 0);
+    while seen.len() < 15 {
+        let answer = server.get(&format!("/all?offset={}", seen.len())).await;
+        assert!(answer.body.len() < PAGE_BYTES_MAX + 4_000_000);
+        assert_eq!(answer.headers["x-total-count"], "15");
+        seen.extend(ids(&answer));
+        answers += 1;
+    }
+    assert_eq!((seen, answers), ((1..=15).collect(), 2));
 }

@@ -10,5 +10,7 @@ mod hostile;
 mod http;
 mod problems;
 mod project;
+mod stream;
+mod summary;
 mod support;
 mod vectors;
