@@ -4,17 +4,20 @@
 //! crash comes between the letter and the record's acknowledgement, the next start settles the record, and the letter is
 //! stored once.
 
+mod pieces;
+
 use std::sync::{Arc, atomic::AtomicBool};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use thiserror::Error;
 
+use self::pieces::Pieces;
 use crate::{
     batch::Batch,
     error::{DiskError, OpenError, ReadError, Refusal, WriteError},
     filesystem::FolderMode,
-    format::u64_at,
+    format::{frame, u64_at},
     log::Log,
     read::{Read, Record},
     receipt::Completion,
@@ -32,6 +35,8 @@ const NO_RECORD: u64 = u64::MAX;
 const RECORD_BYTES: usize = 8;
 /// Letters read at once when a spool opens.
 const READ_BYTES: usize = 1 << 20;
+/// Up to so many bytes of letters are looked at one by one when a spool opens. Of more, files are small parts.
+const WEIGHED_BYTES_MAX: u64 = 16 << 20;
 
 /// The dead letters beside a spool. Clones are the same.
 #[derive(Debug, Clone)]
@@ -46,6 +51,7 @@ struct Inner {
     hungry: Arc<AtomicBool>,
     /// `None`: the folder could not be opened; tried again when it is needed.
     core: Mutex<Option<Arc<Core>>>,
+    pieces: Mutex<Pieces>,
 }
 
 /// Why dead letters could not be kept or read.
@@ -65,9 +71,10 @@ pub enum DeadError {
 
 impl DeadLetters {
     pub(crate) fn new(main: &Arc<Log>, writing: Writing, hungry: Arc<AtomicBool>) -> Self {
-        let dead = Self(Arc::new(Inner { main: Arc::clone(main), writing, hungry, core: Mutex::new(None) }));
+        let (main, core, pieces) = (Arc::clone(main), Mutex::new(None), Mutex::default());
+        let dead = Self(Arc::new(Inner { main, writing, hungry, core, pieces }));
         if let Err(error) = dead.open() {
-            tracing::error!(dir = %main.dir.display(), %error, "dead letters cannot be kept; the events that they are about will wait");
+            tracing::error!(dir = %dead.0.main.dir.display(), %error, "dead letters cannot be kept; the events that they are about will wait");
         }
         dead
     }
@@ -82,20 +89,25 @@ impl DeadLetters {
         then: impl FnOnce(Result<u64, WriteError>) + Send + 'static,
     ) -> Result<u64, DeadError> {
         let record = [&of.unwrap_or(NO_RECORD).to_le_bytes(), letter].concat();
-        let core = self.open()?;
+        let (core, bytes) = (self.open()?, frame::size(record.len()) as u64);
         // So that no cursor is written between the letter's number and the note that its record waits for it.
         let mut main = self.0.main.state.lock();
         let added = core.add(Batch::record(record), Visibility::AtOnce, Completion::Call(Box::new(then)));
         let number = added.map_err(|refused| refused.reason)?;
+        self.0.pieces.lock().add(number, bytes);
         if let Some(of) = of {
             main.letters.insert(of, number);
         }
         Ok(number)
     }
 
-    /// Whether letters of so many bytes together are likely to find room.
+    /// Whether letters of so many bytes together are likely to find room beside those that there are.
     pub fn has_room_for(&self, bytes: u64) -> bool {
-        self.open().is_ok_and(|core| core.log.has_room_for(bytes))
+        let fits = |core: Arc<Core>| {
+            let most = core.log.options.dead_bytes_max;
+            self.bytes_of(&core).saturating_add(bytes) <= most && core.log.has_room_for(bytes)
+        };
+        self.open().is_ok_and(fits)
     }
 
     /// Letters that are on disk from the number `from` on, oldest first, as many as both limits allow. They stay.
@@ -131,20 +143,44 @@ impl DeadLetters {
         Ok(self.len()? == 0)
     }
 
-    /// About how many bytes they take: those of the files that hold some, since space comes back by the file.
+    /// About how many bytes they take. Files are larger: space comes back by the file.
     pub fn bytes(&self) -> Result<u64, DeadError> {
-        Ok(self.open()?.log.state.lock().unsettled_bytes())
+        Ok(self.bytes_of(&*self.open()?))
     }
 
-    /// How many bytes they may take so that the next one finds room at once: room is made before it is needed.
+    fn bytes_of(&self, core: &Core) -> u64 {
+        let (mut pieces, state) = (self.0.pieces.lock(), core.log.state.lock());
+        pieces.bytes(&state.acks, state.next)
+    }
+
+    /// How many bytes they may take.
     pub fn bytes_max(&self) -> Result<u64, DeadError> {
+        Ok(self.open()?.log.options.dead_bytes_max)
+    }
+
+    /// Whether files have to go for a letter of so many bytes to find room at once: it is made before it is needed.
+    pub fn is_tight(&self, bytes: u64) -> Result<bool, DeadError> {
         let core = self.open()?;
         let (size, segment) = (core.log.options.size_bytes_max, core.log.options.segment_length());
-        Ok(size.saturating_sub(2 * segment).max(segment))
+        let in_files = core.log.state.lock().unsettled_bytes();
+        Ok(in_files > 0 && in_files.saturating_add(bytes) > size.saturating_sub(2 * segment).max(segment))
+    }
+
+    /// Removes the oldest letters, a sixteenth of all or one, and says how many there were.
+    pub fn remove_oldest(&self) -> Result<u64, DeadError> {
+        let core = self.open()?;
+        let oldest = {
+            let (mut pieces, state) = (self.0.pieces.lock(), core.log.state.lock());
+            // What is not on disk yet is not the oldest.
+            pieces.oldest(&state.acks, state.next).map(|letters| letters.start..letters.end.min(state.stored))
+        };
+        let removed = core.log.ack(oldest.filter(|letters| !letters.is_empty()));
+        core.wake_if_due();
+        Ok(removed)
     }
 
     /// Removes the letters of the oldest file that holds some, and says how many there were.
-    pub fn remove_oldest(&self) -> Result<u64, DeadError> {
+    pub fn remove_oldest_file(&self) -> Result<u64, DeadError> {
         let core = self.open()?;
         let oldest = core.log.state.lock().oldest_unsettled();
         let removed = core.log.ack(oldest);
@@ -165,6 +201,7 @@ impl DeadLetters {
         let house = opened.into_house(None, Arc::default()).beside(Arc::clone(&self.0.hungry));
         let core = Core::start(house, self.0.writing)
             .map_err(|error| DiskError::new("start the writer of", &dir, error))?;
+        *self.0.pieces.lock() = weigh(&core);
         Ok(Arc::clone(slot.insert(core)))
     }
 
@@ -219,6 +256,28 @@ impl DeadLetters {
             core.give_up();
         }
     }
+}
+
+/// How many bytes the letters take that were found: each, or, where they are many, each file's.
+fn weigh(core: &Core) -> Pieces {
+    let (stored, files, in_files) = {
+        let state = core.log.state.lock();
+        (state.stored, state.unsettled_files(), state.unsettled_bytes())
+    };
+    let (mut pieces, mut from) = (Pieces::default(), 0);
+    while in_files <= WEIGHED_BYTES_MAX {
+        let Ok(read) = core.read(from, usize::MAX, READ_BYTES) else { break };
+        for letter in &read.records {
+            pieces.add(letter.sequence, frame::size(letter.bytes.len()) as u64);
+        }
+        if read.records.is_empty() || read.next >= stored {
+            return pieces;
+        }
+        from = read.next;
+    }
+    let mut pieces = Pieces::default();
+    files.into_iter().for_each(|(first, bytes)| pieces.add(first, bytes));
+    pieces
 }
 
 /// A letter without the number in front of it.

@@ -115,11 +115,14 @@ pub(crate) struct Segment {
     pub(crate) is_damaged: bool,
     /// A sync of what was written without one failed: nobody can promise any more that it survives a power cut.
     pub(crate) is_unsyncable: bool,
+    /// Its records are about to be acknowledged, and its room is counted on.
+    pub(crate) is_promised: bool,
 }
 
 impl Segment {
     pub(crate) fn new(number: u64, first: u64, bytes: u64) -> Self {
-        Self { number, first, bytes, is_suspect: false, is_damaged: false, is_unsyncable: false }
+        let (is_suspect, is_damaged, is_unsyncable, is_promised) = (false, false, false, false);
+        Self { number, first, bytes, is_suspect, is_damaged, is_unsyncable, is_promised }
     }
 
     pub(crate) fn name(&self) -> String {
@@ -314,6 +317,16 @@ impl State {
         self.acks.unsettled_below(self.next).saturating_sub(self.pending.hidden())
     }
 
+    /// Lengths of the segments whose room is counted on although it is not there yet.
+    pub(crate) fn promised(&self) -> impl Iterator<Item = u64> {
+        self.segments.iter().filter(|segment| segment.is_promised).map(|segment| segment.bytes)
+    }
+
+    /// Whether this error passes once room comes that is promised.
+    pub(crate) fn waits_for_promise(&self, error: &WriteError) -> bool {
+        error.is_full() && self.promised().next().is_some()
+    }
+
     /// Bytes of all segment files.
     pub(crate) fn disk_bytes(&self) -> u64 {
         self.spare_bytes + self.segments.iter().map(|segment| segment.bytes).sum::<u64>()
@@ -322,13 +335,19 @@ impl State {
     /// About how many bytes the segments take that hold something unsettled, with what waits to be written. Of the last
     /// one only what is written of it counts.
     pub(crate) fn unsettled_bytes(&self) -> u64 {
+        let waiting = self.pending.bytes() as u64;
+        waiting + self.unsettled_files().into_iter().map(|(_, bytes)| bytes).sum::<u64>()
+    }
+
+    /// The first record, and the bytes, of each of these segments.
+    pub(crate) fn unsettled_files(&self) -> Vec<(u64, u64)> {
         let used = |index: usize| {
             let segment = self.segments.get(index).filter(|_| self.is_unsettled(index))?;
             let is_last = index + 1 == self.segments.len();
-            Some(segment.bytes.saturating_sub(if is_last { self.plan.rest() } else { 0 }))
+            let rest = if is_last { self.plan.rest() } else { 0 };
+            Some((segment.first, segment.bytes.saturating_sub(rest)))
         };
-        let waiting = self.pending.bytes() as u64;
-        waiting + (0..self.segments.len()).filter_map(used).sum::<u64>()
+        (0..self.segments.len()).filter_map(used).collect()
     }
 
     /// The records of the oldest segment that holds something unsettled.

@@ -137,7 +137,8 @@ impl SpoolOptions {
         self
     }
 
-    /// Most bytes of dead letters. Default 1 GiB.
+    /// Most bytes of dead letters. Default 1 GiB. Where that is little, their files may take more: some have to be there
+    /// that hold the longest record.
     pub fn dead_bytes_max(mut self, bytes: u64) -> Self {
         self.dead_bytes_max = bytes;
         self
@@ -147,6 +148,14 @@ impl SpoolOptions {
     /// acknowledgements make is used at once.
     pub fn retry_interval(mut self, interval: Duration) -> Self {
         self.retry_interval = interval;
+        self
+    }
+
+    /// Most bytes of room on disk that are made before anybody asks for them. Default: as much as may wait in memory, or
+    /// a quarter of a small spool. An idle spool takes about so much disk; where more comes at once than there is room,
+    /// some is refused for the moment that the next segment needs.
+    pub fn room_ahead_max(mut self, bytes: u64) -> Self {
+        self.room_ahead_max = bytes;
         self
     }
 
@@ -180,11 +189,12 @@ impl SpoolOptions {
     pub(crate) fn for_dead(&self) -> Self {
         let record_bytes_max = self.record_length() + DEAD_LETTER_EXTRA_BYTES;
         let needed = plan_length(record_bytes_max);
-        let segment_bytes = needed.max(self.segment_length().min(1 << 20));
+        let segment_bytes = needed.max(self.segment_length().min(1 << 20).min(self.dead_bytes_max / 8));
         Self {
             record_bytes_max: Some(record_bytes_max),
             segment_bytes: Some(segment_bytes),
-            size_bytes_max: self.dead_bytes_max.max(2 * segment_bytes),
+            // A file that is left in part, one that is written, and room that is made ahead, beside half of the letters.
+            size_bytes_max: self.dead_bytes_max.max(self.dead_bytes_max / 2 + 4 * segment_bytes),
             pending_bytes_max: Some(self.pending_length().max(record_bytes_max)),
             spare_segments_max: 1,
             // Few events die: one segment is enough, and it is another's disk too.

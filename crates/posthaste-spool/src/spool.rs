@@ -1,6 +1,7 @@
 //! The spool as its callers see it: shared by reference among threads, never blocking on the disk to add.
 
 use std::{
+    ops::Range,
     path::Path,
     sync::{Arc, atomic::AtomicBool},
     task::Waker,
@@ -24,6 +25,7 @@ use crate::{
     write::{
         house::{COMMITS_AT_ONCE, House},
         pending::{Completed, Entry, Visibility},
+        plan,
     },
 };
 
@@ -181,6 +183,11 @@ impl Spool {
         self.core.log.options.segment_length()
     }
 
+    /// Most bytes of all segments.
+    pub fn size_bytes_max(&self) -> u64 {
+        self.core.log.options.size_bytes_max
+    }
+
     /// Makes everything added and acknowledged so far survive a power cut, whatever the durability. The receipt
     /// resolves once it does, which is not before the disk works.
     pub fn sync(&self) -> SpoolReceipt {
@@ -234,21 +241,33 @@ impl Spool {
     }
 
     /// The oldest records that would have to go for `bytes` more to find room: those of the oldest segment that holds
-    /// none before `unleased_from`, and is not being written. `None`: nothing would make room.
-    pub fn oldest_to_displace(&self, unleased_from: u64, bytes: usize) -> Option<std::ops::Range<u64>> {
-        self.core.log.state.lock().oldest_to_displace(unleased_from, bytes as u64)
+    /// none before `unleased_from`, nothing unacknowledged of `leased`, and is not being written. `None`: nothing would
+    /// make room.
+    pub fn oldest_to_displace(
+        &self,
+        unleased_from: u64,
+        leased: &[Range<u64>],
+        bytes: usize,
+    ) -> Option<Range<u64>> {
+        self.core.log.state.lock().oldest_to_displace(unleased_from, leased, bytes as u64)
     }
 
     /// Counts on the room of the segment with these records, which the caller is about to acknowledge.
-    pub fn promise(&self, records: &std::ops::Range<u64>) {
+    pub fn promise(&self, records: &Range<u64>) {
         let mut state = self.core.log.state.lock();
-        let bytes = state
-            .segment_of(records.start)
-            .and_then(|index| state.segments.get(index))
-            .map(|segment| segment.bytes);
-        if let Some(bytes) = bytes {
+        let index = state.segment_of(records.start);
+        let segment = index.and_then(|index| state.segments.get_mut(index));
+        if let Some(segment) = segment.filter(|segment| !segment.is_promised) {
+            segment.is_promised = true;
+            let bytes = segment.bytes;
             state.plan.add_empty(bytes);
         }
+    }
+
+    /// Counts no longer on room that was promised and has not come.
+    pub fn break_promises(&self) {
+        let mut state = self.core.log.state.lock();
+        state.segments.iter_mut().for_each(|segment| segment.is_promised = false);
     }
 
     /// Checks a record as `add` would, without adding it.
@@ -565,7 +584,7 @@ impl State {
         if self.moved {
             return Err(Refusal::Blocked(WriteError::Moved { path: log.dir.clone() }));
         }
-        if let Some(error) = &self.blocked {
+        if let Some(error) = self.blocked.as_ref().filter(|error| !self.waits_for_promise(error)) {
             return Err(Refusal::Blocked(error.clone()));
         }
         if self.pending.bytes() > 0 && self.pending.bytes() + bytes > pending_bytes_max {
@@ -573,16 +592,38 @@ impl State {
         }
         if !self.plan.take(bytes as u64) {
             self.wanted = self.wanted.max(bytes as u64);
-            return Err(self.no_room.clone().map_or(Refusal::NoRoomYet, Refusal::Blocked));
+            let no_room = self.no_room.clone().or_else(|| self.is_at_limit(bytes as u64, log));
+            return Err(no_room.map_or(Refusal::NoRoomYet, Refusal::Blocked));
         }
         Ok(())
     }
 
-    fn oldest_to_displace(&self, unleased_from: u64, bytes: u64) -> Option<std::ops::Range<u64>> {
+    /// Why no room is being made for a batch of this size: nothing is about to be given back, and the limit leaves none,
+    /// empty segments that are too small included.
+    fn is_at_limit(&self, bytes: u64, log: &Log) -> Option<WriteError> {
+        let bytes_max = log.options.size_bytes_max;
+        let left = bytes_max.saturating_sub(self.disk_bytes()).saturating_add(self.spare_bytes);
+        let is_at_limit = left < plan::length_for(bytes) && self.reclaimable().is_none();
+        is_at_limit.then_some(WriteError::SizeLimit { bytes_max })
+    }
+
+    fn oldest_to_displace(
+        &self,
+        unleased_from: u64,
+        leased: &[Range<u64>],
+        bytes: u64,
+    ) -> Option<Range<u64>> {
         let last = self.segments.len().checked_sub(1)?;
+        let is_leased = |records: Range<u64>| {
+            let both = |leased: &Range<u64>| leased.start.max(records.start)..leased.end.min(records.end);
+            leased.iter().map(both).any(|both| !both.is_empty() && !self.acks.covers(both))
+        };
         let is_fit = |index: &usize| {
             self.segments.get(*index).is_some_and(|segment| {
-                segment.first >= unleased_from && crate::write::plan::capacity(segment.bytes) >= bytes
+                segment.first >= unleased_from
+                    && !segment.is_promised
+                    && plan::capacity(segment.bytes) >= bytes
+                    && !is_leased(segment.first..self.bound(*index))
             })
         };
         let index = (0..last).find(is_fit)?;

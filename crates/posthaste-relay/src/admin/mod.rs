@@ -55,6 +55,7 @@ struct Inner {
     last_beats: health::LastBeats,
     disks: ready::Disks,
     ages: metrics::Ages,
+    free_bytes: metrics::FreeBytes,
 }
 
 /// All of it, for a listener that is bound here.
@@ -67,6 +68,7 @@ fn app(relay: &Relay, bound: SocketAddr) -> Router {
         last_beats: health::LastBeats::new(relay),
         disks: ready::Disks::new(relay),
         ages: metrics::Ages::new(relay),
+        free_bytes: metrics::FreeBytes::of(relay),
     }));
     let routes = table::ROUTES.iter();
     let router = routes.fold(Router::new(), |router, route| router.route(route.path, (route.handler)()));

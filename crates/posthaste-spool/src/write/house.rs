@@ -170,6 +170,9 @@ impl House {
                 let error = self.cause(error.clone());
                 self.write_again.failed(now);
                 let mut state = self.log.state.lock();
+                if state.waits_for_promise(&error) {
+                    return false;
+                }
                 if state.blocked.is_none() {
                     tracing::error!(dir = %self.log.dir.display(), %error, "the spool cannot be written; what it has taken waits in memory");
                 }

@@ -7,12 +7,21 @@ use std::collections::VecDeque;
 
 use crate::{
     batch::META_BYTES_MAX,
-    format::{frame, segment::DATA_START},
+    format::{
+        frame,
+        segment::{DATA_START, MIN_SEGMENT_BYTES},
+    },
 };
 
 /// Bytes of a segment of this length that batches can have: it begins with a header and the current metadata.
 pub(crate) fn capacity(segment_bytes: u64) -> u64 {
     segment_bytes.saturating_sub(DATA_START + frame::size(META_BYTES_MAX) as u64)
+}
+
+/// How long a segment has to be for a batch of this size.
+pub(crate) fn length_for(bytes: u64) -> u64 {
+    let length = bytes.saturating_add(MIN_SEGMENT_BYTES - capacity(MIN_SEGMENT_BYTES));
+    length.max(MIN_SEGMENT_BYTES).next_multiple_of(4_096)
 }
 
 /// Room that is not spoken for.

@@ -111,9 +111,7 @@ impl Stock {
         let bytes_max = options.size_bytes_max;
         let left = bytes_max.saturating_sub(self.log.state.lock().disk_bytes());
         let of_disk = self.log.folder.space().map_or(u64::MAX, |space| space.free / SHARE_OF_FREE);
-        let needed =
-            (wanted + (MIN_SEGMENT_BYTES - plan::capacity(MIN_SEGMENT_BYTES))).max(MIN_SEGMENT_BYTES);
-        let needed = needed.next_multiple_of(4_096);
+        let needed = plan::length_for(wanted);
         if left < needed {
             return Err(WriteError::SizeLimit { bytes_max });
         }

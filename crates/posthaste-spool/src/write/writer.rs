@@ -336,7 +336,7 @@ impl Writer {
     /// Where everything that waits would go, had it these empty segments. `None`: it would not fit.
     fn plan(&self, state: &State, empty: impl Iterator<Item = u64>) -> Option<Plan> {
         let rest = self.active.as_ref().map_or(0, Active::rest);
-        let mut plan = Plan::new(rest, empty);
+        let mut plan = Plan::new(rest, empty.chain(state.promised()));
         let waiting = state.pending.iter().skip(self.recovered.batches());
         waiting.map(Entry::disk_bytes).all(|bytes| plan.take(bytes)).then_some(plan)
     }

@@ -93,7 +93,7 @@ fn the_size_limit_refuses_at_the_call_and_is_never_exceeded() {
         );
         assert!(refusal.is_full());
         assert_eq!(bytes_on_disk(&disk), 4 * SEGMENT);
-        let oldest = log.spool.oldest_to_displace(0, 400).expect("there is one");
+        let oldest = log.spool.oldest_to_displace(0, &[], 400).expect("there is one");
         log.spool.ack_up_to(oldest.end - 1);
         log.turn(0);
         log.spool.add("more").expect("the oldest segment's room").forget();
@@ -142,16 +142,25 @@ fn the_disk_stays_the_reason_while_what_was_taken_finds_no_segment() {
 fn only_the_oldest_segment_without_leased_records_is_displaced() {
     let disk = MemoryFilesystem::new();
     let mut log = ByHand::open(&disk, small().size_bytes_max(4 * SEGMENT));
-    assert_eq!(log.spool.oldest_to_displace(0, 400), None, "of an empty spool");
+    assert_eq!(log.spool.oldest_to_displace(0, &[], 400), None, "of an empty spool");
     fill(&mut log);
-    let first = log.spool.oldest_to_displace(0, 400).expect("the oldest");
+    let first = log.spool.oldest_to_displace(0, &[], 400).expect("the oldest");
     assert_eq!(first.start, 1);
-    let second = log.spool.oldest_to_displace(2, 400).expect("the next");
+    let second = log.spool.oldest_to_displace(2, &[], 400).expect("the next");
     assert_eq!(second.start, first.end);
-    let third = log.spool.oldest_to_displace(second.start + 1, 400).expect("the one after");
+    let third = log.spool.oldest_to_displace(second.start + 1, &[], 400).expect("the one after");
     assert_eq!(third.start, second.end);
-    assert_eq!(log.spool.oldest_to_displace(third.start + 1, 400), None, "not the one that is being written");
-    assert_eq!(log.spool.oldest_to_displace(0, 1 << 20), None, "nothing makes room for that");
+    // Of the second and the third something is leased, until it has ended.
+    let leased = [first.end + 1..first.end + 2, second.end..second.end + 1];
+    assert_eq!(log.spool.oldest_to_displace(2, &leased, 400), None);
+    log.spool.ack(&[second.end]);
+    assert_eq!(log.spool.oldest_to_displace(2, &leased, 400), Some(third.clone()));
+    assert_eq!(
+        log.spool.oldest_to_displace(third.start + 1, &[], 400),
+        None,
+        "not the one that is being written"
+    );
+    assert_eq!(log.spool.oldest_to_displace(0, &[], 1 << 20), None, "nothing makes room for that");
     let displaced: Vec<u64> = second.clone().collect();
     assert_eq!(log.spool.ack(&displaced), second.end - second.start);
     log.turn(0);
@@ -250,7 +259,7 @@ fn a_full_disk_takes_dead_letters_out_of_the_reserve_and_then_out_of_spares() {
 }
 
 #[test]
-fn what_is_not_settled_takes_bytes_and_dead_letters_go_by_the_file() {
+fn what_is_not_settled_takes_bytes_and_dead_letters_go_by_pieces_or_by_the_file() {
     let disk = MemoryFilesystem::new();
     let mut log = ByHand::open(&disk, small().dead_bytes_max(4 << 20));
     assert_eq!((log.spool.unsettled_bytes(), log.spool.dead().bytes().expect("open")), (0, 0));
@@ -272,14 +281,29 @@ fn what_is_not_settled_takes_bytes_and_dead_letters_go_by_the_file() {
     }
     let dead = log.spool.dead();
     let bytes = dead.bytes().expect("open");
-    assert!((800_000..1_600_000).contains(&bytes) && bytes < dead.bytes_max().expect("open"), "{bytes}");
+    assert!((800_000..1_000_000).contains(&bytes), "{bytes}");
+    assert_eq!((dead.bytes_max().expect("open"), dead.is_tight(2_000).expect("open")), (4 << 20, false));
     let first = || dead.list(0, 1, 1).expect("readable").records[0].sequence;
-    let before = first();
-    let removed = dead.remove_oldest().expect("open");
-    assert!((1..400).contains(&removed), "one file of several: {removed}");
-    assert_eq!((first(), dead.len().expect("open")), (before + removed, 400 - removed));
-    let left = dead.bytes().expect("open");
-    assert!(left < bytes && left > (400 - removed) * 2_000, "{left} bytes");
+    let mut left = bytes;
+    for (remove, most) in [
+        (posthaste_spool::DeadLetters::remove_oldest as fn(&_) -> _, bytes / 16),
+        (posthaste_spool::DeadLetters::remove_oldest_file, bytes / 2),
+    ] {
+        let (before, len) = (first(), dead.len().expect("open"));
+        let removed = remove(dead).expect("open");
+        assert!(removed > 0 && removed * 2_000 <= most, "{removed}");
+        assert_eq!((first(), dead.len().expect("open")), (before + removed, len - removed));
+        let now = dead.bytes().expect("open");
+        // A piece counts whole until all of it is gone.
+        assert!(now <= left && now >= (len - removed) * 2_000, "{now} bytes");
+        left = now;
+    }
+    // Whoever opens them next knows as much.
+    drop(log);
+    let log = ByHand::open(&disk, small().dead_bytes_max(4 << 20));
+    let dead = log.spool.dead();
+    let again = dead.bytes().expect("open");
+    assert!(again <= left && again >= dead.len().expect("open") * 2_000, "{again} of {left}");
     while dead.remove_oldest().expect("open") > 0 {}
     assert_eq!((dead.len().expect("open"), dead.bytes().expect("open")), (0, 0));
 }
@@ -313,5 +337,38 @@ fn what_was_taken_outlives_every_error_in_memory() {
         let batch =
             Batch { records: vec![Bytes::from_static(b"more")], meta: Some(Bytes::from_static(b"m")) };
         assert_eq!(log.store(batch).expect("stored"), 11);
+    }
+}
+
+/// Room that is promised is counted on once, until it comes: what is taken meanwhile waits for it, and is stored then.
+#[test]
+fn what_is_promised_is_counted_on_until_it_comes() {
+    let disk = MemoryFilesystem::new();
+    let mut log = ByHand::open(&disk, small().size_bytes_max(4 * SEGMENT));
+    assert!(fill(&mut log).is_full());
+    let oldest = log.spool.oldest_to_displace(0, &[], 400).expect("the oldest");
+    log.spool.promise(&oldest);
+    log.spool.promise(&oldest);
+    let mut taken = 0;
+    while log.spool.add(vec![b'x'; 400]).is_ok() {
+        taken += 1;
+        log.turn(10_000);
+    }
+    assert!((10..SEGMENT / 400).contains(&taken), "{taken}: the room of one segment");
+    let stats = log.spool.stats();
+    assert!((10..=taken).contains(&stats.pending_records) && !stats.is_failing, "{stats:?}");
+    log.spool.ack_up_to(oldest.end - 1);
+    log.turn(0);
+    log.turn(0);
+    assert_eq!(log.spool.stats().pending_records, 0, "the room has come");
+}
+
+#[test]
+fn an_idle_spool_makes_as_much_room_ahead_as_it_is_told() {
+    for (room_ahead_max, files) in [(u64::MAX, 3), (8 << 20, 1)] {
+        let disk = MemoryFilesystem::new();
+        let mut log = ByHand::open(&disk, SpoolOptions::default().room_ahead_max(room_ahead_max));
+        (0..5).for_each(|_| log.turn(10));
+        assert_eq!(bytes_on_disk(&disk), files * (16 << 20), "{room_ahead_max}");
     }
 }

@@ -40,6 +40,8 @@ pub struct LogEvent {
     /// field is there twice. It follows from the body.
     pub(super) head: Option<NonZeroU32>,
     pub(super) taken: Option<Taken>,
+    /// Only where it says when it was taken.
+    pub(super) put_back: Option<Taken>,
     /// Nobody has looked into the body.
     pub(super) is_opaque: bool,
     /// Readers may give up on the body, and on whatever else is in one with it. It follows from the body.
@@ -48,10 +50,11 @@ pub struct LogEvent {
 
 impl PartialEq for LogEvent {
     fn eq(&self, other: &Self) -> bool {
-        let Self { end_point, body, events, visitors, head: _, taken, is_opaque, is_too_deep: _ } = self;
+        let Self { end_point, body, events, visitors, head: _, taken, put_back, is_opaque, is_too_deep: _ } =
+            self;
         (end_point, body) == (&other.end_point, &other.body)
             && (events, visitors) == (&other.events, &other.visitors)
-            && (taken, is_opaque) == (&other.taken, &other.is_opaque)
+            && (taken, put_back, is_opaque) == (&other.taken, &other.put_back, &other.is_opaque)
     }
 }
 
@@ -145,8 +148,8 @@ impl LogEvent {
         visitors: Range<usize>,
     ) -> Self {
         let (end_point, body) = (end_point.into(), body.into());
-        let (head, taken, is_opaque, is_too_deep) = (None, None, false, false);
-        Self { end_point, body, events, visitors, head, taken, is_opaque, is_too_deep }
+        let (head, taken, put_back, is_opaque, is_too_deep) = (None, None, None, false, false);
+        Self { end_point, body, events, visitors, head, taken, put_back, is_opaque, is_too_deep }
     }
 
     /// Where it goes, as a URL.
@@ -213,6 +216,30 @@ impl LogEvent {
         self.taken.map(Taken::ms)
     }
 
+    /// The same request, put back into a queue at this time, having been a dead letter: its
+    /// [age](crate::processor::QueueEventDispatcherBuilder::age_max) counts from then on. [`taken_ms`](Self::taken_ms)
+    /// stays. Queues keep it with the request, on disk too. For whoever puts letters back by hand; replaying does it.
+    /// Without effect where nobody has said when it was taken.
+    ///
+    /// ```
+    /// use posthaste::{Batch, LogEvent};
+    ///
+    /// let request = LogEvent::new("https://logx.optimizely.com/v1/events", &Batch::default());
+    /// let request = request.with_taken_ms(1_795_500_003_394).with_put_back_ms(1_795_600_000_000);
+    /// assert_eq!(request.taken_ms(), Some(1_795_500_003_394));
+    /// assert_eq!(request.put_back_ms(), Some(1_795_600_000_000));
+    /// ```
+    #[must_use]
+    pub fn with_put_back_ms(mut self, put_back_ms: i64) -> Self {
+        self.put_back = self.taken.and_then(|_| Taken::at(put_back_ms));
+        self
+    }
+
+    /// When it was put back last, if it [was](Self::with_put_back_ms).
+    pub fn put_back_ms(&self) -> Option<i64> {
+        self.put_back.map(Taken::ms)
+    }
+
     /// Two requests that carry half of the events each, the smaller half first; `None` where there is no more than one
     /// event, or the body cannot be taken apart. Everything outside the events is in both.
     pub(crate) fn split(&self) -> Option<(Self, Self)> {
@@ -235,6 +262,7 @@ impl LogEvent {
         // Together they carry what this one does, however the parts look by themselves.
         let (mut left, mut right) = (part(left)?, part(right)?);
         (left.taken, right.taken) = (self.taken, self.taken);
+        (left.put_back, right.put_back) = (self.put_back, self.put_back);
         left.events = left.events.min(self.events);
         right.events = self.events - left.events;
         Some((left, right))

@@ -1,7 +1,7 @@
 //! Dead letters on their way: an item leaves the queue only once its letter is kept.
 //!
 //! Until then its lease goes on. A letter that its store does not keep is offered again a second later, and `health()`
-//! tells of it.
+//! tells of it; where room is being made for it, at once, and those behind it wait as well.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -10,11 +10,14 @@ use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use super::{item::Item, leases::Lease, letters::Letters};
 use crate::{
     outcome::{DeadLetter, Refusal, Trouble},
-    queue::NotKept,
+    queue::{NotKept, Shortage},
 };
 
 /// How long to wait before a store that did not keep a letter is asked again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// The same while room is being made: a file, as a rule.
+const ROOM_RETRY: Duration = Duration::from_millis(20);
 
 /// A letter, and the lease that ends with it.
 #[derive(Debug)]
@@ -43,6 +46,10 @@ type Coming<R> = FuturesUnordered<Pin<Box<dyn Future<Output = R> + Send>>>;
 pub(super) struct Burials<T> {
     under_way: Coming<(Burial<T>, Result<(), Refusal>)>,
     again: Vec<Burial<T>>,
+    /// Some of these could not be kept because room is being made.
+    is_room_being_made: bool,
+    /// Since when none has been kept for that reason.
+    short_since: Option<Duration>,
     retry_at: Option<Duration>,
     trouble: Option<Trouble>,
     replaying: Coming<(u64, Result<(), Refusal>)>,
@@ -54,6 +61,8 @@ impl<T> Default for Burials<T> {
         Self {
             under_way: FuturesUnordered::new(),
             again: Vec::new(),
+            is_room_being_made: false,
+            short_since: None,
             retry_at: None,
             trouble: None,
             replaying: FuturesUnordered::new(),
@@ -72,11 +81,18 @@ impl<T: Item> Burials<T> {
     ) -> Option<Burial<T>> {
         let Burial { lease, letter, is_whole, .. } = burial;
         let burial = |id, letter| Burial { id, lease, letter, is_whole };
-        match letters.push(letter.clone(), is_whole.then_some(lease.id())) {
+        let pushed = letters.push(letter.clone(), is_whole.then_some(lease.id()));
+        if pushed.is_ok() {
+            self.short_since = None;
+        }
+        match pushed {
             Ok((id, receipt)) if receipt.is_stored() => return Some(burial(Some(id), letter)),
             Ok((id, receipt)) => {
                 let burial = burial(Some(id), letter);
                 self.under_way.push(Box::pin(receipt.map(move |kept| (burial, kept))));
+            }
+            Err(NotKept { letter, shortage: Some(Shortage::Passing), .. }) if self.is_room_to_come(now) => {
+                self.offer_again(burial(None, letter), now.saturating_add(ROOM_RETRY));
             }
             Err(NotKept { letter, reason, .. }) => self.failed(burial(None, letter), &reason, now),
         }
@@ -123,8 +139,28 @@ impl<T: Item> Burials<T> {
         }
         let text = format!("a dead letter cannot be kept: {reason}");
         self.trouble.get_or_insert_with(|| Trouble::new(text, burial.letter.time_ms));
-        self.retry_at.get_or_insert(now.saturating_add(RETRY));
+        self.offer_again(burial, now.saturating_add(RETRY));
+    }
+
+    fn offer_again(&mut self, burial: Burial<T>, at: Duration) {
+        self.retry_at = Some(self.retry_at.map_or(at, |before| before.min(at)));
         self.again.push(burial);
+    }
+
+    /// Room is being made. False: for longer than that should take.
+    fn is_room_to_come(&mut self, now: Duration) -> bool {
+        self.is_room_being_made = true;
+        now < self.short_since.get_or_insert(now).saturating_add(RETRY)
+    }
+
+    /// Whether the next letter would find no room, because that is being made.
+    pub(super) fn is_room_being_made(&self) -> bool {
+        self.is_room_being_made
+    }
+
+    /// These wait behind others that are to be tried again.
+    pub(super) fn put_off(&mut self, burials: impl Iterator<Item = Burial<T>>) {
+        self.again.extend(burials);
     }
 
     /// Letters that are to be tried again now.
@@ -132,7 +168,7 @@ impl<T: Item> Burials<T> {
         if self.retry_at.is_none_or(|at| now < at) {
             return Vec::new();
         }
-        self.retry_at = None;
+        (self.retry_at, self.is_room_being_made) = (None, false);
         std::mem::take(&mut self.again)
     }
 

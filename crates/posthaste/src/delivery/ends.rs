@@ -14,6 +14,7 @@ use super::{
     leases::{Fate, Lease, Leases, PartEnd},
     line::{Line, Lines},
     mailbox::Command,
+    options::WhenFull,
     pending::Asked,
     shared::Shared,
     supply::{Endings, Renewal},
@@ -54,7 +55,7 @@ impl<T: Item> Ends<T> {
         let lease_time = shared.queue().lease_time();
         Self {
             leases: Leases::new(lease_time.is_some()),
-            held: Held::new(shared.options().window_bytes),
+            held: Held::new(window_bytes(&shared)),
             renewal: Renewal::new(lease_time, shared.clock().elapsed()),
             burials: Burials::default(),
             endings: Endings::default(),
@@ -191,6 +192,17 @@ impl<T: Item> Ends<T> {
         }
     }
 
+    /// Where room is being made for one letter, the next would find none either.
+    fn begin_burials(&mut self, burials: Vec<Burial<T>>) {
+        let mut burials = burials.into_iter();
+        while !self.burials.is_room_being_made()
+            && let Some(burial) = burials.next()
+        {
+            self.begin_burial(burial);
+        }
+        self.burials.put_off(burials);
+    }
+
     fn buried(&mut self, Burial { id, lease, letter, .. }: &Burial<T>) {
         self.end(std::iter::once((*lease, letter.item.events(), Fate::Buried(letter.reason))));
         if let Some(id) = id {
@@ -206,11 +218,14 @@ impl<T: Item> Ends<T> {
         if self.burials.is_stuck() {
             return;
         }
-        for Leased { id, item, .. } in self.shared.queue().displaced(AT_ONCE) {
+        let displaced = self.shared.queue().displaced(AT_ONCE);
+        let burial = |Leased { id, item, .. }: Leased<T>| {
             let lease = self.begin_lease(line, id, item.bytes());
             let letter = self.shared.letter(item, DeadReason::Displaced, None, String::new());
-            self.begin_burial(Burial { id: None, lease, letter, is_whole: true });
-        }
+            Burial { id: None, lease, letter, is_whole: true }
+        };
+        let burials = displaced.into_iter().map(burial).collect();
+        self.begin_burials(burials);
     }
 
     /// Waits for dead letters that came from outside, and for those whose events are on their way into the queue.
@@ -253,9 +268,8 @@ impl<T: Item> Ends<T> {
     /// What failed a while ago, and what would run out.
     pub(super) fn try_again(&mut self, lanes: &mut Lanes<T>) {
         let (now, now_ms) = (self.now(), self.now_ms());
-        for burial in self.burials.take_again(now) {
-            self.begin_burial(burial);
-        }
+        let again = self.burials.take_again(now);
+        self.begin_burials(again);
         let ids = self.endings.take_again(now);
         if !ids.is_empty() {
             let answer = self.shared.queue().settle(&ids);
@@ -359,6 +373,23 @@ impl<T: Item> Ends<T> {
                 None => self.try_again(lanes),
             }
         }
+    }
+}
+
+/// How many bytes may be leased. What is leased makes no room: where the oldest are to, most of the queue is not.
+fn window_bytes<T: Item>(shared: &Shared<T>) -> usize {
+    /// Of the queue.
+    const SHARE: u64 = 4;
+    let options = shared.options();
+    let of_queue = match shared.queue().capacity_bytes() {
+        u64::MAX => u64::MAX,
+        bytes => bytes / SHARE,
+    };
+    match options.when_full {
+        WhenFull::DropOldest => {
+            options.window_bytes.min(usize::try_from(of_queue).unwrap_or(usize::MAX)).max(1)
+        }
+        _ => options.window_bytes,
     }
 }
 

@@ -29,8 +29,8 @@ impl Expiry {
     /// Whether it is too old. Where it is not, it waits from now on, and is kept in mind.
     pub(super) fn is_over(&mut self, item: &impl Item, now_ms: i64) -> bool {
         let Some(age_max_ms) = self.age_max_ms else { return false };
-        let Some(taken_ms) = item.taken_ms() else { return false };
-        let over_ms = taken_ms.saturating_add(age_max_ms);
+        let Some(from_ms) = item.ages_from_ms() else { return false };
+        let over_ms = from_ms.saturating_add(age_max_ms);
         let is_over = now_ms > over_ms;
         if !is_over {
             self.next_ms = Some(self.next_ms.map_or(over_ms, |next_ms| next_ms.min(over_ms)));
@@ -82,6 +82,8 @@ mod tests {
         assert!(expiry.is_over(&taken(1_000), 61_001));
         assert!(!expiry.is_over(&LogEvent::new("http://127.0.0.1/", &Batch::default()), i64::MAX), "no time");
         assert!(!expiry.is_over(&taken(1_000), i64::MIN), "a clock that goes back");
+        let again = taken(1_000).with_put_back_ms(70_000);
+        assert!(!expiry.is_over(&again, 130_000) && expiry.is_over(&again, 130_001), "put back");
         assert!(!Expiry::new(None).is_over(&taken(i64::MIN), i64::MAX));
     }
 

@@ -67,6 +67,10 @@ impl<T> Guarded<T> {
         self.call("capacity", |queue| queue.capacity()).unwrap_or_default()
     }
 
+    pub(super) fn capacity_bytes(&self) -> u64 {
+        self.call("capacity_bytes", |queue| queue.capacity_bytes()).unwrap_or(u64::MAX)
+    }
+
     pub(super) fn counts(&self) -> Counts {
         let counted = self.call("counts", |queue| queue.counts());
         let mut last = self.counts.lock();

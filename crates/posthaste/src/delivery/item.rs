@@ -29,8 +29,12 @@ pub(crate) trait Item: QueueItem {
     /// Whether it could not be in any request of this many bytes: then, how many it takes.
     fn too_large(&self, bytes_max: usize) -> Option<usize>;
 
-    /// When it was taken, if that is known: milliseconds since 1970.
-    fn taken_ms(&self) -> Option<i64>;
+    /// From when on its age counts, if that is known: since it was taken, or put back. Milliseconds since 1970.
+    fn ages_from_ms(&self) -> Option<i64>;
+
+    /// The same, put back into a queue at this time.
+    #[must_use]
+    fn put_back_at(self, now_ms: i64) -> Self;
 
     /// Why the API would throw it away, if it would.
     fn invalid(&self) -> Option<&'static str>;
@@ -66,8 +70,12 @@ impl Item for UserEvent {
         self.too_large_for(bytes_max)
     }
 
-    fn taken_ms(&self) -> Option<i64> {
+    fn ages_from_ms(&self) -> Option<i64> {
         None
+    }
+
+    fn put_back_at(self, _now_ms: i64) -> Self {
+        self
     }
 
     fn invalid(&self) -> Option<&'static str> {
@@ -106,8 +114,12 @@ impl Item for LogEvent {
         None
     }
 
-    fn taken_ms(&self) -> Option<i64> {
-        LogEvent::taken_ms(self)
+    fn ages_from_ms(&self) -> Option<i64> {
+        self.put_back_ms().or(self.taken_ms())
+    }
+
+    fn put_back_at(self, now_ms: i64) -> Self {
+        self.with_put_back_ms(now_ms)
     }
 
     fn invalid(&self) -> Option<&'static str> {

@@ -101,10 +101,12 @@ impl<T: Item> Shared<T> {
         replayed
     }
 
+    /// Its age counts anew: one that was too old would be so at once again.
     fn put_back(&self, id: u64, letter: DeadLetter<T>) -> Result<usize, Refused<T>> {
         let events = letter.item.events();
+        let item = letter.item.put_back_at(self.clock().now_ms());
         let receipt = self.books().act(|act| {
-            let added = self.queue().add(letter.item)?;
+            let added = self.queue().add(item)?;
             act.revive(events, self.letters().was_found(id));
             Ok::<_, Refused<T>>(added)
         })?;

@@ -37,8 +37,8 @@ pub enum WhenDeadLettersFull {
     #[default]
     Wait,
     /// The oldest letters go. They are counted: [`dead_letters_forgotten`], and the metric
-    /// [`DEAD_LETTERS_FORGOTTEN`](crate::metrics::DEAD_LETTERS_FORGOTTEN). On disk they go by the file, before the
-    /// last two files are needed.
+    /// [`DEAD_LETTERS_FORGOTTEN`](crate::metrics::DEAD_LETTERS_FORGOTTEN). On disk a sixteenth of them goes at once,
+    /// or a file of them where the disk has no more room.
     ///
     /// [`dead_letters_forgotten`]: crate::QueueEventDispatcher::dead_letters_forgotten
     ForgetOldest,
@@ -84,7 +84,7 @@ impl LetterRoom {
         &self.forgotten
     }
 
-    fn is_forgetting(&self) -> bool {
+    pub(super) fn is_forgetting(&self) -> bool {
         self.bounds.when_full == WhenDeadLettersFull::ForgetOldest
     }
 
@@ -100,9 +100,11 @@ impl LetterRoom {
             Err(not_kept)
                 if not_kept.shortage == Some(Shortage::Lasting)
                     && self.is_forgetting()
-                    && self.forget_oldest(store) =>
+                    && self.forget(store.forget_for_room()) =>
             {
-                store.push(not_kept.letter, of)
+                // Their room may take a moment to come back.
+                let coming = |not_kept: NotKept<T>| not_kept.short_of_room(Some(Shortage::Passing));
+                store.push(not_kept.letter, of).map_err(coming)
             }
             other => other,
         }
@@ -114,12 +116,14 @@ impl LetterRoom {
         store: &dyn DeadLetterStore<T>,
         letter: DeadLetter<T>,
     ) -> Result<DeadLetter<T>, NotKept<T>> {
-        let own = if self.is_forgetting() { store.bytes_max() } else { u64::MAX };
-        let max = self.bounds.bytes_max.min(own);
+        /// What a letter takes besides its item and its text.
+        const HEAD_BYTES: usize = 256;
+        let more = (letter.item.bytes() + letter.text.len() + HEAD_BYTES) as u64;
+        while self.is_forgetting() && store.is_tight(more) && self.forget(store.forget_for_room()) {}
+        let max = self.bounds.bytes_max.min(store.bytes_max());
         if max == u64::MAX {
             return Ok(letter);
         }
-        let more = letter.item.bytes() as u64;
         loop {
             let bytes = store.bytes();
             if bytes == 0 || bytes.saturating_add(more) <= max {
@@ -130,15 +134,16 @@ impl LetterRoom {
                     format!("dead letters take {bytes} bytes, and may take {max}; replay or purge some");
                 return Err(NotKept::new(letter, reason).short_of_room(Some(Shortage::Lasting)));
             }
-            if !self.forget_oldest(store) {
-                return Ok(letter);
+            if !self.forget(store.forget_oldest()) {
+                // None can go yet: the store has not got them so far.
+                let reason = "others are on their way, and take what room there is";
+                return Err(NotKept::new(letter, reason).short_of_room(Some(Shortage::Passing)));
             }
         }
     }
 
-    /// False: none could go.
-    fn forget_oldest<T>(&self, store: &dyn DeadLetterStore<T>) -> bool {
-        let letters = store.forget_oldest();
+    /// So many went. False: none could.
+    fn forget(&self, letters: usize) -> bool {
         if letters > 0 {
             tracing::warn!(letters, "dead letters were forgotten to make room for others");
         }
@@ -197,7 +202,8 @@ mod tests {
 
     #[test]
     fn letters_beyond_their_bytes_wait_or_push_out_the_oldest() {
-        let bytes_max = 2 * letter(0).item.bytes() as u64;
+        // A letter is taken for a little more than it is.
+        let bytes_max = 2 * letter(0).item.bytes() as u64 + 300;
         let (waits, store) = room(LetterBounds { bytes_max, ..LetterBounds::default() });
         assert_eq!([1, 2, 3].map(|at| push(&waits, &store, at)), [true, true, false]);
         store.remove(&[1]);

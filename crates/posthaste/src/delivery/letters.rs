@@ -58,8 +58,12 @@ impl<T: Item> Letters<T> {
         on_dead_letter: Option<OnDeadLetter<T>>,
     ) -> Self {
         let in_memory = |first_id| DeadLetters::new(max, first_id, Arc::clone(room.forgotten()));
+        let store = store.unwrap_or_else(|| Arc::new(in_memory(1)));
+        if room.is_forgetting() {
+            store.oldest_may_go();
+        }
         Self {
-            store: store.unwrap_or_else(|| Arc::new(in_memory(1))),
+            store,
             in_memory: in_memory(IN_MEMORY_FROM),
             room,
             on_dead_letter,

@@ -375,7 +375,8 @@ impl QueueEventDispatcherBuilder {
 
     /// How old a request may be when it is sent: one that was [taken](LogEvent::with_taken_ms) longer ago becomes a dead
     /// letter ([`Expired`](crate::DeadReason::Expired)), a second later at most where the upstream takes nothing. One
-    /// of which nobody has said when it was taken never is too old. `None`, the default: any age.
+    /// that is put back from the dead letters has all of this time before it once more. One of which nobody has said
+    /// when it was taken never is too old. `None`, the default: any age.
     ///
     /// ```
     /// use std::time::Duration;

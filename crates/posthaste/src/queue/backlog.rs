@@ -25,6 +25,12 @@ impl Backlog {
         self.0.front().cloned()
     }
 
+    /// What may have been leased: the numbers between its ranges, and behind them up to `end`.
+    pub(super) fn between(&self, end: u64) -> Vec<Range<u64>> {
+        let starts = self.0.iter().skip(1).map(|range| range.start).chain([end]);
+        self.0.iter().zip(starts).map(|(range, next)| range.end..next).filter(|gap| !gap.is_empty()).collect()
+    }
+
     /// Everything below this number is leased, or gone.
     pub(super) fn passed(&mut self, number: u64) {
         while let Some(front) = self.0.front_mut() {
@@ -59,6 +65,8 @@ mod tests {
         backlog.join(6..8);
         backlog.join(10..12);
         assert_eq!(backlog.front(), Some(3..8), "what touches is one");
+        assert_eq!(backlog.between(12), vec![8..10].into_iter().chain([]).collect::<Vec<_>>());
+        assert_eq!(backlog.between(15), [8..10, 12..15]);
         backlog.passed(5);
         assert_eq!(backlog.front(), Some(5..8));
         backlog.passed(8);

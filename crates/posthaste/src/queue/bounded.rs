@@ -207,6 +207,10 @@ impl<T: QueueItem, I: Inbox<T>> DeliveryQueue<T> for BoundedQueue<T, I> {
         self.capacity
     }
 
+    fn capacity_bytes(&self) -> u64 {
+        if self.bytes_max == usize::MAX { u64::MAX } else { self.bytes_max as u64 }
+    }
+
     fn counts(&self) -> Counts {
         let (taken, held) = match T::EVENTS {
             Some(each) => {

@@ -87,7 +87,7 @@ pub trait DeadLetterStore<T>: fmt::Debug + Send + Sync {
         0
     }
 
-    /// How many bytes they may take so that the next one finds room at once.
+    /// How many bytes they may take.
     fn bytes_max(&self) -> u64 {
         u64::MAX
     }
@@ -98,6 +98,21 @@ pub trait DeadLetterStore<T>: fmt::Debug + Send + Sync {
         self.remove(&oldest);
         oldest.len()
     }
+
+    /// Whether a letter of so many bytes would find no room at once, whatever the others take: room may come back in
+    /// larger pieces than letters go.
+    fn is_tight(&self, _bytes: u64) -> bool {
+        false
+    }
+
+    /// Forgets the oldest, as many as it takes for room to come back, and says how many these were.
+    fn forget_for_room(&self) -> usize {
+        self.forget_oldest()
+    }
+
+    /// Told once, before there are new letters: the oldest are forgotten where there is no room for others, so that there
+    /// always is some.
+    fn oldest_may_go(&self) {}
 }
 
 /// A dead letter that could not be kept, handed back with the reason.

@@ -37,6 +37,13 @@ pub trait DeliveryQueue<T>: Queue<T> {
     /// The most items it may hold; `usize::MAX` where it is not bounded in items.
     fn capacity(&self) -> usize;
 
+    /// The most bytes that its items may take; `u64::MAX` where they are not bounded, or nobody knows. Where the oldest
+    /// are to make room for the newest ([`WhenFull::DropOldest`](crate::WhenFull::DropOldest)), delivery leases no more
+    /// than a quarter of it, because what is leased makes no room.
+    fn capacity_bytes(&self) -> u64 {
+        u64::MAX
+    }
+
     /// What it has counted so far, all at one moment.
     fn counts(&self) -> Counts;
 
@@ -201,6 +208,10 @@ pub trait DeliveryQueue<T>: Queue<T> {
 impl<T, Q: DeliveryQueue<T> + ?Sized> DeliveryQueue<T> for Arc<Q> {
     fn capacity(&self) -> usize {
         (**self).capacity()
+    }
+
+    fn capacity_bytes(&self) -> u64 {
+        (**self).capacity_bytes()
     }
 
     fn counts(&self) -> Counts {

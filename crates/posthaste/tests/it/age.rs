@@ -9,10 +9,10 @@ use std::{
 };
 
 use posthaste::{
-    Clock, DeadReason, LogEvent, Queue, QueueEventDispatcher, SystemClock, clock::Sleep, dispatch::Response,
-    processor::QueueEventDispatcherBuilder, testing::ScriptedDispatcher,
+    Clock, DeadReason, Driver, LogEvent, Queue, QueueEventDispatcher, SpoolQueue, SystemClock, clock::Sleep,
+    dispatch::Response, processor::QueueEventDispatcherBuilder, testing::ScriptedDispatcher,
 };
-use posthaste_spool::SpoolOptions;
+use posthaste_spool::{MemoryFilesystem, SpoolOptions};
 use tokio::task::JoinSet;
 
 use crate::{
@@ -146,6 +146,52 @@ async fn the_oldest_request_on_disk_is_told() {
     works.store(false, SeqCst);
     dispatcher.add(request("v")).unwrap().forget();
     assert_eq!((dispatcher.oldest_ms(), queue.size()), (None, 1), "nobody has said when that was taken");
+}
+
+/// One that was put back is as young as one that has just come, for the process after this one too; what is told and sent
+/// stays.
+#[tokio::test(start_paused = true)]
+async fn what_is_put_back_has_its_whole_age_before_it_once_more() {
+    let disk = MemoryFilesystem::new();
+    let open = || -> (SpoolQueue<LogEvent>, Driver) {
+        house::spool_on(disk.clone(), SpoolOptions::default().size_bytes_max(64 << 20))
+    };
+    let (api, works) = upstream();
+    let (queue, turns) = open();
+    let mut disk_tasks = JoinSet::new();
+    disk_tasks.spawn(turns);
+    let begun_ms = TestTime.now_ms();
+    let builder = QueueEventDispatcher::builder(api.clone()).queue(queue).age_max(SECOND * 120);
+    let (dispatcher, mut tasks) = build(builder);
+    let taken = request("v").with_taken_ms(begun_ms);
+    dispatcher.add(taken.clone()).unwrap().await.unwrap();
+    tokio::time::sleep(SECOND * 125).await;
+    assert_eq!(dispatcher.dead_letters()[0].reason, DeadReason::Expired);
+    for round in 1..=2 {
+        assert_eq!(dispatcher.replay_dead_letters(), 2, "{round}");
+        tokio::time::sleep(SECOND * 115).await;
+        assert_eq!((dispatcher.oldest_ms(), dispatcher.ledger().queued), (Some(begun_ms), 2), "{round}");
+        tokio::time::sleep(SECOND * 10).await;
+        assert_eq!((dispatcher.dead_letters().len(), dispatcher.ledger().queued), (1, 0), "{round}");
+    }
+    assert_eq!(dispatcher.replay_dead_letters(), 2);
+    tokio::time::sleep(SECOND * 60).await;
+    assert_eq!(dispatcher.close(SECOND).await.left, 2);
+    drop(dispatcher);
+    tasks.shutdown().await;
+    disk_tasks.shutdown().await;
+
+    let (queue, turns) = open();
+    let mut disk_tasks = JoinSet::new();
+    disk_tasks.spawn(turns);
+    let builder = QueueEventDispatcher::builder(api.clone()).queue(queue).age_max(SECOND * 120);
+    let (dispatcher, _tasks) = build(builder);
+    tokio::time::sleep(SECOND * 55).await;
+    assert_eq!((dispatcher.oldest_ms(), dispatcher.ledger().queued), (Some(begun_ms), 2));
+    works.store(true, SeqCst);
+    assert!(dispatcher.flush(HOUR).await.is_complete());
+    assert_eq!((dispatcher.ledger().delivered, api.delivered().len()), (2, 2));
+    assert!(api.requests().iter().all(|sent| sent.body() == taken.body()), "sent as it came");
 }
 
 #[test]

@@ -141,7 +141,15 @@ const AT_ONCE: usize = 12;
 
 /// A queue on a disk in memory, and what writes for it.
 pub(crate) fn spool<T: SpoolItem>(options: SpoolOptions) -> (SpoolQueue<T>, Driver) {
-    let (spool, turns) = Spool::open_by_hand(Arc::new(MemoryFilesystem::new()), "/spool", options).unwrap();
+    spool_on(MemoryFilesystem::new(), options)
+}
+
+/// The same on this disk.
+pub(crate) fn spool_on<T: SpoolItem>(
+    disk: MemoryFilesystem,
+    options: SpoolOptions,
+) -> (SpoolQueue<T>, Driver) {
+    let (spool, turns) = Spool::open_by_hand(Arc::new(disk), "/spool", options).unwrap();
     let run = Box::pin(async move {
         loop {
             turns.turn(SystemClock.elapsed());

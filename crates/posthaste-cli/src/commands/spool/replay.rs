@@ -4,6 +4,7 @@
 use std::{fmt, path::PathBuf, thread, time::Duration};
 
 use bytes::Bytes;
+use posthaste::{Clock as _, LogEvent, SystemClock, queue::SpoolItem as _};
 use posthaste_spool::Spool;
 use serde::Serialize;
 
@@ -72,7 +73,7 @@ fn replay(spool: &Spool) -> Result<Replayed, Failure> {
             match look::letter(&letter.bytes) {
                 None => replayed.unreadable += 1,
                 Some((_, record)) => {
-                    records.push(letter.bytes.slice_ref(record));
+                    records.push(put_back_now(record).unwrap_or_else(|| letter.bytes.slice_ref(record)));
                     sequences.push(letter.sequence);
                 }
             }
@@ -83,6 +84,12 @@ fn replay(spool: &Spool) -> Result<Replayed, Failure> {
         put_back(spool, records)?;
         replayed.replayed += spool.dead().remove(&sequences).map_err(Failure::Dead)?;
     }
+}
+
+/// A request's age counts anew. `None`: the record is of something that has none.
+fn put_back_now(record: &[u8]) -> Option<Bytes> {
+    let request = LogEvent::from_record(record, &mut None).ok().filter(|it| it.taken_ms().is_some())?;
+    Some(request.with_put_back_ms(SystemClock.now_ms()).to_record().into())
 }
 
 /// Waits a little for room, which may be being made.

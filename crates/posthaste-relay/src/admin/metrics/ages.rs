@@ -1,21 +1,16 @@
 //! When the oldest event of each tenant was taken, as it was read last. Reading it may have to wait for a disk; whoever
 //! scrapes does not wait for long, and is told what was known before.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::SeqCst},
 };
 
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 
+use super::PATIENCE;
 use crate::relay::Relay;
-
-/// How long a scrape waits for the disks.
-const PATIENCE: Duration = Duration::from_millis(250);
 
 /// Each tenant's.
 #[derive(Debug)]

@@ -1,14 +1,13 @@
 //! What is of no tenant: requests as they came, connections, the disk, the process.
 
-use std::path::Path;
-
 use super::text::Text;
 use crate::{
     config::Store,
     relay::{Phase, Relay},
 };
 
-pub(super) fn write(relay: &Relay, text: &mut Text) {
+/// `free`: bytes on the disk, if somebody could say.
+pub(super) fn write(relay: &Relay, free: Option<u64>, text: &mut Text) {
     write_requests(relay, text);
     write_connections(relay, text);
     let version = env!("CARGO_PKG_VERSION");
@@ -17,13 +16,13 @@ pub(super) fn write(relay: &Relay, text: &mut Text) {
     text.gauge("uptime_seconds", "How long the relay has been up.").sample(&[], up.as_secs_f64());
     let is_taking = relay.vitals().phase() == Phase::Serving;
     text.gauge("serving", "1 until the relay is told to stop, then 0.").sample(&[], u8::from(is_taking));
-    if let Store::Disk { folder, .. } = &relay.config().store {
-        let mut free =
+    if let Store::Disk { .. } = &relay.config().store {
+        let mut family =
             text.gauge("disk_free_bytes", "Bytes free for the relay on the disk of its data folder.");
         // What cannot be read is not a number, rather than no series.
-        match free_bytes(folder) {
-            Some(bytes) => free.sample(&[], bytes),
-            None => free.sample(&[], "NaN"),
+        match free {
+            Some(bytes) => family.sample(&[], bytes),
+            None => family.sample(&[], "NaN"),
         };
     }
 }
@@ -57,9 +56,4 @@ fn write_connections(relay: &Relay, text: &mut Text) {
     }
     let help = "Connections that ended with a head that was none, too large, or too slow.";
     text.counter("broken_heads_total", help).sample(&[], counts.broken_heads);
-}
-
-fn free_bytes(folder: &Path) -> Option<u64> {
-    let disk = rustix::fs::statvfs(folder).ok()?;
-    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
 }

@@ -5,6 +5,7 @@
 //! request    = 'R' request                         somebody took it, nobody says when
 //!            | 'T' taken:i64 request               taken at this time, in milliseconds since 1970
 //!            | 'O' taken:i64 request               the body is nobody knows what; taken at the least i64: nobody says when
+//!            | 'A' again:i64 ('T' | 'O') …         either of these, put back at this time, having been a dead letter
 //! request    = length:u16 end point, body          (numbers are little-endian)
 //! ```
 //!
@@ -24,6 +25,7 @@ const USER_EVENT: u8 = b'E';
 const REQUEST: u8 = b'R';
 const REQUEST_TAKEN: u8 = b'T';
 const OPAQUE: u8 = b'O';
+const AGAIN: u8 = b'A';
 const NOT_KNOWN: i64 = i64::MIN;
 const EU: u8 = 1;
 const REGION_SENT: u8 = 2;
@@ -102,7 +104,7 @@ fn context(batch: &Batch, flags: u8, bot_filtering: bool) -> Context {
 }
 
 impl SpoolItem for LogEvent {
-    fn from_record(record: &[u8], _last: &mut Option<Arc<Context>>) -> Result<Self, UnreadableRecord> {
+    fn from_record(record: &[u8], last: &mut Option<Arc<Context>>) -> Result<Self, UnreadableRecord> {
         match record {
             [REQUEST, request @ ..] => read_request(request),
             [REQUEST_TAKEN, rest @ ..] => {
@@ -118,17 +120,29 @@ impl SpoolItem for LogEvent {
                     taken_ms => request.with_taken_ms(taken_ms),
                 })
             }
+            [AGAIN, rest @ ..] => {
+                let (again_ms, record) = rest.split_first_chunk().ok_or_else(cut_short)?;
+                if record.first() == Some(&AGAIN) {
+                    return Err(UnreadableRecord::new("put back twice"));
+                }
+                Self::from_record(record, last)
+                    .map(|request| request.with_put_back_ms(i64::from_le_bytes(*again_ms)))
+            }
             _ => Err(UnreadableRecord::new("not a request")),
         }
     }
 
     fn to_record(&self) -> Vec<u8> {
-        let mut record = Vec::with_capacity(16 + self.end_point().len() + self.body().len());
+        let mut record = Vec::with_capacity(24 + self.end_point().len() + self.body().len());
         let (kind, taken_ms) = match self.taken_ms() {
             taken_ms if self.is_opaque() => (OPAQUE, Some(taken_ms.unwrap_or(NOT_KNOWN))),
             None => (REQUEST, None),
             taken_ms => (REQUEST_TAKEN, taken_ms),
         };
+        if let Some(again_ms) = self.put_back_ms() {
+            record.push(AGAIN);
+            record.extend(again_ms.to_le_bytes());
+        }
         record.push(kind);
         record.extend(taken_ms.into_iter().flat_map(i64::to_le_bytes));
         write_request(&mut record, self);
@@ -188,6 +202,14 @@ mod tests {
             (b"O\x00\x00\x00\x00\x00\x00\x00\x80\x09\x00http://x/", opaque()),
             (b"O\x05\x00\x00\x00\x00\x00\x00\x00\x09\x00http://x/", opaque().with_taken_ms(5)),
             (b"T\xff\xff\xff\xff\xff\xff\xff\xff\x09\x00http://x/", request().with_taken_ms(-1)),
+            (
+                b"A\x07\0\0\0\0\0\0\0T\x05\0\0\0\0\0\0\0\x09\0http://x/",
+                request().with_taken_ms(5).with_put_back_ms(7),
+            ),
+            (
+                b"A\x07\0\0\0\0\0\0\0O\x05\0\0\0\0\0\0\0\x09\0http://x/",
+                opaque().with_taken_ms(5).with_put_back_ms(7),
+            ),
         ] {
             let record = [head, request.body()].concat();
             assert_eq!(read(&record).unwrap(), request);
@@ -197,11 +219,13 @@ mod tests {
 
     #[test]
     fn a_record_that_is_cut_or_of_another_kind_is_unreadable() {
-        let record = request().with_taken_ms(5).to_record();
+        let record = request().with_taken_ms(5).with_put_back_ms(7).to_record();
         for length in 0..record.len() {
             assert!(read(&record[..length]).is_err(), "{length} bytes");
         }
-        for (record, reason) in [(&b"X"[..], "not a request"), (b"R\xff\xffhttp", "cut short")] {
+        for (record, reason) in
+            [(&b"X"[..], "not a request"), (b"R\xff\xffhttp", "cut short"), (b"A12345678A", "put back twice")]
+        {
             assert_eq!(read(record).unwrap_err().to_string(), reason);
         }
         assert_eq!(read(b"R\x00\x00{\"visitors\":[]}").unwrap_err().to_string(), "no events");

@@ -9,7 +9,8 @@
 use std::{
     fmt,
     marker::PhantomData,
-    sync::atomic::{AtomicU64, Ordering::SeqCst},
+    ops::Range,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
 };
 
 use posthaste_spool::{DeadError, DeadLetters, Spool};
@@ -27,13 +28,15 @@ const READ_MAX: usize = 10_000;
 const READ_BYTES_MAX: usize = 64 << 20;
 /// Bytes of a page of letters, at most.
 const PAGE_BYTES_MAX: usize = 2 << 20;
-/// A letter takes more than its record, as a rule by less than this share.
-const LETTER_SHARE: u64 = 2;
+/// By how much a letter of an event that made room is larger than its record, at most.
+const LETTER_EXTRA_BYTES: u64 = 256;
 
 pub(super) struct DiskDeadLetters<T> {
     letters: DeadLetters,
     /// The number of the first letter that this process has added.
     first_own: AtomicU64,
+    /// The oldest go where others find no room.
+    may_oldest_go: AtomicBool,
     of: PhantomData<fn() -> T>,
 }
 
@@ -74,7 +77,8 @@ impl Head {
 
 impl<T> DiskDeadLetters<T> {
     pub(super) fn new(letters: DeadLetters) -> Self {
-        Self { letters, first_own: AtomicU64::new(u64::MAX), of: PhantomData }
+        let (first_own, may_oldest_go) = (AtomicU64::new(u64::MAX), AtomicBool::new(false));
+        Self { letters, first_own, may_oldest_go, of: PhantomData }
     }
 
     /// Keeps a record that is no item, and calls `then` once the letter is stored. False: the disk would not take it.
@@ -98,9 +102,11 @@ impl<T> DiskDeadLetters<T> {
         .is_ok()
     }
 
-    /// Whether letters about a whole segment are likely to find room.
-    pub(super) fn has_room_for(&self, spool: &Spool) -> bool {
-        self.letters.has_room_for(spool.segment_bytes() * LETTER_SHARE)
+    /// Whether letters about these records, which are those of a segment, are likely to find room.
+    pub(super) fn has_room_for(&self, spool: &Spool, records: &Range<u64>) -> bool {
+        let letters = records.end.saturating_sub(records.start).saturating_mul(LETTER_EXTRA_BYTES);
+        let bytes = spool.segment_bytes().saturating_add(letters);
+        self.may_oldest_go.load(SeqCst) || self.letters.has_room_for(bytes)
     }
 }
 
@@ -208,6 +214,18 @@ impl<T: SpoolItem> DeadLetterStore<T> for DiskDeadLetters<T> {
 
     fn forget_oldest(&self) -> usize {
         usize::try_from(or_none(self.letters.remove_oldest())).unwrap_or(usize::MAX)
+    }
+
+    fn is_tight(&self, bytes: u64) -> bool {
+        or_none(self.letters.is_tight(bytes))
+    }
+
+    fn forget_for_room(&self) -> usize {
+        usize::try_from(or_none(self.letters.remove_oldest_file())).unwrap_or(usize::MAX)
+    }
+
+    fn oldest_may_go(&self) {
+        self.may_oldest_go.store(true, SeqCst);
     }
 
     fn remove(&self, ids: &[u64]) {

@@ -448,6 +448,10 @@ impl<T: SpoolItem> DeliveryQueue<T> for SpoolQueue<T> {
         usize::MAX
     }
 
+    fn capacity_bytes(&self) -> u64 {
+        self.0.spool.size_bytes_max()
+    }
+
     fn is_own(&self) -> bool {
         true
     }
@@ -505,6 +509,7 @@ impl<T: SpoolItem> DeliveryQueue<T> for SpoolQueue<T> {
     fn release(&self) {
         // Nobody leases any longer; whoever still reads finds out by itself.
         self.0.intake.lock().keep_displaced();
+        self.0.spool.break_promises();
         let first = self.0.spool.stats().first_sequence;
         if let Some(mut work) = self.0.work.try_lock() {
             work.release(first);
@@ -519,19 +524,21 @@ impl<T: SpoolItem> DeliveryQueue<T> for SpoolQueue<T> {
 
     /// Lets the oldest segment go whose items nobody works on, where its room is what is missing.
     fn add_displacing(&self, item: T) -> Displacing<T> {
+        /// Others may take the room first.
+        const TRIES: usize = 4;
         let inner = &self.0;
-        let refused = match inner.add(item) {
-            Ok(receipt) => return Displacing::new(Vec::new(), Ok(receipt)),
-            Err(refused) => refused,
-        };
-        if inner.make_room_for(&refused) {
-            let added = inner.add(refused.0);
-            return Displacing::new(
-                Vec::new(),
-                added.map_err(|(item, reason)| Refused::new(item, refusal(&reason))),
-            );
+        let mut added = inner.add(item);
+        for _ in 0..TRIES {
+            added = match added {
+                Err(refused) if inner.make_room_for(&refused) => inner.add(refused.0),
+                added => {
+                    let added = added.map_err(|(item, reason)| Refused::new(item, refusal(&reason)));
+                    return Displacing::new(Vec::new(), added);
+                }
+            };
         }
-        Displacing::new(Vec::new(), Err(Refused::new(refused.0, refusal(&refused.1))))
+        let added = added.map_err(|(item, reason)| Refused::new(item, refusal(&reason)));
+        Displacing::new(Vec::new(), added)
     }
 
     fn displaced(&self, count: usize) -> Vec<Leased<T>> {
@@ -597,14 +604,8 @@ impl<T: SpoolItem> Inner<T> {
         let leased = self.leased.lock().clone();
         let from = intake.displaceable_from(leased.first);
         let bytes = item.to_record().len() + RECORD_ROOM;
-        let oldest = self.spool.oldest_to_displace(from, bytes).filter(|_| error.is_full());
-        let oldest = match oldest {
-            Some(oldest) if leased.reach_into(&oldest) => {
-                self.spool.oldest_to_displace(from.max(leased.behind.end), bytes)
-            }
-            other => other,
-        };
-        let Some(oldest) = oldest.filter(|_| self.dead_letters.has_room_for(&self.spool)) else {
+        let oldest = self.spool.oldest_to_displace(from, &leased.behind, bytes).filter(|_| error.is_full());
+        let Some(oldest) = oldest.filter(|oldest| self.dead_letters.has_room_for(&self.spool, oldest)) else {
             return false;
         };
         self.spool.promise(&oldest);
