@@ -3,13 +3,13 @@
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::get,
 };
 use serde::Serialize;
 
-use crate::{Collector, Faults, FaultsError, FaultsInForce, intake, routes::data};
+use crate::{Collector, Faults, FaultsError, FaultsInForce, intake, page, routes::data};
 
 /// Bytes that a script of faults may have as text.
 pub const SCRIPT_BYTES_MAX: usize = 1 << 20;
@@ -22,6 +22,8 @@ pub(crate) fn router(collector: Collector) -> Router {
         .merge(data::routes())
         .route("/faults", set_faults)
         .route("/healthz", get(healthz))
+        .route("/", get(|headers: HeaderMap| async move { page::index(&headers) }))
+        .merge(page::routes())
         .fallback(intake::elsewhere)
         .layer(DefaultBodyLimit::max(body_bytes_max))
         .with_state(collector)

@@ -24,6 +24,7 @@
 //! | `PUT /faults` | 204; the body is a script of faults ([`Faults`], [`Rule`]), in force from the next request on; no text at all ends them. 400 and a JSON list of what is wrong, and the one before stays |
 //! | `GET /faults` | [`FaultsInForce`]: the script, and how often each rule was applied |
 //! | `GET /healthz` | 200 |
+//! | `GET /`, `GET /latest` with filters | a page for people: what arrives, live; `/latest` opens the newest event that matches |
 //! | another method, another path | 405, 404 |
 //!
 //! Everything is bounded: a body by [`CollectorOptions::body_bytes_max`], before and after decompression, and by
@@ -72,6 +73,8 @@ mod store;
 mod ledger;
 
 mod carry_out;
+
+mod page;
 
 mod collector;
 

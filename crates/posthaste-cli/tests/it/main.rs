@@ -24,6 +24,7 @@ mod inputs;
 mod limits;
 mod losses;
 mod packages;
+mod page;
 mod progress;
 mod reject;
 mod relay_backlog;

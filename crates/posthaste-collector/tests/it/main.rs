@@ -8,6 +8,7 @@ mod faults;
 mod faults_http2;
 mod hostile;
 mod http;
+mod page;
 mod problems;
 mod project;
 mod stream;

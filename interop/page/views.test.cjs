@@ -1,0 +1,240 @@
+// What can be looked at: filters and the address, one event, the views with counts, files.
+
+const { after, before, beforeEach, afterEach, test } = require("node:test");
+const assert = require("node:assert/strict");
+const fs = require("node:fs");
+const os = require("node:os");
+const path = require("node:path");
+const { Collector, at, bad, conversion, impression, launch, open, row, until } = require("./support.cjs");
+
+let browser;
+let collector;
+before(async () => { browser = await launch(); });
+after(() => browser?.close());
+beforeEach(async () => { collector = await Collector.start(); });
+afterEach(async () => {
+  for (const context of browser.contexts()) await context.close();
+  await collector.stop();
+});
+
+const href = (query) => new URL(query, collector.url).href;
+const query = (page) => Object.fromEntries(new URL(page.url()).searchParams);
+
+/** ann is seen, in two sessions, and buys; bob is seen in the other variation; carl's time is in seconds. */
+async function story() {
+  await collector.post([impression("ann"), conversion("ann")], { path: "t/shop/v1/events" });
+  await collector.post([impression("bob", "70111")], { envelope: { client_name: "python-sdk", client_version: "5.7.0" } });
+  await collector.post([bad("carl")]);
+}
+
+test("filters live in the address, there and back", async () => {
+  await story();
+  const page = await open(browser, collector.url);
+  await row(page, "carl").waitFor();
+  const shows = (number) => until(() => at(page, "event-row").count(), (count) => count === number);
+
+  await at(page, "search").fill("GREEN_BUTTON");
+  await until(() => query(page), (now) => now.q === "GREEN_BUTTON");
+  await at(page, "search").fill("");
+  await shows(4);
+
+  await at(page, "verdict-bad").click();
+  await shows(1);
+  assert.deepEqual(query(page), { verdict: "bad" });
+  assert.equal(await at(page, "verdict-bad").getAttribute("aria-pressed"), "true");
+  assert.equal(await at(page, "count").innerText(), "1 event matches");
+  await page.goBack();
+  await shows(4);
+  assert.equal(await at(page, "verdict-all").getAttribute("aria-pressed"), "true");
+
+  await at(page, "filters-open").click();
+  for (const [name, value, number] of [
+    ["visitor", "ann", 2], ["visitor", "an*", 2], ["experiment", "checkout_button", 3], ["variation", "control", 1], ["key", "purchase", 1],
+    ["flag", "one_click_checkout", 3], ["session", "shop", 2],
+  ]) {
+    await at(page, `filter-${name}`).fill(value);
+    await until(() => query(page), (now) => now[name] === value);
+    await shows(number).catch((error) => assert.fail(`${name}=${value}: ${error.message}`));
+    await at(page, `chip-${name}`).click();
+    await shows(4);
+    assert.deepEqual(query(page), {});
+  }
+
+  const shared = await open(browser, href("?visitor=ann&key=purchase"));
+  await row(shared, "purchase").waitFor();
+  assert.equal(await at(shared, "event-row").count(), 1);
+  assert.match(await at(shared, "chips").innerText(), /visitor\s+ann/);
+  await collector.post([conversion("bob"), conversion("ann")]);
+  await until(() => at(shared, "event-row").count(), (count) => count === 2);
+  await at(shared, "chip-key").click();
+  await until(() => at(shared, "event-row").count(), (count) => count === 3);
+  assert.deepEqual([...page.wrong, ...shared.wrong], []);
+});
+
+test("latest opens the newest event that matches, also one that is yet to come", async () => {
+  await story();
+  const page = await open(browser, href("latest?visitor=ann"));
+  await until(() => at(page, "detail-words").innerText(), (words) => words.includes("purchase"));
+  const waiting = await open(browser, href("latest?visitor=dora"));
+  await at(waiting, "empty").waitFor();
+  await collector.post([impression("dora")]);
+  await until(() => at(waiting, "detail-words").innerText(), (words) => words.includes("dora"));
+  await page.keyboard.press("Escape");
+  assert.equal(new URL(page.url()).pathname, "/");
+  assert.deepEqual([...page.wrong, ...waiting.wrong], []);
+});
+
+test("an event is told in full", async () => {
+  await story();
+  const page = await open(browser, href("?visitor=ann&key=campaign_activated"));
+  await row(page, "ann").click();
+  assert.equal(await at(page, "detail-words").innerText(), "visitor ann saw green_button of checkout_button");
+  const decision = await at(page, "detail-decision").innerText();
+  for (const text of ["checkout_button", "40011", "green_button", "70112", "60011", "rule_type", "experiment"]) {
+    assert.ok(decision.includes(text), `${text}: ${decision}`);
+  }
+  assert.match(await at(page, "detail-attributes").innerText(), /plan\s+"pro"/);
+  const request = await at(page, "detail-request").innerText();
+  for (const text of ["node-sdk 6.6.1", "POST /t/shop/v1/events", "204", "shop"]) assert.ok(request.includes(text), `${text}: ${request}`);
+  await at(page, "headers").locator("summary").click();
+  assert.match(await at(page, "headers").innerText(), /content-type\s+application\/json/);
+  const raw = JSON.parse(await at(page, "raw").evaluate((node) => [...node.querySelectorAll(".l")].map((line) => line.textContent).join("\n")));
+  assert.equal(raw.visitors[0].snapshots[0].decisions[0].variation_id, "70112");
+  assert.equal(query(page).event, String((await collector.get("all?visitor=ann"))[0].id));
+
+  await page.reload();
+  await at(page, "detail-words").waitFor();
+  await page.keyboard.press("Escape");
+  await at(page, "detail").waitFor({ state: "hidden" });
+  assert.equal(query(page).event, undefined);
+  await page.goBack();
+  await at(page, "detail-words").waitFor();
+  await at(page, "fact-experiment").click();
+  await until(() => query(page), (now) => now.experiment === "checkout_button");
+  assert.deepEqual(page.wrong, []);
+});
+
+test("each problem stands at its place in the JSON, with its fix", async () => {
+  await collector.post([conversion("dora", { revenue: "12.34", sku: "A1" })]);
+  const page = await open(browser, href("latest?verdict=bad"));
+  const problems = at(page, "problem");
+  await problems.first().waitFor();
+  const [event] = await collector.get("bad");
+  assert.equal(await problems.count(), event.problems.length);
+  for (const [index, { problem, fix, kind }] of event.problems.entries()) {
+    const told = await problems.nth(index).innerText();
+    assert.ok(told.includes(problem) && told.includes(fix) && told.includes(kind), told);
+  }
+  const place = page.locator('[data-pointer="/visitors/0/snapshots/0/events/0/tags/revenue"]');
+  assert.match(await place.innerText(), /"revenue": "12.34"/);
+  const note = await place.evaluate((line) => [line.nextSibling.dataset.testid, line.nextSibling.textContent]);
+  assert.equal(note[0], "raw-mark");
+  assert.ok(event.problems.some(({ fix }) => note[1].includes(fix)), note[1]);
+  await problems.first().getByTestId("problem-jump").click();
+  assert.equal(await page.evaluate(() => document.activeElement.dataset.testid), "raw-mark");
+  assert.deepEqual(page.wrong, []);
+});
+
+test("numbers stay as they were written", async () => {
+  await collector.post([]);
+  const text = JSON.stringify({ ...JSON.parse(JSON.stringify({ visitors: [conversion("dora", { size: 1 })] })), account_id: "10000001", project_id: "10000002", client_name: "x", client_version: "1" });
+  await fetch(new URL("v1/events", collector.url), { method: "POST", body: text.replace('"size":1', '"size":12345678901234567890') });
+  const page = await open(browser, href("latest?visitor=dora"));
+  await at(page, "raw").waitFor();
+  assert.match(await at(page, "raw").innerText(), /"size": 12345678901234567890/);
+});
+
+test("experiments stand side by side, and say when they are too small", async () => {
+  const visitors = Array.from({ length: 240 }, (_, index) => impression(`v${index}`, index % 2 ? "70111" : "70112"));
+  await collector.post(visitors);
+  await collector.post(Array.from({ length: 20 }, (_, index) => conversion(`v${index}`)));
+  const page = await open(browser, href("?view=experiments"));
+  const experiment = page.locator('[data-experiment="checkout_button"]');
+  await until(() => experiment.innerText(), (text) => text.includes("10"));
+  const cells = async (label) => experiment.locator("tr", { hasText: label }).first().locator("td").allInnerTexts();
+  assert.deepEqual(await cells("Visitors"), ["120", "120"]);
+  assert.deepEqual(await cells("Rate"), ["8.3 %", "8.3 %"]);
+  assert.deepEqual(await cells("Revenue"), ["420.00", "420.00"]);
+  assert.equal(await experiment.getByTestId("too-few").count(), 0);
+
+  await collector.post([impression("w", "70121")].map((one) => {
+    Object.assign(one.snapshots[0].decisions[0], { campaign_id: "60012", experiment_id: "40012", metadata: undefined });
+    one.snapshots[0].events[0].entity_id = "60012";
+    return one;
+  }));
+  const small = page.locator('[data-experiment="free_shipping_banner"]');
+  await until(() => small.getByTestId("too-few").count(), (number) => number === 1);
+  assert.equal(await small.getByTestId("too-few").innerText(), "too few to judge");
+  await small.getByTestId("experiment-events").click();
+  await until(() => at(page, "event-row").count(), (count) => count === 1);
+  assert.deepEqual(page.wrong, []);
+});
+
+test("problems, sources and sessions are counted and lead to their events", async () => {
+  await story();
+  const [again] = [impression("ann")];
+  await collector.post([again]);
+  await collector.post([again]);
+  const page = await open(browser, href("?view=problems"));
+  const [event] = await collector.get("bad");
+  const problem = at(page, "problem-row").filter({ hasText: event.problems[0].problem });
+  assert.match(await problem.innerText(), /error\s+1\s/);
+  await problem.getByTestId("problem-events").click();
+  await until(() => query(page), (now) => now.problem === event.problems[0].kind);
+  await until(() => at(page, "event-row").count(), (count) => count === 1);
+  await page.goBack();
+  await problem.getByTestId("problem-example").click();
+  await until(() => at(page, "detail-words").innerText(), (words) => words.includes("carl"));
+
+  await at(page, "nav-sources").click();
+  assert.deepEqual((await at(page, "source-row").filter({ hasText: "python-sdk" }).locator("th, td").allInnerTexts()).slice(0, 4), ["python-sdk", "5.7.0", "1", "1"]);
+  assert.match(await at(page, "repeats").innerText(), /^1 time /);
+  await at(page, "nav-sessions").click();
+  assert.deepEqual((await at(page, "session-row").locator("th, td").allInnerTexts()).slice(0, 4), ["shop", "1", "2", "2"]);
+  await at(page, "session-events").click();
+  await until(() => query(page), (now) => now.session === "shop");
+  await until(() => at(page, "event-row").count(), (count) => count === 2);
+  assert.deepEqual(page.wrong, []);
+});
+
+test("what is downloaded can be opened again, by the button and by dropping it", async (t) => {
+  await story();
+  const page = await open(browser, href("?visitor=ann"));
+  await row(page, "ann").first().waitFor();
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "page-"));
+  t.after(() => fs.rmSync(folder, { recursive: true }));
+  const file = path.join(folder, "events.jsonl");
+  const [download] = await Promise.all([page.waitForEvent("download"), at(page, "download").click()]);
+  await download.saveAs(file);
+  const lines = fs.readFileSync(file, "utf8").trim().split("\n");
+  assert.equal(lines.length, 2);
+
+  const anew = async () => { await collector.stop(); collector = await Collector.start(); return open(browser, collector.url); };
+  const second = await anew();
+  await at(second, "import-file").setInputFiles(file);
+  await until(() => at(second, "event-row").count(), (count) => count === 2);
+  assert.match(await at(second, "toast").innerText(), /events\.jsonl: 2 events in 2 requests, 0 bad/);
+
+  const third = await anew();
+  const dropped = await third.evaluateHandle((text) => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([text], "dropped.jsonl"));
+    return transfer;
+  }, lines.join("\n"));
+  await third.dispatchEvent("main", "dragover", { dataTransfer: dropped });
+  await at(third, "drop").waitFor();
+  await third.dispatchEvent("main", "drop", { dataTransfer: dropped });
+  await until(() => at(third, "event-row").count(), (count) => count === 2);
+  assert.equal(await at(third, "drop").isHidden(), true);
+});
+
+test("the curl command sends the event again", async () => {
+  await story();
+  const page = await open(browser, href("latest?visitor=bob"), { permissions: ["clipboard-read", "clipboard-write"] });
+  await at(page, "copy-curl").click();
+  await until(() => at(page, "copy-curl").innerText(), (text) => text === "Copied");
+  const copied = await page.evaluate(() => navigator.clipboard.readText());
+  const [{ id }] = await collector.get("all?visitor=bob");
+  assert.equal(copied, (await collector.get(`event/${id}`)).curl);
+  assert.match(copied, /^curl /);
+});
