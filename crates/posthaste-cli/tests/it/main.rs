@@ -18,6 +18,8 @@ mod collect;
 mod damaged;
 mod datafiles;
 mod demo;
+mod expect;
+mod expect_sdks;
 mod follow;
 mod help;
 mod inputs;

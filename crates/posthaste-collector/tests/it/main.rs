@@ -4,11 +4,14 @@
 
 mod bounds;
 mod data;
+mod expect;
 mod faults;
 mod faults_http2;
 mod hostile;
 mod http;
+mod parallel;
 mod problems;
 mod project;
+mod running;
 mod support;
 mod vectors;
