@@ -156,7 +156,11 @@ fn read<E>(expectation: E) -> Expectation
 where
     E: TryInto<Expectation, Error: fmt::Display>,
 {
-    expectation.try_into().unwrap_or_else(|error| panic!("{error}"))
+    // No closure: the panic is to name the test's own line.
+    match expectation.try_into() {
+        Ok(expectation) => expectation,
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// What a collector can be asked for without HTTP: [`ledger`](Collector::ledger), [`good`](Collector::good),

@@ -90,8 +90,7 @@ fn a_pytest_test_fails_where_the_event_is_wrong_and_names_the_field() {
 
 #[test]
 fn a_vitest_test_fails_where_the_event_is_wrong_and_names_the_field() {
-    let vitest =
-        |which, collector| node("vitest/vitest.mjs", &["run", "shop.test", "-t", which], collector);
+    let vitest = |which, collector| node("vitest/vitest.mjs", &["run", "shop.test", "-t", which], collector);
     let (right, wrong) = ("^(?!wrong: )", "^wrong: ");
     tell_the_story("its own", &vitest(right, None), &vitest(wrong, None));
     let collector = Collector::start(&["--datafile", datafile()]);

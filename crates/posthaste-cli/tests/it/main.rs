@@ -12,6 +12,7 @@ mod relays;
 mod support;
 mod terminal;
 
+mod agents;
 mod agreement;
 mod cases;
 mod collect;

@@ -40,10 +40,10 @@ pub struct Expected {
     /// The first ids of those that came.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<u64>,
-    /// Where too many came: the first of them.
+    /// Where too many came: the newest of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub surplus: Vec<Miss>,
-    /// Where too few came: those that differ least, the nearest first.
+    /// Where too few came: those that differ least, the nearest first. Looked for among the newest, where much is kept.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nearest: Vec<Miss>,
 }

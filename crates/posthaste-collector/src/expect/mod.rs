@@ -6,8 +6,8 @@
 //!                                                       └▶ the wait is over ─▶ nearest misses ─▶ 422
 //! ```
 //!
-//! Invariants: an event is looked at once by each who waits, however long that takes; all is looked at a second time only
-//! for an answer that says what is missing. A pattern never ignores what it does not know. How much is waited, by how
+//! Invariants: an event is looked at once by each who waits, however long that takes; the newest are looked at a second
+//! time only for an answer that says what is missing. A pattern never ignores what it does not know. How much is waited, by how
 //! many, and for how much is bounded by the numbers below. An answer has [`LINES_MAX`] lines at most.
 
 #[cfg(test)]
@@ -52,6 +52,12 @@ pub const SETTLE: Duration = Duration::from_millis(100);
 
 /// Nobody who waits looks oftener than this, however many events come.
 const LOOK_PAUSE: Duration = Duration::from_millis(2);
+/// Events that are looked at before others have their turn.
+const LOOKED_AT_ONCE: usize = 10_000;
+/// Comparisons of a field in search of misses, the newest events first: a fraction of a second.
+const COMPARISONS_MAX: usize = 2_000_000;
+/// What telling a field's difference costs, in comparisons.
+const TELLING: usize = 10;
 /// Misses that are told of one pattern.
 const MISSES_MAX: usize = 3;
 /// Ids of matching events that an answer lists.

@@ -1,7 +1,7 @@
 //! The events that differ least from a pattern, told apart field by field. Events that differ alike are one miss.
 
 use super::{
-    MISSES_MAX,
+    MISSES_MAX, TELLING,
     answer::{Difference, Miss},
     pattern::{Pattern, name},
     seen::Seen,
@@ -22,17 +22,19 @@ struct Ranked {
 type Rank = (usize, usize);
 
 impl Nearest {
-    pub(super) fn offer(&mut self, pattern: &Pattern, seen: &Seen<'_>) {
+    /// Takes events newest first. Returns what it took, in comparisons.
+    pub(super) fn offer(&mut self, pattern: &Pattern, seen: &Seen<'_>) -> usize {
         let unmet = pattern.unmet(seen);
         let is_full = self.0.len() == MISSES_MAX;
         let worst = self.0.last().map_or((usize::MAX, 0), |last| last.rank);
         if unmet.is_empty() || (is_full && unmet.len() > worst.0) {
-            return;
+            return pattern.wants.len();
         }
         let rank = (unmet.len(), unmet.iter().filter(|want| !want.is_near(seen)).count());
         if is_full && rank > worst {
-            return;
+            return pattern.wants.len();
         }
+        let cost = pattern.wants.len() + TELLING * unmet.len();
         let differences: Vec<Difference> = unmet.into_iter().map(|want| want.difference(seen)).collect();
         if let Some(alike) = self.0.iter_mut().find(|other| other.miss.differences == differences) {
             alike.miss.alike += 1;
@@ -41,6 +43,7 @@ impl Nearest {
             self.0.insert(at, Ranked { rank, miss: Miss { differences, ..Miss::of(seen) } });
             self.0.truncate(MISSES_MAX);
         }
+        cost
     }
 
     pub(super) fn into_misses(self) -> Vec<Miss> {

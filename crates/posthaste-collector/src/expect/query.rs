@@ -200,7 +200,7 @@ mod tests {
     fn what_is_unknown_is_refused_with_what_may_have_been_meant() {
         for (query, said) in [
             (("ky", "buy"), r#"query: unknown field "ky"; did you mean "key"?"#),
-            (("wiat", "8s"), r#"query: unknown field "wiat"; did you mean "wait"?"#),
+            (("wit", "8s"), r#"query: unknown field "wit"; did you mean "wait"?"#),
             (("tags", "x"), "query.tags: x cannot be used; give them in the JSON of a POST"),
             (("no_bad", "yes"), "query.no_bad: yes cannot be used; give true or false"),
             (("count", "two"), "query.count: two cannot be used; give a number"),

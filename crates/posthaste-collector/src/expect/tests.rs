@@ -178,13 +178,13 @@ async fn misses_that_differ_alike_are_one_and_a_slip_comes_first() {
 #[tokio::test]
 async fn an_answer_is_short_whatever_is_expected_and_whatever_came() {
     let collector = collector();
-    for number in 0..40 {
+    for number in 0..10 {
         let tags: Value = (0..30).map(|tag| (format!("t{tag}\n{number}"), json!("x".repeat(500)))).collect();
         did(&collector, &format!("v\n{number}"), &"k\n".repeat(300), &format!("u-{number}"), &tags);
     }
     let tags: Value = (0..30).map(|tag| (format!("t{tag}"), json!("y\n".repeat(500)))).collect();
     let long = json!({"visitor": "v\u{202e}\n", "tags": tags});
-    for count in [1, 2, 3, 7, 8, 9, 30, PATTERNS_MAX] {
+    for count in [1, 2, 7, 8, 9, PATTERNS_MAX] {
         let outcome = asked(&collector, Value::from(vec![long.clone(); count]), NO_TIME).await;
         let said = outcome.to_string();
         assert!(said.lines().count() <= LINES_MAX, "{count}: {said}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{
-    LOOK_PAUSE, MISSES_MAX, SETTLE, WAITERS_MAX,
+    COMPARISONS_MAX, LOOK_PAUSE, LOOKED_AT_ONCE, MISSES_MAX, SETTLE, WAITERS_MAX,
     answer::{Expected, Miss, Outcome, counted},
     nearest::Nearest,
     pattern::Expectation,
@@ -90,21 +90,30 @@ impl<'a> Waiting<'a> {
         // Had before the first look, they miss nothing that comes after it.
         let (mut news, mut stopping) = (self.collector.news(), self.collector.stopping());
         loop {
-            self.look();
+            self.look().await;
             let now = self.collector.clock().elapsed();
             let left = self.decided_at(now).saturating_sub(now);
             if left.is_zero() {
                 return;
             }
             tokio::select! {
-                _ = news.changed() => self.collector.clock().sleep(LOOK_PAUSE.min(left)).await,
+                _ = news.changed() => self.pause(now, left).await,
                 () = async { drop(stopping.wait_for(|stopping| *stopping).await) } => return,
                 () = self.collector.clock().sleep(left) => {}
             }
         }
     }
 
-    fn look(&mut self) {
+    /// Who has just looked looks a moment later, at all that came meanwhile.
+    async fn pause(&self, looked_at: Duration, left: Duration) {
+        let clock = self.collector.clock();
+        let pause = (looked_at + LOOK_PAUSE).saturating_sub(clock.elapsed()).min(left);
+        if !pause.is_zero() {
+            clock.sleep(pause).await;
+        }
+    }
+
+    async fn look(&mut self) {
         let mut news = self.collector.kept_after(self.newest);
         if news.resets != self.resets {
             self.resets = news.resets;
@@ -112,8 +121,13 @@ impl<'a> Waiting<'a> {
             news = self.collector.kept_after(0);
         }
         self.newest = news.newest;
-        for view in news.views().filter(|view| is_of(self.session, view)) {
-            self.tally.look(&Seen::new(Told::new(view, self.collector.config())));
+        for (view, number) in news.views().zip(1_usize..) {
+            if is_of(self.session, &view) {
+                self.tally.look(&Seen::new(Told::new(view, self.collector.config())));
+            }
+            if number.is_multiple_of(LOOKED_AT_ONCE) {
+                tokio::task::yield_now().await;
+            }
         }
     }
 
@@ -147,20 +161,24 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    /// Looks at everything once more, up to what was counted.
+    /// Looks once more, at no more than was counted.
     fn tell_misses(&self, expected: &mut [Expected]) {
         let rows = self.tally.rows();
         let mut nearest: Vec<Nearest> = rows.iter().map(|_| Nearest::default()).collect();
         let kept = self.collector.kept_after(0);
-        let looked_at = kept.views().take_while(|view| view.id() <= self.newest);
-        for view in looked_at.filter(|view| is_of(self.session, view)) {
+        let newest_first = kept.views().rev().skip_while(|view| view.id() > self.newest);
+        let mut left = COMPARISONS_MAX;
+        for view in newest_first.filter(|view| is_of(self.session, view)) {
             let seen = Seen::new(Told::new(view, self.collector.config()));
             for ((row, expected), nearest) in rows.iter().zip(expected.iter_mut()).zip(&mut nearest) {
                 if row.came < row.pattern.count.min {
-                    nearest.offer(row.pattern, &seen);
+                    left = left.saturating_sub(nearest.offer(row.pattern, &seen));
                 } else if !row.holds() && expected.surplus.len() < MISSES_MAX && row.pattern.fits(&seen) {
                     expected.surplus.push(Miss::of(&seen));
                 }
+            }
+            if left == 0 {
+                break;
             }
         }
         for (expected, nearest) in expected.iter_mut().zip(nearest) {

@@ -23,7 +23,7 @@ use crate::common::{
       '{\"visitor\":\"ann\",\"key\":\"purchase\",\"revenue\":1200}'
   # Seen once, bought never, and nothing bad among it
   posthaste expect http://127.0.0.1:8080 --wait 2s --no-bad \\
-      '{\"experiment\":\"checkout_button\",\"variation\":\"treatment\",\"count\":1}' \\
+      '{\"experiment\":\"checkout_button\",\"variation\":\"green_button\",\"count\":1}' \\
       '{\"key\":\"purchase\",\"count\":0}'
 
 A pattern is JSON with some of: visitor (ann* is a beginning), experiment,
