@@ -7,6 +7,7 @@ use crate::{
         collect::{self, CollectArgs},
         completions::{self, CompletionsArgs},
         demo::{self, DemoArgs},
+        expect::{self, ExpectArgs},
         man::{self, ManArgs},
         relay::{self, RelayArgs},
         send::{self, SendArgs},
@@ -43,6 +44,8 @@ use crate::{
   posthaste spool status DIR
   # An Event API for this machine
   posthaste collect --datafile datafile.json
+  # Whether an event has come there
+  posthaste expect http://127.0.0.1:8080 '{\"key\":\"purchase\"}'
   # In front of it: stores what SDKs post, and delivers it
   posthaste relay --upstream us
   # Kill it, and count what is lost
@@ -72,6 +75,7 @@ pub(crate) enum Command {
     Spool(SpoolArgs),
     Relay(Box<RelayArgs>),
     Collect(CollectArgs),
+    Expect(ExpectArgs),
     Validate(ValidateArgs),
     Torture(TortureArgs),
     #[command(hide = true)]
@@ -109,6 +113,7 @@ impl Command {
     fn check_room(&self) -> Result<(), Failure> {
         let (descriptors, threads) = match self {
             Self::Completions(_) => (0, 0),
+            Self::Expect(_) => (descriptors::OF_A_LOOK, 0),
             Self::Validate(_) | Self::Man(_) => (descriptors::OF_A_FILE, 0),
             // Some of its commands take more, and say so.
             Self::Spool(_) => (descriptors::OF_A_LOOK, 0),
@@ -139,6 +144,7 @@ impl Command {
             Self::Spool(args) => spool::run(args),
             Self::Relay(args) => relay::run(args),
             Self::Collect(args) => collect::run(args),
+            Self::Expect(args) => expect::run(args),
             Self::Validate(args) => validate::run(args),
             Self::Torture(args) => torture::run(args),
             Self::TortureChild(args) => torture::run_child(args),

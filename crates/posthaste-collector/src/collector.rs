@@ -16,6 +16,7 @@ use tokio::{
 use crate::{
     CollectorOptions, Faults, FaultsInForce, Problem, Verdict,
     connection::{Line, Lines},
+    expect::Waiters,
     faults::{Decided, Script},
     http,
     origin::{Dealt, Origin},
@@ -45,6 +46,7 @@ struct Inner {
     stopping: watch::Sender<bool>,
     listeners: Listeners,
     summaries: Summaries,
+    waiters: Waiters,
 }
 
 /// What became of one body.
@@ -90,6 +92,7 @@ impl Collector {
             stopping: watch::Sender::default(),
             listeners: Listeners::default(),
             summaries: Summaries::default(),
+            waiters: Waiters::default(),
         }))
     }
 
@@ -255,6 +258,10 @@ impl Collector {
 
     pub(crate) fn hashes(&self) -> &Hashes {
         &self.0.hashes
+    }
+
+    pub(crate) fn waiters(&self) -> &Waiters {
+        &self.0.waiters
     }
 
     pub(crate) fn listeners(&self) -> &Listeners {

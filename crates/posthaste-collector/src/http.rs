@@ -9,7 +9,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use crate::{Collector, Faults, FaultsError, FaultsInForce, intake, page, routes::data};
+use crate::{Collector, Faults, FaultsError, FaultsInForce, expect, intake, page, routes::data};
 
 /// Bytes that a script of faults may have as text.
 pub const SCRIPT_BYTES_MAX: usize = 1 << 20;
@@ -20,6 +20,7 @@ pub(crate) fn router(collector: Collector) -> Router {
     let set_faults = get(faults).put(set_faults).layer(DefaultBodyLimit::max(SCRIPT_BYTES_MAX));
     Router::new()
         .merge(data::routes())
+        .merge(expect::routes())
         .route("/faults", set_faults)
         .route("/healthz", get(healthz))
         .route("/", get(|headers: HeaderMap| async move { page::index(&headers) }))

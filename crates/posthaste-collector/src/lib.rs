@@ -93,7 +93,15 @@ mod stream;
 
 mod transfer;
 
+mod expect;
+
+mod running;
+
 pub use collector::{Collector, Received};
+pub use expect::{
+    Difference, EXPECTATION_BYTES_MAX, Expectation, ExpectationError, Expected, LINES_MAX, Miss, Outcome,
+    PATTERN_FIELDS_MAX, PATTERNS_MAX, SETTLE, WAIT_MAX, WAITERS_MAX,
+};
 pub use faults::{DELAY_MAX, End, Fault, Faults, FaultsError, FaultsInForce, RULES_MAX, Rule, RuleInForce};
 pub use filter::{Filter, Order};
 pub use http::SCRIPT_BYTES_MAX;
@@ -102,5 +110,6 @@ pub use options::CollectorOptions;
 pub use posthaste::judge::{EVENTS_PER_BODY_MAX, Problem};
 pub use record::{BadEvent, GoodEvent, RECORD_TEXT_BYTES_MAX, Record, Verdict};
 pub use routes::data::{PAGE_BYTES_MAX, PAGE_MAX};
+pub use running::{EXPECT_WAIT, Running};
 pub use store::{OTHER_SESSIONS, SESSIONS_MAX};
 pub use stream::{LISTENERS_MAX, ROWS_BYTES_MAX, ROWS_MAX};

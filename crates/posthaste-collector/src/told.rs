@@ -200,7 +200,7 @@ impl<'a> Told<'a> {
     }
 
     /// What the event says, in words.
-    fn words(&self) -> String {
+    pub(crate) fn words(&self) -> String {
         match self.head.kind {
             Kind::Event => {}
             Kind::Snapshot | Kind::Visitor => {

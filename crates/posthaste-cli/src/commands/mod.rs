@@ -3,6 +3,7 @@
 pub(crate) mod collect;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod expect;
 pub(crate) mod man;
 pub(crate) mod relay;
 pub(crate) mod send;

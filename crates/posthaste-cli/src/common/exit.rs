@@ -68,6 +68,8 @@ pub(crate) enum Failure {
          and for the admin interface"
     )]
     Inherited(String),
+    #[error("failed to ask the collector at {url}: {why}; is it running, and is that its address?")]
+    Collector { url: String, why: String },
     #[error("failed to start delivery: {0}")]
     Delivery(#[from] OptionsError),
     #[error(
@@ -94,6 +96,8 @@ impl Failure {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_)
+            // Neither yes nor no.
+            | Self::Collector { .. }
             // Numbers that do not go together, such as a batch larger than the queue.
             | Self::Delivery(OptionsError::Zero(_) | OptionsError::BatchLargerThanQueue { .. }) => Exit::Usage,
             Self::Config(error) if error.is_usage() => Exit::Usage,

@@ -12,12 +12,15 @@ mod relays;
 mod support;
 mod terminal;
 
+mod agents;
 mod agreement;
 mod cases;
 mod collect;
 mod damaged;
 mod datafiles;
 mod demo;
+mod expect;
+mod expect_sdks;
 mod follow;
 mod help;
 mod inputs;

@@ -21,6 +21,7 @@ const COMMANDS: &[&str] = &[
     "relay check",
     "relay config",
     "collect",
+    "expect",
     "validate",
     "torture",
     "completions",

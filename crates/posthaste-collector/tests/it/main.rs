@@ -4,13 +4,16 @@
 
 mod bounds;
 mod data;
+mod expect;
 mod faults;
 mod faults_http2;
 mod hostile;
 mod http;
 mod page;
+mod parallel;
 mod problems;
 mod project;
+mod running;
 mod stream;
 mod summary;
 mod support;

@@ -1,0 +1,5 @@
+import { expect, test } from "vitest";
+
+import { cases } from "./cases.mjs";
+
+cases(test, expect);
