@@ -260,24 +260,33 @@ impl DeadLetters {
 
 /// How many bytes the letters take that were found: each, or, where they are many, each file's.
 fn weigh(core: &Core) -> Pieces {
-    let (stored, files, in_files) = {
+    let (files, in_files) = {
         let state = core.log.state.lock();
-        (state.stored, state.unsettled_files(), state.unsettled_bytes())
+        (state.unsettled_files(), state.unsettled_bytes())
     };
+    let each = if in_files <= WEIGHED_BYTES_MAX { weigh_each(core) } else { None };
+    each.unwrap_or_else(|| {
+        let mut pieces = Pieces::default();
+        for (first, bytes) in files {
+            pieces.add(first, bytes);
+        }
+        pieces
+    })
+}
+
+/// `None`: they cannot be read.
+fn weigh_each(core: &Core) -> Option<Pieces> {
     let (mut pieces, mut from) = (Pieces::default(), 0);
-    while in_files <= WEIGHED_BYTES_MAX {
-        let Ok(read) = core.read(from, usize::MAX, READ_BYTES) else { break };
+    loop {
+        let read = core.read(from, usize::MAX, READ_BYTES).ok()?;
         for letter in &read.records {
             pieces.add(letter.sequence, frame::size(letter.bytes.len()) as u64);
         }
-        if read.records.is_empty() || read.next >= stored {
-            return pieces;
+        if read.records.is_empty() {
+            return Some(pieces);
         }
         from = read.next;
     }
-    let mut pieces = Pieces::default();
-    files.into_iter().for_each(|(first, bytes)| pieces.add(first, bytes));
-    pieces
 }
 
 /// A letter without the number in front of it.

@@ -104,6 +104,7 @@ pub(crate) struct State {
 
 /// A segment in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing, and all of them are true at times")]
 pub(crate) struct Segment {
     pub(crate) number: u64,
     pub(crate) first: u64,

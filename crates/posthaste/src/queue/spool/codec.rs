@@ -104,7 +104,7 @@ fn context(batch: &Batch, flags: u8, bot_filtering: bool) -> Context {
 }
 
 impl SpoolItem for LogEvent {
-    fn from_record(record: &[u8], last: &mut Option<Arc<Context>>) -> Result<Self, UnreadableRecord> {
+    fn from_record(record: &[u8], _last: &mut Option<Arc<Context>>) -> Result<Self, UnreadableRecord> {
         match record {
             [REQUEST, request @ ..] => read_request(request),
             [REQUEST_TAKEN, rest @ ..] => {
@@ -125,7 +125,7 @@ impl SpoolItem for LogEvent {
                 if record.first() == Some(&AGAIN) {
                     return Err(UnreadableRecord::new("put back twice"));
                 }
-                Self::from_record(record, last)
+                Self::from_record(record, &mut None)
                     .map(|request| request.with_put_back_ms(i64::from_le_bytes(*again_ms)))
             }
             _ => Err(UnreadableRecord::new("not a request")),
