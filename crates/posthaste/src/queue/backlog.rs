@@ -65,7 +65,7 @@ mod tests {
         backlog.join(6..8);
         backlog.join(10..12);
         assert_eq!(backlog.front(), Some(3..8), "what touches is one");
-        assert_eq!(backlog.between(12), vec![8..10].into_iter().chain([]).collect::<Vec<_>>());
+        assert_eq!(backlog.between(12), Vec::from_iter(Some(8..10)));
         assert_eq!(backlog.between(15), [8..10, 12..15]);
         backlog.passed(5);
         assert_eq!(backlog.front(), Some(5..8));

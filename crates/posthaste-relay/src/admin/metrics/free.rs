@@ -75,7 +75,7 @@ mod tests {
     #[tokio::test]
     async fn a_disk_that_hangs_costs_one_thread_and_the_last_answer_is_told_meanwhile() {
         let asked = Arc::new(AtomicU64::new(0));
-        let (go_on, waits) = mpsc::channel::<()>();
+        let (go_on, waits) = mpsc::sync_channel::<()>(1);
         let (waits, count) = (Mutex::new(waits), Arc::clone(&asked));
         let free = FreeBytes::by(move || {
             let number = count.fetch_add(1, SeqCst) + 1;

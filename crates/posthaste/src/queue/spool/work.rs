@@ -123,10 +123,6 @@ impl Work {
 mod tests {
     use super::*;
 
-    fn gaps<const N: usize>(gaps: [Range<u64>; N]) -> Vec<Range<u64>> {
-        gaps.into()
-    }
-
     fn again(work: &mut Work, line: Line) -> Vec<(u64, u64)> {
         work.take_again(line).into_iter().map(|range| (range.start, range.end)).collect()
     }
@@ -139,10 +135,10 @@ mod tests {
         assert_eq!((work.waiting(Line::Backlog), work.waiting(Line::New)), (Some(3..8), Some(8..u64::MAX)));
         work.passed(Line::Backlog, 5);
         work.passed(Line::New, 10);
-        assert_eq!(work.leased_to(), LeasedTo { first: 5, behind: gaps([8..10]) });
+        assert_eq!(work.leased_to(), LeasedTo { first: 5, behind: Vec::from_iter(Some(8..10)) });
         work.begin_backlog(12);
         work.passed(Line::New, 15);
-        assert_eq!(work.leased_to(), LeasedTo { first: 5, behind: gaps([8..10, 12..15]) });
+        assert_eq!(work.leased_to(), LeasedTo { first: 5, behind: vec![8..10, 12..15] });
         assert_eq!((work.waiting(Line::Backlog), work.newer_than_backlog()), (Some(5..8), Some(15)));
         work.passed(Line::Backlog, 8);
         assert_eq!(work.waiting(Line::Backlog), Some(10..12));
