@@ -26,6 +26,8 @@ pub struct CollectorLedger {
     /// Visitors with a conversion that is earlier than all of their decisions
     /// ([`Visits`](posthaste::judge::Visits)).
     pub too_early: u64,
+    /// Visitors that have been in two variations of one experiment, once for each experiment.
+    pub mixed: u64,
     /// Halves of surrogate pairs that were read as U+FFFD.
     pub repaired: u64,
     /// Requests that a script did something to, taken or not.
@@ -57,7 +59,7 @@ impl CollectorLedger {
         self.faults.retain(|_, count| *count > 0);
     }
 
-    fn counts(&mut self) -> [&mut u64; 12] {
+    fn counts(&mut self) -> [&mut u64; 13] {
         [
             &mut self.requests,
             &mut self.events,
@@ -68,6 +70,7 @@ impl CollectorLedger {
             &mut self.forgotten,
             &mut self.warned,
             &mut self.too_early,
+            &mut self.mixed,
             &mut self.repaired,
             &mut self.faulted,
             &mut self.not_taken,

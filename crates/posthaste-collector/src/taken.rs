@@ -10,7 +10,7 @@ use std::{
 
 use posthaste::{
     EventUuid, ProjectConfig,
-    judge::{Judgement, Part, Problem, ProblemKind, judge_parts},
+    judge::{Judgement, Part, Problem, ProblemKind, judge_parts_at},
 };
 use serde_json::Value;
 
@@ -54,6 +54,8 @@ pub(crate) struct Visit {
     /// In milliseconds since 1970, UTC.
     pub(crate) timestamp: i64,
     pub(crate) is_impression: bool,
+    /// The visitor in an experiment, and the variation of it, hashed.
+    pub(crate) assigned: Option<(u64, u64)>,
 }
 
 /// Makes numbers of texts, the same ones in all of a collector; nobody outside can tell which.
@@ -64,6 +66,16 @@ impl Hashes {
     /// What repeats are told by, within a session.
     pub(crate) fn identity(&self, session: Option<&str>, entity_id: &str, uuid: &str, timestamp: i64) -> u64 {
         self.0.hash_one((session, entity_id, EventUuid::from(uuid), timestamp))
+    }
+
+    fn assigned(
+        &self,
+        session: Option<&str>,
+        visitor_id: &str,
+        experiment_id: &str,
+        variation_id: &str,
+    ) -> (u64, u64) {
+        (self.0.hash_one((session, visitor_id, experiment_id)), self.0.hash_one(variation_id))
     }
 
     pub(crate) fn visitor(&self, session: Option<&str>, visitor_id: &[u8]) -> u64 {
@@ -78,9 +90,10 @@ impl Taken {
         config: Option<&ProjectConfig>,
         session: Option<&str>,
         hashes: &Hashes,
+        now_ms: i64,
     ) -> Self {
         let (mut bytes, mut drafts, mut envelope, mut size) = (Vec::new(), Vec::new(), None, 0);
-        let judged = judge_parts(body, config, &mut |part| {
+        let judged = judge_parts_at(now_ms, body, config, &mut |part| {
             envelope.get_or_insert_with(|| Envelope::of(part.body));
             let start = bytes.len();
             layout::write(&part, &mut bytes);
@@ -105,7 +118,7 @@ impl Taken {
             verdict: Verdict::Bad,
             problems: Some(Arc::from([problem.clone()])),
             identity: None,
-            visit: Visit { visitor: 0, timestamp: 0, is_impression: false },
+            visit: Visit { visitor: 0, timestamp: 0, is_impression: false, assigned: None },
         };
         Self {
             envelope: Envelope::default(),
@@ -137,6 +150,10 @@ fn draft(part: Part<'_>, place: Range<usize>, session: Option<&str>, hashes: &Ha
     let identity = uuid
         .zip(timestamp)
         .map(|(uuid, timestamp)| hashes.identity(session, &text(part.value, "entity_id"), &uuid, timestamp));
+    let id = |name| Some(text(part.decision?, name)).filter(|id| !id.is_empty());
+    let assigned = id("experiment_id").zip(id("variation_id"));
+    let assigned =
+        assigned.map(|(experiment, variation)| hashes.assigned(session, &visitor, &experiment, &variation));
     let (verdict, list) = match (part.problems.is_empty(), part.warnings.is_empty()) {
         (false, _) => (Verdict::Bad, part.problems),
         (true, false) => (Verdict::Warned, part.warnings),
@@ -151,6 +168,7 @@ fn draft(part: Part<'_>, place: Range<usize>, session: Option<&str>, hashes: &Ha
             visitor: hashes.visitor(session, visitor.as_bytes()),
             timestamp: timestamp.unwrap_or_default(),
             is_impression: part.is_impression,
+            assigned,
         },
     }
 }

@@ -1,5 +1,6 @@
 //! `posthaste validate`: what is wrong with a datafile, a batch or a file of events, and where.
 
+mod finding;
 mod kind;
 
 use std::{
@@ -9,12 +10,15 @@ use std::{
 };
 
 use posthaste::{
-    ProjectConfig, Refusal, UserEvent,
-    judge::{Judge, Judgement, judge_batch, judge_tags, judge_timestamp},
+    ProjectConfig, Refusal, SystemClock, UserEvent,
+    judge::{self, Judge, Judgement, ProblemKind, judge_tags, judge_timestamp},
 };
 use serde::Serialize;
 
-use self::kind::{Kind, kind};
+use self::{
+    finding::{Problem, Warning},
+    kind::{Kind, kind},
+};
 use crate::{
     common::{
         datafile,
@@ -78,36 +82,6 @@ struct Findings {
     repaired: u64,
     #[serde(skip)]
     warnings_of_lines: u64,
-}
-
-#[derive(Debug, Serialize)]
-struct Problem {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<u64>,
-    problem: String,
-}
-
-/// Nothing wrong, but odd. In JSON a text: `line 3: …`.
-#[derive(Debug)]
-struct Warning {
-    line: Option<u64>,
-    warning: String,
-}
-
-impl From<String> for Warning {
-    fn from(warning: String) -> Self {
-        Self { line: None, warning }
-    }
-}
-
-impl Serialize for Warning {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { line, warning } = self;
-        match line {
-            Some(line) => serializer.collect_str(&format_args!("line {line}: {warning}")),
-            None => serializer.serialize_str(warning),
-        }
-    }
 }
 
 pub(crate) fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
@@ -216,7 +190,11 @@ impl Findings {
 
     fn of_batch(body: &[u8], config: Option<&ProjectConfig>) -> Self {
         let mut findings = Self { kind: "batch", ..Self::default() };
-        findings.add_all(None, judge_batch(body, config));
+        let mut judge = Judge::new(config.cloned()).with_clock(SystemClock);
+        findings.add_all(None, judge.batch(body));
+        for warning in judge.visits().warnings() {
+            findings.warn(None, &warning);
+        }
         findings.note_repaired();
         findings.note_missing_datafile(config.is_some());
         findings
@@ -229,7 +207,8 @@ impl Findings {
     ) -> io::Result<Self> {
         let mut findings = Self { kind: "events", ..Self::default() };
         let has_datafile = config.is_some();
-        let (judge, maker) = (Judge::new(config.cloned()), config.cloned().map(EventMaker::new));
+        let judge = Judge::new(config.cloned()).with_clock(SystemClock);
+        let maker = config.cloned().map(EventMaker::new);
         let mut checker = Checker { judge, maker, told: Told::default() };
         let mut lines = LineReader::new(input, line_bytes_max);
         let mut blank = 0;
@@ -256,33 +235,39 @@ impl Findings {
         let blank = if blank > 0 { format!(", {} of them blank", grouped(blank)) } else { String::new() };
         findings.summary = counted(lines.number(), "line", "lines") + &blank;
         findings.note_dropped_attributes(config);
-        findings.warnings.extend(checker.judge.visits().warning().map(|warning| warning.to_string().into()));
+        for warning in checker.judge.visits().warnings() {
+            findings.warnings.push(Warning::of(None, &warning));
+        }
         findings.note_repaired();
         findings.note_missing_datafile(has_datafile);
         Ok(findings)
     }
 
     fn add(&mut self, line: Option<u64>, problem: impl fmt::Display) {
+        self.add_of(None, line, problem);
+    }
+
+    fn add_of(&mut self, kind: Option<ProblemKind>, line: Option<u64>, problem: impl fmt::Display) {
         self.problems_total += 1;
         if self.problems.len() < LISTED_MAX {
-            self.problems.push(Problem { line, problem: problem.to_string() });
+            self.problems.push(Problem { line, kind, text: problem.to_string() });
         }
     }
 
     fn add_all(&mut self, line: Option<u64>, judgement: Judgement) {
         for problem in judgement.problems {
-            self.add(line, problem);
+            self.add_of(Some(problem.kind), line, problem);
         }
         for warning in judgement.warnings {
-            self.warn(line, warning);
+            self.warn(line, &warning);
         }
         self.repaired += judgement.repaired;
     }
 
-    fn warn(&mut self, line: Option<u64>, warning: impl fmt::Display) {
+    fn warn(&mut self, line: Option<u64>, warning: &judge::Problem) {
         self.warnings_of_lines += 1;
         if self.warnings_of_lines <= LISTED_MAX as u64 {
-            self.warnings.push(Warning { line, warning: warning.to_string() });
+            self.warnings.push(Warning::of(line, warning));
         }
     }
 
@@ -335,7 +320,7 @@ impl Checker {
 
     fn tell(&mut self, fault: &Fault, line: &[u8], number: u64, findings: &mut Findings) {
         match self.told.tell(number, line, fault) {
-            Some(told) => findings.add(Some(number), told),
+            Some(told) => findings.add_of(fault.kind(), Some(number), told),
             None => findings.problems_total += 1,
         }
     }
@@ -357,7 +342,7 @@ impl Checker {
             let event = maker.make(&event)?;
             refuse(&event)?;
             for warning in self.judge.event(&event) {
-                findings.warn(Some(number), warning);
+                findings.warn(Some(number), &warning);
             }
         } else {
             self.check_alone(&event)?;
@@ -381,7 +366,7 @@ impl Checker {
         match event.kind {
             lines::Kind::Impression { .. } => visits.decision(&event.user_id, time),
             lines::Kind::Conversion { .. } => visits.conversion(&event.user_id, time),
-        }
+        };
         Ok(())
     }
 }
@@ -409,8 +394,8 @@ fn summary(config: &ProjectConfig) -> String {
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let file = &self.file;
-        for Problem { line, problem } in &self.problems {
-            match line {
+        for problem in &self.problems {
+            match problem.line {
                 Some(line) => writeln!(f, "{file}:{line}: {problem}")?,
                 None => writeln!(f, "{file}: {problem}")?,
             }
@@ -419,8 +404,8 @@ impl fmt::Display for Findings {
         if unlisted > 0 {
             writeln!(f, "… and {} more", grouped(unlisted))?;
         }
-        for Warning { line, warning } in &self.warnings {
-            match line {
+        for warning in &self.warnings {
+            match warning.line {
                 Some(line) => writeln!(f, "{file}:{line}: warning: {warning}")?,
                 None if self.is_one_of_several => writeln!(f, "{file}: warning: {warning}")?,
                 None => writeln!(f, "warning: {warning}")?,

@@ -200,7 +200,7 @@ impl Intake {
     /// Sees to it that what was read is safe, unless nothing can be made safe any more.
     fn conclude(&self, end: End) -> End {
         self.progress.too_early.store(self.judge.visits().too_early(), Relaxed);
-        if let Some(warning) = self.judge.visits().warning() {
+        for warning in self.judge.visits().warnings() {
             self.output.note(format_args!("posthaste: warning: {warning}"));
         }
         if matches!(end, End::NotStored(_)) {

@@ -34,7 +34,7 @@ pub(crate) fn run(
         is_stored: false,
         start,
         maker,
-        judge: Judge::new(None),
+        judge: Judge::new(None).with_clock(SystemClock),
         told: Told::default(),
         pipeline: Arc::clone(&job.pipeline),
         progress: Arc::clone(&job.progress),

@@ -2,7 +2,7 @@
 
 use posthaste::{
     ConversionError, DecodeError, ExperimentKeyError, ImpressionError, Refusal,
-    judge::{Problem, why_not_json},
+    judge::{Problem, ProblemKind, why_not_json},
     project::NearMisses,
 };
 
@@ -115,6 +115,14 @@ impl From<ExperimentKeyError> for Fault {
 }
 
 impl Fault {
+    /// Its kind, where it is one that bodies have as well.
+    pub(crate) fn kind(&self) -> Option<ProblemKind> {
+        match self {
+            Self::Metadata(problem) | Self::Time(problem) | Self::Tags(problem) => Some(problem.kind),
+            _ => None,
+        }
+    }
+
     /// Whether the line is no JSON object at all, as lines of other kinds of files are.
     fn is_foreign(&self) -> bool {
         matches!(self, Self::NotJson(_) | Self::NotAnObject | Self::TooLong(_))

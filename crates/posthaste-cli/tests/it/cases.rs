@@ -45,6 +45,93 @@ const BODIES: [Body; 8] = [
     Body { file: "batch-no-visitors.jsonl", problem: "body: holds no events", conversions: 0, ..SOUND },
 ];
 
+/// Every file of the folder: what `validate` names of it, beside which datafile. Errors, then warnings.
+const KINDS: [(&str, &str, &[&str], &[&str]); 14] = [
+    ("attr-type-location.json", "", &[], &[]),
+    ("batch-no-visitors.jsonl", "", &["no-events"], &[]),
+    ("bom-batch.json", "", &[], &[]),
+    ("bom-batch.jsonl", "", &[], &[]),
+    ("bom-datafile.json", "", &[], &[]),
+    (
+        "conversion-before-impression.jsonl",
+        "dup-rule-key.datafile.json",
+        &[],
+        &["conversion-before-decision"],
+    ),
+    ("dup-rule-key.datafile.json", "", &[], &[]),
+    // An event line that cannot be made is no body: it has words, and no kind.
+    ("dup-rule-key.jsonl", "dup-rule-key.datafile.json", &["null"], &[]),
+    ("event-no-key.json", "", &[], &[]),
+    ("holdout.datafile.json", "", &[], &[]),
+    ("holdout.jsonl", "holdout.datafile.json", &[], &[]),
+    ("impression-by-type.json", "", &[], &[]),
+    ("lone-surrogate.json", "", &[], &[]),
+    ("project-id-empty.json", "", &["project-id-empty"], &[]),
+];
+
+#[test]
+fn each_case_has_the_kinds_of_problems_that_it_stands_for() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut files: Vec<_> = files.filter(|name| name != "README.md").collect();
+    files.sort();
+    assert_eq!(files, KINDS.map(|(file, ..)| file));
+    for (file, datafile, errors, warnings) in KINDS {
+        let (file, path) = (case(file), case(datafile));
+        let beside: &[&str] = if datafile.is_empty() { &[] } else { &["--datafile", &path] };
+        let found = run(&[&["validate", "--json"], beside, &[&file]].concat()).json();
+        let problems = found["problems"].as_array().unwrap();
+        let kinds: Vec<_> =
+            problems.iter().map(|problem| problem["kind"].as_str().unwrap_or("null")).collect();
+        assert_eq!(kinds, errors, "{found}");
+        let told = found["warnings"].as_array().unwrap();
+        let kinds = told.iter().filter_map(|text| text.as_str()?.strip_suffix(']')?.rsplit_once('['));
+        assert_eq!(kinds.map(|(_, kind)| kind).collect::<Vec<_>>(), warnings, "{found}");
+    }
+}
+
+/// A visitor in two variations, a bot, and a time that has not come: told of event lines as of bodies, and counted.
+#[test]
+fn what_is_counted_otherwise_is_told_everywhere() {
+    let datafile = case("bom-datafile.json");
+    let agent = r#""$opt_user_agent":"Mozilla/5.0 (X11; Linux x86_64) HeadlessChrome/119.0 Safari/537.36""#;
+    let seen = |variation: &str, more: &str| {
+        format!(
+            r#"{{"type":"impression","user_id":"ann","experiment_id":"11","variation":"{variation}"{more}}}"#
+        )
+    };
+    for (lines, kind, words, mixed) in [
+        ([seen("on", ""), seen("on", "")], "", "two variations", 0),
+        ([seen("on", ""), seen("off", "")], "visitor-in-two-variations", "two variations", 1),
+        (
+            [seen("on", ""), seen("on", &format!(r#","attributes":{{{agent}}}"#))],
+            "user-agent-of-a-bot",
+            "looks like a bot's",
+            0,
+        ),
+        (
+            [seen("on", ""), seen("on", r#","timestamp":9999999999999"#)],
+            "timestamp-in-the-future",
+            "in the future",
+            0,
+        ),
+    ] {
+        let (input, is_told) = (lines.join("\n"), !kind.is_empty());
+        let ran = run_with(&["validate", "--datafile", &datafile, "-"], input.as_bytes());
+        assert_eq!(ran.ended(0).stdout.contains(words), is_told, "{ran:?}");
+        assert!(ran.stdout.contains(kind), "{ran:?}");
+        let collector = Collector::start(&["--datafile", &datafile]);
+        let args = ["send", "--datafile", &datafile, "--endpoint", &collector.url, "-"];
+        let ran = run_with(&args, input.as_bytes());
+        assert_eq!(ran.ended(0).stderr.contains(words), is_told, "{ran:?}");
+        let (ledger, good) = (collector.get("/ledger"), collector.good());
+        assert_eq!((&ledger["good"], &ledger["bad"]), (&json!(2), &json!(0)), "{ledger}");
+        assert_eq!((&ledger["warned"], &ledger["mixed"]), (&json!(u64::from(is_told)), &json!(mixed)));
+        let kinds: Vec<_> = good.iter().filter_map(|event| event["warnings"][0]["kind"].as_str()).collect();
+        assert_eq!(kinds.concat(), kind);
+    }
+}
+
 #[test]
 fn validate_gives_the_right_answer_to_each_body() {
     for body in BODIES {

@@ -18,6 +18,7 @@ mod shape;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod variations;
 mod visits;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -30,7 +31,15 @@ pub use sessions::{OTHER_SESSIONS, SESSIONS_MAX};
 pub(crate) use shape::{Envelope, Shape};
 pub(crate) use snapshot::Snapshot;
 
-use self::{layout::Field, sessions::Sessions, shape::Shapes, visits::Order};
+use posthaste::judge::two_variations;
+
+use self::{
+    layout::Field,
+    sessions::Sessions,
+    shape::Shapes,
+    variations::{Mixed, Variations},
+    visits::Order,
+};
 use crate::{
     CollectorLedger, Verdict,
     taken::{Draft, Hashes},
@@ -40,7 +49,7 @@ use crate::{
 const SEGMENT_BYTES_MAX: usize = 1 << 18;
 /// Pieces that the memory is divided into at least.
 const SEGMENTS_MIN: usize = 32;
-/// The part of the memory that the order of visitors' events may take: a 16th.
+/// The part of the memory that the order of visitors' events may take, and so may their variations: a 16th.
 const ORDER_SHARE: usize = 16;
 
 /// How much is kept.
@@ -71,6 +80,7 @@ pub(crate) struct Store {
     seen: FxHashMap<u64, u64>,
     shapes: Shapes,
     order: Order,
+    variations: Variations,
     sessions: Sessions,
     resets: u64,
     /// The newest id when everything was forgotten last.
@@ -121,6 +131,7 @@ impl Store {
             seen: FxHashMap::default(),
             shapes: Shapes::default(),
             order: Order::within(bounds.bytes_max / ORDER_SHARE),
+            variations: Variations::within(bounds.bytes_max / ORDER_SHARE),
             sessions: Sessions::default(),
             resets: 0,
             reset_at: 0,
@@ -141,12 +152,13 @@ impl Store {
             ledger.repaired += repaired;
         });
         let mut kept = Kept { request: request.id, ..Kept::default() };
-        for draft in drafts {
+        for mut draft in drafts {
             let bytes = bytes.get(draft.place.clone()).unwrap_or_default();
             if self.is_repeat(&draft, bytes, session) {
                 kept.duplicates += 1;
                 continue;
             }
+            self.judge_across(&mut draft, bytes, session);
             self.count(&draft, session, &mut kept);
             self.make_room_for(bytes.len());
             if self.open.current_request() != Some(request.id) {
@@ -203,6 +215,24 @@ impl Store {
             && [Field::Entity, Field::Uuid]
                 .into_iter()
                 .all(|field| one.field(field, view.bytes()) == other.field(field, bytes))
+    }
+
+    /// What only shows beside the events that came before.
+    fn judge_across(&mut self, draft: &mut Draft, bytes: &[u8], session: Option<&str>) {
+        let Some((place, variation)) = draft.visit.assigned.filter(|_| draft.verdict != Verdict::Bad) else {
+            return;
+        };
+        let place = self.sessions.own(session, place);
+        let Some(mixed) = self.variations.note(place, variation) else { return };
+        let is_new = u64::from(mixed == Mixed::ForTheFirstTime);
+        self.sessions.count(session, |ledger| ledger.mixed += is_new);
+        let head = layout::Head::read(bytes);
+        let [visitor, experiment, variation] = [Field::Visitor, Field::Experiment, Field::Variation]
+            .map(|field| String::from_utf8_lossy(head.field(field, bytes)));
+        let problem = two_variations(&visitor, &experiment, &variation);
+        let before = draft.problems.as_deref().unwrap_or_default();
+        draft.problems = Some(before.iter().cloned().chain([problem]).collect());
+        draft.verdict = Verdict::Warned;
     }
 
     fn count(&mut self, draft: &Draft, session: Option<&str>, kept: &mut Kept) {
@@ -332,7 +362,13 @@ impl Store {
         // A hash table is filled to 7/8 and has a byte beside each place.
         let seen = self.seen.capacity() * (2 * size_of::<u64>() + 1) * 8 / 7;
         let list = self.closed.capacity() * size_of::<Closed>();
-        self.closed_bytes + self.open.memory() + seen + list + self.order.memory() + self.sessions.memory()
+        self.closed_bytes
+            + self.open.memory()
+            + seen
+            + list
+            + self.order.memory()
+            + self.variations.memory()
+            + self.sessions.memory()
     }
 
     /// A kept event's segment and its number there.

@@ -1,5 +1,6 @@
 //! What is kept has a bound, and repeats are told.
 
+use posthaste::judge::ProblemKind;
 use posthaste_collector::{Collector, CollectorLedger, CollectorOptions, EVENTS_PER_BODY_MAX, Filter};
 use serde_json::{Value, json};
 
@@ -101,6 +102,7 @@ fn a_visitor_of_a_megabyte_with_thousands_of_events_is_one_bad_body() {
     visitor["snapshots"][0]["events"] = Value::from(vec![event; 5_000]);
     let received = collector.receive(&bytes(&batch(&[visitor])));
     assert_eq!((received.good, received.bad), (0, 1));
+    assert_eq!(received.problems[0].kind, ProblemKind::BodyTooLarge);
 }
 
 #[test]

@@ -41,7 +41,7 @@ async fn every_body_gets_204_and_nothing_else() {
         server.get("/ledger").await.json(),
         json!({
             "requests": 5, "events": 7, "good": 2, "bad": 4, "unique": 3, "duplicates": 1, "forgotten": 0,
-            "warned": 0, "too_early": 0, "repaired": 0, "faulted": 0, "not_taken": 0,
+            "warned": 0, "too_early": 0, "mixed": 0, "repaired": 0, "faulted": 0, "not_taken": 0,
         })
     );
 }

@@ -70,12 +70,7 @@ impl Attributes {
     pub(crate) fn to_wire(&self, context: &Context) -> Vec<VisitorAttribute> {
         self.entries()
             .map(|entry| {
-                let (entity_id, key) = match entry.name {
-                    AttributeRef::Index(index) => {
-                        context.names().get(index).map_or(("", ""), |name| (&*name.entity_id, &*name.key))
-                    }
-                    AttributeRef::Names { entity_id, key } => (entity_id, key),
-                };
+                let (entity_id, key) = entry.name.in_full(context);
                 VisitorAttribute::custom(
                     entity_id,
                     key,
@@ -83,6 +78,12 @@ impl Attributes {
                 )
             })
             .collect()
+    }
+
+    /// The text of the attribute of this key; none where it has another value, or is not there.
+    pub(crate) fn text_of(&self, key: &str, context: &Context) -> Option<String> {
+        let entry = self.entries().find(|entry| entry.name.in_full(context).1 == key)?;
+        serde_json::from_str(entry.value).ok()
     }
 
     /// Bytes on the heap.
@@ -115,6 +116,18 @@ pub(crate) enum AttributeRef<'a> {
         /// `key` on the wire.
         key: &'a str,
     },
+}
+
+impl<'a> AttributeRef<'a> {
+    /// `entity_id` and `key` on the wire.
+    fn in_full(self, context: &'a Context) -> (&'a str, &'a str) {
+        match self {
+            Self::Index(index) => {
+                context.names().get(index).map_or(("", ""), |name| (&*name.entity_id, &*name.key))
+            }
+            Self::Names { entity_id, key } => (entity_id, key),
+        }
+    }
 }
 
 fn put_entry(packed: &mut Vec<u8>, name: AttributeRef<'_>, value: &Value) {

@@ -261,6 +261,11 @@ impl UserEvent {
         self
     }
 
+    /// The text of one attribute; none where it has another value, or is not there.
+    pub(crate) fn text_of_attribute(&self, key: &str) -> Option<String> {
+        self.0.attributes.text_of(key, &self.0.context)
+    }
+
     pub(crate) fn packed_attributes(&self) -> &Attributes {
         &self.0.attributes
     }

@@ -1,8 +1,7 @@
 //! The fields of a body outside its visitors: whose events these are, and who sends them.
 
-use crate::project::ProjectConfig;
-
 use super::{
+    against::Against,
     checks::{optional_bool, optional_text},
     kind::ProblemKind,
     node::Node,
@@ -14,7 +13,7 @@ const TEXTS: [&str; 5] = ["project_id", "revision", "client_name", "client_versi
 const BOOLS: [&str; 2] = ["anonymize_ip", "enrich_decisions"];
 
 /// Notes what is wrong with the envelope of this body.
-pub(super) fn check_envelope(root: &Node<'_>, config: Option<&ProjectConfig>, found: &mut PartFindings) {
+pub(super) fn check_envelope(root: &Node<'_>, against: Against<'_>, found: &mut PartFindings) {
     let account = root.get("account_id");
     if account.id().is_none() || account.is_blank() {
         account.expected_id(ProblemKind::AccountIdMissing, "send the datafile's accountId, in quotes", found);
@@ -34,7 +33,7 @@ pub(super) fn check_envelope(root: &Node<'_>, config: Option<&ProjectConfig>, fo
     for key in BOOLS {
         optional_bool(&root.get(key), found);
     }
-    if let Some(config) = config {
+    if let Some(config) = against.config {
         check_ids_of_project(root, config, found);
     }
 }

@@ -2,11 +2,12 @@
 
 use crate::{
     event::{IMPRESSION_KEY, is_whole_revenue},
-    project::ProjectConfig,
+    project::is_variation_id,
 };
 use serde_json::Value;
 
 use super::{
+    against::Against,
     checks::{list, object, optional_bool, optional_list, optional_text},
     kind::ProblemKind,
     node::{Node, quote},
@@ -17,8 +18,11 @@ use super::{
 /// Milliseconds since 1970 have 13 digits from 2001 to 2286.
 const MILLISECONDS: std::ops::Range<i64> = 1_000_000_000_000..10_000_000_000_000;
 
+/// Clocks differ by so much without anybody's fault.
+const AHEAD_MAX_MS: i64 = 5 * 60 * 1_000;
+
 /// Notes what is wrong with a snapshot's decisions.
-pub(super) fn check_decisions(snapshot: &Node<'_>, config: Option<&ProjectConfig>, found: &mut PartFindings) {
+pub(super) fn check_decisions(snapshot: &Node<'_>, against: Against<'_>, found: &mut PartFindings) {
     let decisions = snapshot.get("decisions");
     optional_list(&decisions, found);
     for decision in decisions.items() {
@@ -34,9 +38,21 @@ pub(super) fn check_decisions(snapshot: &Node<'_>, config: Option<&ProjectConfig
             optional_text(&decision.get(key), found);
         }
         check_metadata(&decision.get("metadata"), found);
-        if let Some(config) = config {
+        check_variation_id(&decision.get("variation_id"), found);
+        if let Some(config) = against.config {
             check_decision(&decision, config, found);
         }
+    }
+}
+
+/// Today's SDKs send `null` in the place of any other (PROTOCOL 1.4).
+fn check_variation_id(variation: &Node<'_>, found: &mut PartFindings) {
+    if variation.id().is_some_and(|id| !is_variation_id(id)) {
+        found.add_with(ProblemKind::VariationIdNotDigits, |kind| {
+            let problem =
+                format!("{} is no string of digits, as the ids of variations are", variation.found());
+            variation.problem(kind, problem, "send the variation's id, not its key; null where it has none")
+        });
     }
 }
 
@@ -62,7 +78,7 @@ pub(super) fn check_metadata(metadata: &Node<'_>, found: &mut PartFindings) {
 pub(super) fn check_event(
     event: &Node<'_>,
     snapshot: &Node<'_>,
-    config: Option<&ProjectConfig>,
+    against: Against<'_>,
     found: &mut PartFindings,
 ) {
     if !object(event, ProblemKind::NotAnObject, "send entity_id, key, timestamp and uuid", found) {
@@ -79,11 +95,11 @@ pub(super) fn check_event(
             found,
         );
     }
-    check_timestamp(&event.get("timestamp"), found);
+    check_timestamp(&event.get("timestamp"), against.now_ms, found);
     check_extras(event, found);
     if is_impression(event) {
         check_campaign(event, snapshot, found);
-    } else if let Some(config) = config {
+    } else if let Some(config) = against.config {
         check_conversion(event, config, found);
     }
 }
@@ -99,7 +115,7 @@ pub(super) fn decision_of<'a>(event: &Node<'_>, decisions: &'a Node<'a>) -> Opti
     decisions.items().find(|decision| decision.get("campaign_id").id() == entity.id())
 }
 
-fn check_timestamp(node: &Node<'_>, found: &mut PartFindings) {
+fn check_timestamp(node: &Node<'_>, now_ms: Option<i64>, found: &mut PartFindings) {
     let Some(timestamp) = node.value().as_i64() else {
         node.expected(
             ProblemKind::TimestampNotAnInteger,
@@ -109,7 +125,8 @@ fn check_timestamp(node: &Node<'_>, found: &mut PartFindings) {
         );
         return;
     };
-    if let Some((kind, problem, fix)) = wrong_time(timestamp) {
+    let wrong = wrong_time(timestamp).or_else(|| future_time(timestamp, now_ms?));
+    if let Some((kind, problem, fix)) = wrong {
         found.add_with(kind, |kind| node.problem(kind, problem, fix));
     }
 }
@@ -121,6 +138,20 @@ pub(super) fn wrong_time(timestamp: i64) -> Option<(ProblemKind, String, &'stati
     }
     let (kind, looks, fix) = unit_of(timestamp);
     Some((kind, format!("not milliseconds since 1970: {timestamp} {looks}"), fix))
+}
+
+/// What is odd about a time that has not come yet.
+pub(super) fn future_time(timestamp: i64, now_ms: i64) -> Option<(ProblemKind, String, &'static str)> {
+    let ahead = timestamp.saturating_sub(now_ms);
+    if ahead <= AHEAD_MAX_MS {
+        return None;
+    }
+    let problem = format!("{timestamp} is {} s in the future", ahead / 1_000);
+    Some((
+        ProblemKind::TimestampInTheFuture,
+        problem,
+        "send the time of the event in UTC, and mind the clocks",
+    ))
 }
 
 /// What a wrong timestamp was probably meant as, by its digits.

@@ -26,7 +26,18 @@
 //! | a `revenue` tag is an integer, a `value` tag a number; else a warning | PROTOCOL 2.6 |
 //! | tags have 120 levels at most, as a body has 127 | what readers take; beyond, they give up on all of a body |
 //! | a conversion before its visitor's first decision is a warning | Event API, troubleshooting |
+//! | a visitor in two variations of one experiment is a warning | support.optimizely.com, how conversions are counted |
+//! | a `variation_id` that is no string of digits is a warning | PROTOCOL 1.4 |
+//! | a custom attribute that the datafile has not is a warning | PROTOCOL 2.5 |
+//! | a time more than five minutes ahead is a warning | Event API, troubleshooting |
+//! | a bot's user agent, where bots are left out, is a warning | Feature Experimentation, "Filter out bots" |
+//!
+//! Each kind of problem, with an example, is in docs/PROBLEMS.md; [`ProblemKind`] is the table.
 
+mod about;
+mod against;
+mod assigned;
+mod bot;
 mod checks;
 mod decode;
 mod doubled;
@@ -41,21 +52,23 @@ mod visitor;
 mod visits;
 mod walk;
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, sync::Arc};
 
 use serde_json::{Map, Value};
 
+pub use about::{About, Example};
 pub use head::{Packing, asks_for_strictness, not_gzip};
 pub use kind::{ProblemKind, Severity};
 pub use problem::{PROBLEMS_PER_BODY_MAX, PROBLEMS_PER_PART_MAX, Problem};
-pub use visits::{VISITORS_MAX, Visits};
+pub use visits::{VISITORS_MAX, Visits, two_variations};
 pub use walk::Part;
 
 pub use crate::text::{NotUtf8, Text};
 
-use self::{decode::Decoded, node::Node, problem::PartFindings, walk::Ended};
+use self::{against::Against, decode::Decoded, node::Node, problem::PartFindings, walk::Ended};
 use crate::{
     batch::{TAGS_LEVELS_MAX, is_deeper_than},
+    clock::Clock,
     event::{EventKind, TOO_DEEP, UserEvent},
     project::ProjectConfig,
 };
@@ -97,7 +110,7 @@ impl From<Problem> for Judgement {
 pub fn judge_batch(body: &[u8], config: Option<&ProjectConfig>) -> Judgement {
     let mut judge = Judge::new(config.cloned());
     let mut judgement = judge.batch(body);
-    judgement.warnings.extend(judge.visits().warning());
+    judgement.warnings.extend(judge.visits().warnings());
     judgement
 }
 
@@ -125,6 +138,25 @@ pub fn judge_parts(
     config: Option<&ProjectConfig>,
     take: &mut dyn FnMut(Part<'_>) -> ControlFlow<Problem>,
 ) -> Result<Judgement, Problem> {
+    judge_against(body, Against { config, now_ms: None }, take)
+}
+
+/// The same for a body that arrived at this time (milliseconds since 1970, UTC): a time of an event that has not come
+/// yet is a warning.
+pub fn judge_parts_at(
+    now_ms: i64,
+    body: &[u8],
+    config: Option<&ProjectConfig>,
+    take: &mut dyn FnMut(Part<'_>) -> ControlFlow<Problem>,
+) -> Result<Judgement, Problem> {
+    judge_against(body, Against { config, now_ms: Some(now_ms) }, take)
+}
+
+fn judge_against(
+    body: &[u8],
+    against: Against<'_>,
+    take: &mut dyn FnMut(Part<'_>) -> ControlFlow<Problem>,
+) -> Result<Judgement, Problem> {
     let Decoded { root, doubled, repaired } = decode::decode(body)?;
     let (mut broken_off, mut good) = (None, 0);
     let mut take = |part: Part<'_>| {
@@ -137,7 +169,7 @@ pub fn judge_parts(
             }
         }
     };
-    match walk::walk(&root, &doubled, config, &mut take) {
+    match walk::walk(&root, &doubled, against, &mut take) {
         Ok(found) => {
             let (problems, warnings) = found.into_lists();
             Ok(Judgement { problems, warnings, good, repaired })
@@ -231,18 +263,26 @@ pub fn judge_tags(tags: &str) -> Option<Problem> {
 pub struct Judge {
     config: Option<ProjectConfig>,
     visits: Visits,
+    clock: Option<Arc<dyn Clock>>,
 }
 
 impl Judge {
     /// Without a datafile, ids are not looked up.
     pub fn new(config: Option<ProjectConfig>) -> Self {
-        Self { config, visits: Visits::default() }
+        Self { config, visits: Visits::default(), clock: None }
+    }
+
+    /// Tells of times that have not come yet by this clock. Without one, none is in the future.
+    #[must_use]
+    pub fn with_clock(self, clock: impl Clock + 'static) -> Self {
+        Self { clock: Some(Arc::new(clock)), ..self }
     }
 
     /// Judges a body.
     pub fn batch(&mut self, body: &[u8]) -> Judgement {
-        let Self { config, visits } = self;
-        let judged = judge_parts(body, config.as_ref(), &mut |part| {
+        let Self { config, visits, clock } = self;
+        let now_ms = clock.as_ref().map(Clock::now_ms);
+        let judged = judge_against(body, Against { config: config.as_ref(), now_ms }, &mut |part| {
             visits.note_part(&part);
             ControlFlow::Continue(())
         });
@@ -251,20 +291,26 @@ impl Judge {
 
     /// Judges an event that was made of a datafile: what is odd about it.
     pub fn event(&mut self, event: &UserEvent) -> Vec<Problem> {
+        let (visitor, time) = (event.visitor_id(), event.timestamp_ms());
+        let mut warnings = Vec::new();
         match event.kind() {
-            EventKind::Impression(_) => {
-                self.visits.decision(event.visitor_id(), event.timestamp_ms());
-                Vec::new()
+            EventKind::Impression(impression) => {
+                self.visits.decision(visitor, time);
+                if let Some(variation) = impression.variation_id() {
+                    self.visits.variation(visitor, impression.experiment_id(), variation);
+                }
             }
             EventKind::Conversion(conversion) => {
-                self.visits.conversion(event.visitor_id(), event.timestamp_ms());
+                self.visits.conversion(visitor, time);
                 if conversion.may_state_a_number() {
-                    warnings_of_tags(&conversion.tags())
-                } else {
-                    Vec::new()
+                    warnings = warnings_of_tags(&conversion.tags());
                 }
             }
         }
+        let future = self.clock.as_ref().and_then(|clock| event::future_time(time, clock.now_ms()));
+        warnings.extend(future.map(|(kind, problem, fix)| Problem::new(kind, "timestamp", problem, fix)));
+        warnings.extend(bot::warning_of(event));
+        warnings
     }
 
     /// The order of each visitor's events.

@@ -10,6 +10,11 @@ use super::{
     problem::PartFindings,
 };
 
+/// The type of attributes that a project defines. Others, such as `location`, identify themselves.
+pub(super) const CUSTOM: &str = "custom";
+/// What the names of attributes begin with that every project has.
+const RESERVED: &str = "$opt_";
+
 const RENEW: &str = "look it up in the datafile, or give the collector the datafile that the sender has";
 
 /// Notes where account or project are not the datafile's.
@@ -26,6 +31,23 @@ pub(super) fn check_ids_of_project(root: &Node<'_>, config: &ProjectConfig, foun
                 "send events of this project only, or give the collector the sender's datafile",
             )
         });
+    }
+}
+
+/// Notes where a custom attribute is not in the datafile, or goes by another key there. Reserved ones are not listed.
+pub(super) fn check_attribute(attribute: &Node<'_>, config: &ProjectConfig, found: &mut PartFindings) {
+    let (entity, key) = (attribute.get("entity_id"), attribute.get("key"));
+    let (Some(id), Some(name)) = (entity.id(), key.id()) else { return };
+    if attribute.get("type").value() != CUSTOM || id.starts_with(RESERVED) {
+        return;
+    }
+    match config.attribute_by_id(id) {
+        None => unknown(ProblemKind::AttributeUnknown, &entity, "attribute", found),
+        Some(known) if known.key() != name => found.add_with(ProblemKind::AttributeUnknown, |kind| {
+            let problem = format!("{} is not the key of attribute {id}: {}", key.found(), quote(known.key()));
+            key.problem(kind, problem, RENEW)
+        }),
+        Some(_) => {}
     }
 }
 

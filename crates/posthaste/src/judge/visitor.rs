@@ -3,17 +3,17 @@
 use serde_json::Value;
 
 use super::{
+    against::Against,
+    bot::check_bot,
     checks::{object, optional_list, optional_text},
     kind::ProblemKind,
     node::Node,
     problem::PartFindings,
+    project::{CUSTOM, check_attribute as check_known},
 };
 
-/// The type of attributes that a project defines. Others, such as `location`, identify themselves.
-const CUSTOM: &str = "custom";
-
 /// Notes what is wrong with a visitor's id and attributes.
-pub(super) fn check_visitor(visitor: &Node<'_>, found: &mut PartFindings) {
+pub(super) fn check_visitor(visitor: &Node<'_>, against: Against<'_>, found: &mut PartFindings) {
     let id = visitor.get("visitor_id");
     // SDKs send an empty id for a user without a name, and the API counts that user.
     if !id.value().is_string() {
@@ -23,7 +23,11 @@ pub(super) fn check_visitor(visitor: &Node<'_>, found: &mut PartFindings) {
     optional_list(&attributes, found);
     for attribute in attributes.items() {
         check_attribute(&attribute, found);
+        if let Some(config) = against.config {
+            check_known(&attribute, config, found);
+        }
     }
+    check_bot(&attributes, against, found);
 }
 
 fn check_attribute(attribute: &Node<'_>, found: &mut PartFindings) {

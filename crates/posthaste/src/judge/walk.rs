@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     EVENTS_PER_BODY_MAX,
+    against::Against,
     checks::{list, object, once},
     doubled::Doubled,
     envelope::check_envelope,
@@ -15,7 +16,6 @@ use super::{
     problem::{BodyFindings, PartFindings, Problem},
     visitor::check_visitor,
 };
-use crate::project::ProjectConfig;
 
 /// An event of a body, or the smallest part around a fault that no event stands beneath.
 #[derive(Debug)]
@@ -48,17 +48,17 @@ pub(super) struct Ended;
 pub(super) fn walk<'a>(
     root: &'a Value,
     doubled: &'a Doubled,
-    config: Option<&'a ProjectConfig>,
+    against: Against<'a>,
     take: &'a mut dyn FnMut(Part<'_>) -> ControlFlow<()>,
 ) -> Result<BodyFindings, Ended> {
-    let mut walk = Walk { doubled, config, take, parts: 0, found: BodyFindings::default() };
+    let mut walk = Walk { doubled, against, take, parts: 0, found: BodyFindings::default() };
     walk.body(&Node::root(root))?;
     Ok(walk.found)
 }
 
 struct Walk<'a> {
     doubled: &'a Doubled,
-    config: Option<&'a ProjectConfig>,
+    against: Against<'a>,
     take: &'a mut dyn FnMut(Part<'_>) -> ControlFlow<()>,
     parts: usize,
     found: BodyFindings,
@@ -80,7 +80,7 @@ impl Walk<'_> {
             object(root, ProblemKind::NotABatch, "send an object with account_id and visitors", &mut found);
         let visitors = root.get("visitors");
         if is_readable {
-            check_envelope(root, self.config, &mut found);
+            check_envelope(root, self.against, &mut found);
             is_readable =
                 list(&visitors, ProblemKind::NotABatch, "list the visitors, one for each event", &mut found)
                     && once(&visitors, self.doubled.visitors(), &mut found);
@@ -120,7 +120,7 @@ impl Walk<'_> {
         );
         let snapshots = visitor.get("snapshots");
         if is_readable {
-            check_visitor(visitor, &mut found);
+            check_visitor(visitor, self.against, &mut found);
             is_readable =
                 list(&snapshots, ProblemKind::NotAList, "list the snapshots, one for each event", &mut found)
                     && once(&snapshots, self.doubled.snapshots_of(at), &mut found);
@@ -149,7 +149,7 @@ impl Walk<'_> {
         let mut found = PartFindings::default();
         let is_readable = check_events(snapshot, &mut found)
             && once(&snapshot.get("events"), self.doubled.events_of(visitor_at, at), &mut found);
-        check_decisions(snapshot, self.config, &mut found);
+        check_decisions(snapshot, self.against, &mut found);
         self.found.extend(&found);
         let all = joined(above, &found);
         if !is_readable {
@@ -163,7 +163,7 @@ impl Walk<'_> {
     fn event(&mut self, place: Place<'_>, event: &Node<'_>, above: &PartFindings) -> Result<(), Ended> {
         let mut found = PartFindings::default();
         if let Some(snapshot) = place.snapshot {
-            check_event(event, snapshot, self.config, &mut found);
+            check_event(event, snapshot, self.against, &mut found);
         }
         self.found.extend(&found);
         self.hand_out(place, event, joined(above, &found))

@@ -71,6 +71,6 @@ impl Forms {
 }
 
 /// Whether today's SDKs take this for a variation's id; they report any other as `null` (PROTOCOL 2.2, "ids").
-fn is_variation_id(id: &str) -> bool {
+pub(crate) fn is_variation_id(id: &str) -> bool {
     !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())
 }

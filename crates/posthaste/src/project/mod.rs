@@ -29,7 +29,7 @@ mod user;
 pub use config::ProjectConfig;
 pub use context::{CLIENT_NAME, CLIENT_VERSION, Context};
 pub use datafile::DatafileError;
-pub(crate) use decision::ReportedDecision;
+pub(crate) use decision::{ReportedDecision, is_variation_id};
 pub(crate) use dropped::Drops;
 pub use dropped::{DroppedAttributes, UnusableTags};
 pub(crate) use entities::EventIds;

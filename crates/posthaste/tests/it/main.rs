@@ -32,6 +32,7 @@ mod notifications;
 mod options;
 mod parity;
 mod persistence;
+mod problems;
 mod processing;
 mod proxies;
 mod pulse;
