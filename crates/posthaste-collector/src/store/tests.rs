@@ -22,7 +22,7 @@ fn body(visitor: &str, events: std::ops::Range<usize>) -> String {
 }
 
 fn send(store: &mut Store, session: Option<&str>, body: &str) -> Kept {
-    let taken = Taken::of(body.as_bytes(), None, session, &store.hashes);
+    let taken = Taken::of(body.as_bytes(), None, session, &store.hashes, i64::MAX);
     let Taken { envelope, bytes, drafts, judgement } = taken;
     let session = session.map(|session| SessionName::new(session).unwrap());
     let shape = Shape { origin: Origin { session, ..Origin::default() }, envelope };
