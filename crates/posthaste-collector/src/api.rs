@@ -1,5 +1,5 @@
-//! Every request that a collector answers, in one table: for whoever asks (`GET /`), for programs (`GET /openapi.json`), for
-//! the help of `posthaste collect`, and for docs/COLLECTOR.md. Tests hold the router against it.
+//! Every request that a collector answers, in one table: for whoever asks (`GET /`), for programs (`GET
+//! /openapi.json`), for the help of `posthaste collect`, and for docs/COLLECTOR.md. Tests hold the router against it.
 
 use std::fmt::Write as _;
 
@@ -173,6 +173,28 @@ const LISTED: &[Reply] = &[
     reply(200, JSON, "list of events; X-Total-Count, X-Forgotten and X-Newest are beside it"),
     reply(400, TEXT, "a filter that is not known, or has no such value"),
 ];
+const WAIT: &[Parameter] =
+    &[query("wait", "how long to wait, such as 8s"), query("no_bad", "true: no bad event either")];
+const PATTERNS: Content = content("application/json", "a pattern, or a list of them: all have to hold");
+
+/// A pattern of flat fields; a body may say more.
+const EXPECTATION: &[Parameter] = &[
+    query("wait", "how long to wait, such as 8s"),
+    query("visitor", "visitor id; ann* is a prefix"),
+    query("experiment", "key or id"),
+    query("variation", "key or id"),
+    query("flag", "flag key"),
+    query("key", "event key"),
+    query("uuid", "the event's uuid"),
+    query("revenue", "in the currency's smallest unit"),
+    query("value", "a number"),
+    query("verdict", "good, warned or bad"),
+    query("count", "how many exactly; 0 is none"),
+    query("at_least", "how many at least"),
+    query("at_most", "how many at most"),
+    query("no_bad", "true: no bad event either"),
+];
+
 const EXPECTED: &[Reply] = &[
     reply(200, TEXT, "it holds"),
     reply(400, TEXT, "no pattern, or one that cannot be read: what to write instead"),
@@ -222,6 +244,12 @@ pub const API: &[Operation] = &[
     get("/latest", "the page, at the newest event that matches", &[FILTERS], &[reply(200, HTML, "the page")]),
     get("/page.css", "what the page looks like", &[], &[reply(200, Some("text/css"), "style sheet")]),
     get("/page.js", "what the page does", &[], &[reply(200, Some("text/javascript"), "script")]),
+    get(
+        "/page/{file}",
+        "the page's other files",
+        &[&[Parameter { name: "file", place: Place::Path, what: "a file's name" }]],
+        &[reply(200, None, "the file"), reply(404, None, "no file of the page")],
+    ),
     get("/all", "events, good and bad", &[FILTERS, PAGING], LISTED),
     get("/good", "events that the API would count", &[FILTERS, PAGING], LISTED),
     get("/bad", "events with problems, and how to mend them", &[FILTERS, PAGING], LISTED),
@@ -254,25 +282,27 @@ pub const API: &[Operation] = &[
         &[reply(200, Some("text/event-stream"), "rows and resets; ten a second at most")],
     ),
     get("/ledger", "how much has arrived", &[SESSION], &[reply(200, JSON, "the counts")]),
-    get(
-        "/expect",
-        "waits until events have come, or says which not",
-        &[&[
-            query("wait", "how long to wait, such as 8s"),
-            query("session", "only this test session"),
-            query("visitor", "as in a pattern, like what else a pattern has"),
-        ]],
-        EXPECTED,
-    ),
+    get("/expect", "waits until events have come, or says which not", &[SESSION, EXPECTATION], EXPECTED),
     Operation {
         method: "POST",
         path: "/expect",
         what: "the same, the patterns in the body",
-        parameters: &[&[
-            query("wait", "how long to wait, such as 8s"),
-            query("session", "only this session"),
-        ]],
-        body: Some(content("application/json", "a pattern, or a list of them: all have to hold")),
+        parameters: &[SESSION, WAIT],
+        body: Some(PATTERNS),
+        answers: EXPECTED,
+    },
+    get(
+        "/t/{session}/expect",
+        "waits likewise, for events of a test session",
+        &[SESSION_IN_PATH, EXPECTATION],
+        EXPECTED,
+    ),
+    Operation {
+        method: "POST",
+        path: "/t/{session}/expect",
+        what: "the same, the patterns in the body",
+        parameters: &[SESSION_IN_PATH, WAIT],
+        body: Some(PATTERNS),
         answers: EXPECTED,
     },
     Operation {

@@ -1,5 +1,5 @@
-//! Where events are taken, pages of any origin may post them: that is what browsers' SDKs do. What they may not do elsewhere
-//! is the guard's business.
+//! Where events are taken, pages of any origin may post them: that is what browsers' SDKs do. What they may not do
+//! elsewhere is the guard's business.
 
 use axum::{
     http::{

@@ -1,7 +1,8 @@
 //! Passing on what was taken, to a real end point, and answering what that answers. The verdict stays here.
 //!
 //! - A body goes on as it came, its compression taken off. Of its headers only strictness goes with it.
-//! - At most [`AT_ONCE_MAX`] are on their way; a further one is told to come again. How long one may take, its dispatcher says.
+//! - At most [`AT_ONCE_MAX`] are on their way; a further one is told to come again. How long one may take, its
+//!   dispatcher says.
 //! - What a collector has forwarded, no collector forwards: a circle would never end.
 
 use std::{fmt, sync::Arc, time::Duration};

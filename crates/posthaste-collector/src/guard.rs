@@ -1,11 +1,11 @@
-//! Who may ask for what is not events. A collector has no passwords and runs on a developer's machine, where every page in
-//! the browser can send requests to it. So:
+//! Who may ask for what is not events. A collector has no passwords and runs on a developer's machine, where every page
+//! in the browser can send requests to it. So:
 //!
-//! - A name of an attacker's that leads to this address ("DNS rebinding") is told by the `Host` header: `localhost` and names
-//!   below it, addresses, and the names that [`CollectorOptions::hosts`](crate::CollectorOptions::hosts) lists are taken.
-//!   An address cannot be rebound. Browsers always send the header; programs that send none are taken.
-//! - A page of another origin is told by `Origin` and by `Sec-Fetch-Site`, which no page can change. It may lead somebody
-//!   here by a link, and nothing else.
+//! - A name of an attacker's that leads to this address ("DNS rebinding") is told by the `Host` header: `localhost` and
+//!   names below it, addresses, and the names that [`CollectorOptions::hosts`](crate::CollectorOptions::hosts) lists
+//!   are taken. An address cannot be rebound. Browsers always send the header; programs that send none are taken.
+//! - A page of another origin is told by `Origin` and by `Sec-Fetch-Site`, which no page can change. It may lead
+//!   somebody here by a link, and nothing else.
 //! - Every answer says what a browser may do with it: no script but the page's own, no frame around it, no guessing.
 //!
 //! Invariant: nothing here has an effect on programs that are no browsers, but for the host's name.
@@ -115,8 +115,8 @@ fn check_page(hosts: &[String], host: Option<&Authority>, request: &Request) -> 
     Ok(())
 }
 
-/// Whether a page of this origin is the collector's own: the one that is asked, or, where a proxy changes the host, one at
-/// a listed name and the usual port.
+/// Whether a page of this origin is the collector's own: the one that is asked, or, where a proxy changes the host, one
+/// at a listed name and the usual port.
 fn is_own(origin: &str, host: Option<&Authority>, hosts: &[String]) -> bool {
     let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     authority.is_some_and(|authority| {

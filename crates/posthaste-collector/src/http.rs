@@ -20,8 +20,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    API, Collector, Faults, FaultsError, FaultsInForce, api, base::Within, cors, expect, guard, intake, openapi, page,
-    routes::data,
+    API, Collector, Faults, FaultsError, FaultsInForce, api, base::Within, cors, expect, guard, intake,
+    openapi, page, routes::data,
 };
 
 /// Bytes that a script of faults may have as text.

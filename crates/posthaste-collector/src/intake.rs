@@ -206,8 +206,8 @@ impl Content {
         }
     }
 
-    /// Keeps what is in it, and says what the API says to that; and the request's number, unless it was refused: what is
-    /// refused here goes no further.
+    /// Keeps what is in it, and says what the API says to that; and the request's number, unless it was refused: what
+    /// is refused here goes no further.
     fn take(
         &self,
         collector: &Collector,

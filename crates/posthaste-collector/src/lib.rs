@@ -2,8 +2,8 @@
 //! Optimizely is silent.
 //!
 //! The real API answers 204 to nearly everything and throws away what it cannot use. A collector answers the same, so
-//! that any SDK can be pointed at it, but judges every event on its own, by the rules of [`posthaste::judge`], and keeps
-//! the judgement:
+//! that any SDK can be pointed at it, but judges every event on its own, by the rules of [`posthaste::judge`], and
+//! keeps the judgement:
 //!
 //! ```text
 //! POST /v1/events ─▶ gunzip ─▶ judge each event ───────────┬▶ good, or odd ─▶ store ─▶ GET /good  GET /all
@@ -13,14 +13,14 @@
 //!
 //! [`API`] is the table of all requests that it answers; a running one shows it (`GET /`, `GET /openapi.json`).
 //!
-//! Events may come from any page and any host. Everything else answers only who asks by an address, as `localhost`, or by a
-//! name of [`CollectorOptions::hosts`], and no page but its own: it is safe beside a browser.
+//! Events may come from any page and any host. Everything else answers only who asks by an address, as `localhost`, or
+//! by a name of [`CollectorOptions::hosts`], and no page but its own: it is safe beside a browser.
 //!
 //! Everything is bounded: a body by [`CollectorOptions::body_bytes_max`], before and after decompression, and by
-//! [`EVENTS_PER_BODY_MAX`]; what is kept by [`CollectorOptions::memory_bytes_max`], [`CollectorOptions::events_max`] and
-//! [`CollectorOptions::age_max`], beyond which the oldest is forgotten and counted; sessions by [`SESSIONS_MAX`], listeners
-//! by [`LISTENERS_MAX`], lists by [`PAGE_MAX`]. Nothing is written to disk, and nothing is sent anywhere, unless
-//! [`CollectorOptions::forward`] says so.
+//! [`EVENTS_PER_BODY_MAX`]; what is kept by [`CollectorOptions::memory_bytes_max`], [`CollectorOptions::events_max`]
+//! and [`CollectorOptions::age_max`], beyond which the oldest is forgotten and counted; sessions by [`SESSIONS_MAX`],
+//! listeners by [`LISTENERS_MAX`], lists by [`PAGE_MAX`]. Nothing is written to disk, and nothing is sent anywhere,
+//! unless [`CollectorOptions::forward`] says so.
 //!
 //! Faults on a script are for whoever tests a client: rules say which `POST` gets which status, headers, delay, reset,
 //! silence or half an answer. The collector's own paths are never touched, so a test can always look. The ledger counts
@@ -38,8 +38,8 @@
 //! # Ok::<(), posthaste_collector::FaultsError>(())
 //! ```
 //!
-//! Not judged: whether an event is within its experiment's running time, which a datafile does not say; attributes that the
-//! project does not have.
+//! Not judged: whether an event is within its experiment's running time, which a datafile does not say; attributes that
+//! the project does not have.
 //!
 //! Feature `forward`: [`Forward::new`], over HTTP.
 
@@ -87,6 +87,7 @@ mod detail;
 
 mod summary;
 
+mod follow;
 mod stream;
 
 mod transfer;
@@ -104,6 +105,7 @@ pub use expect::{
 };
 pub use faults::{DELAY_MAX, End, Fault, Faults, FaultsError, FaultsInForce, RULES_MAX, Rule, RuleInForce};
 pub use filter::{Filter, Order};
+pub use follow::{Arrival, Arrivals, Follower};
 pub use forward::{AT_ONCE_MAX, FORWARD_TIMEOUT, Forward};
 pub use http::SCRIPT_BYTES_MAX;
 pub use ledger::{CollectorLedger, FAULT_NAMES_MAX, OTHER_FAULTS};
