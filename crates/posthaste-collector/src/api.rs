@@ -1,5 +1,6 @@
-//! Every request that a collector answers, in one table: for whoever asks (`GET /`), for programs (`GET
-//! /openapi.json`), for the help of `posthaste collect`, and for docs/COLLECTOR.md. Tests hold the router against it.
+//! Every request that a collector answers, in one table: for whoever asks (`GET /`), for programs
+//! (`GET /openapi.json`), for the help of `posthaste collect`, and for docs/COLLECTOR.md. Tests hold the router against
+//! it.
 
 use std::fmt::Write as _;
 

@@ -20,7 +20,7 @@ use crate::common::{
     arrived::Arrived,
     bar::Bar,
     exit::Failure,
-    output::{Output, counted, plain},
+    output::{Audience, Output, counted, plain},
 };
 
 /// Bad events that get a line each, in a second.
@@ -93,12 +93,14 @@ impl<'a> Watch<'a> {
         if let Some(path) = &options.load {
             load::load(collector, path, output)?;
         }
+        // Where a command runs, the terminal is the command's.
+        let bar = if output.audience() == Audience::People { Bar::show(0, "{msg}") } else { Bar::hidden() };
         Ok(Self {
             follower: collector.follow(),
             collector: collector.clone(),
             output,
             lines: Lines::default(),
-            summary: Summary { bar: Bar::show(0, "{msg}"), said: 0, said_at: SystemClock.elapsed() },
+            summary: Summary { bar, said: 0, said_at: SystemClock.elapsed() },
             file: options.out.as_deref().map(Keep::create).transpose()?,
         })
     }
@@ -256,7 +258,7 @@ mod tests {
 
     #[test]
     fn ten_lines_a_second_and_the_rest_is_counted() {
-        let output = Output::new(crate::common::output::Audience::Machines);
+        let output = Output::new(Audience::Machines);
         let (event, mut lines) = (bad(), Lines { since: SystemClock.elapsed(), ..Lines::default() });
         for _ in 0..25 {
             lines.since = SystemClock.elapsed();
