@@ -12,6 +12,7 @@ use crate::{
         relay::{self, RelayArgs},
         send::{self, SendArgs},
         spool::{self, SpoolArgs},
+        tail::{self, TailArgs},
         torture::{self, ChildArgs, TortureArgs},
         validate::{self, ValidateArgs},
     },
@@ -46,6 +47,8 @@ use crate::{
   posthaste collect --datafile datafile.json
   # Whether an event has come there
   posthaste expect http://127.0.0.1:8080 '{\"key\":\"purchase\"}'
+  # What comes to it
+  posthaste tail http://127.0.0.1:8080
   # In front of it: stores what SDKs post, and delivers it
   posthaste relay --upstream us
   # Kill it, and count what is lost
@@ -54,6 +57,8 @@ use crate::{
 Environment:
   POSTHASTE_DATAFILE  the datafile, where --datafile is not given
   POSTHASTE_ENDPOINT  where to send to, where --endpoint is not given
+  POSTHASTE_COLLECTOR_URL
+                      the collector that tail follows, where none is given
   POSTHASTE_LOG       what to log on stderr: off, error, warn (default), info,
                       debug or trace; or MODULE=LEVEL, several with commas
   NO_COLOR            no colours, no progress bar
@@ -74,8 +79,9 @@ pub(crate) enum Command {
     Send(Box<SendArgs>),
     Spool(SpoolArgs),
     Relay(Box<RelayArgs>),
-    Collect(CollectArgs),
+    Collect(Box<CollectArgs>),
     Expect(ExpectArgs),
+    Tail(TailArgs),
     Validate(ValidateArgs),
     Torture(TortureArgs),
     #[command(hide = true)]
@@ -118,6 +124,8 @@ impl Command {
             // Some of its commands take more, and say so.
             Self::Spool(_) => (descriptors::OF_A_LOOK, 0),
             Self::Relay(args) if args.is_a_look() => (descriptors::OF_A_FILE, 0),
+            Self::Collect(args) if args.is_a_look() => (descriptors::OF_A_FILE, 0),
+            Self::Tail(_) => (descriptors::OF_A_LOOK, 0),
             Self::Collect(_) | Self::Relay(_) => (descriptors::OF_A_LOOK, threads::OF_A_SERVICE),
             Self::Send(_) | Self::TortureChild(_) => (descriptors::OF_A_RUN, threads::OF_A_RUN),
             // Both sides of connections are here.
@@ -145,6 +153,7 @@ impl Command {
             Self::Relay(args) => relay::run(args),
             Self::Collect(args) => collect::run(args),
             Self::Expect(args) => expect::run(args),
+            Self::Tail(args) => tail::run(args),
             Self::Validate(args) => validate::run(args),
             Self::Torture(args) => torture::run(args),
             Self::TortureChild(args) => torture::run_child(args),

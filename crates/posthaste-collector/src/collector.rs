@@ -215,7 +215,6 @@ impl Collector {
     }
 
     /// What a request was answered with after all.
-    #[expect(dead_code, reason = "for requests that are passed on")]
     pub(crate) fn answered(&self, request: u64, status: u16) {
         self.0.store.lock().set_status(request, status);
     }

@@ -1,7 +1,8 @@
 //! A request with events on its way in: its compression, the script's word on it, the events, and then the answer.
 //!
 //! ```text
-//! body, whole ─▶ unpack ─▶ the script decides ─▶ take the events, or not ─▶ wait ─▶ answer, or what is done instead
+//! body, whole ─▶ unpack ─▶ the script decides ─▶ take the events, or not ─▶ pass them on, where that is asked for
+//!                                                                                ─▶ wait ─▶ answer, or what is done instead
 //! ```
 
 use axum::{
@@ -19,6 +20,7 @@ use crate::{
     collector::Received,
     connection::Line,
     faults::{Answer, Decided},
+    forward,
     gunzip::{GunzipError, gunzip},
     origin::{Dealt, Origin, SessionName},
 };
@@ -80,31 +82,61 @@ async fn receive(
     let asked = Asked { version: request.version(), line: line(&request) };
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let headers = std::mem::take(request.headers_mut());
+    if collector.options().forward.is_some() && forward::was_forwarded(&headers) {
+        return forward::circle();
+    }
     let body = match Bytes::from_request(request, &()).await {
         Ok(body) => body,
         Err(refused) => return refused.into_response(),
     };
     let origin = Origin::new(&method, uri.path(), &headers, session);
-    match take_in(collector, origin, &headers, body, place) {
-        (own, None) => own,
-        (own, Some(decided)) => {
+    let Answered { own, decided, pass_on } = take_in(collector, origin, &headers, body, place);
+    let own = match (&collector.options().forward, pass_on) {
+        (Some(forward), Some(PassOn { request, body, strict })) => {
+            let answer = forward.send(body, strict).await;
+            if decided.is_none() {
+                collector.answered(request, answer.status().as_u16());
+            }
+            answer
+        }
+        _ => own,
+    };
+    match decided {
+        None => own,
+        Some(decided) => {
             carry_out(decided, asked, own, collector.clock(), collector.options().hang_max).await
         }
     }
+}
+
+/// What is answered to a request, and what is done with it beyond.
+struct Answered {
+    own: Response,
+    /// What a script does instead.
+    decided: Option<Decided>,
+    pass_on: Option<PassOn>,
+}
+
+/// What another end point is to hear of, if there is one.
+struct PassOn {
+    /// The request's number.
+    request: u64,
+    body: Bytes,
+    strict: bool,
 }
 
 fn line(request: &Request) -> Option<Line> {
     request.extensions().get::<ConnectInfo<Line>>().map(|ConnectInfo(line)| line.clone())
 }
 
-/// The collector's own answer, and what a script does instead. The body ends here: whoever waits holds none.
+/// The collector's own answer, and what follows. The body ends here, unless it is passed on: whoever waits holds none.
 fn take_in(
     collector: &Collector,
     origin: Origin,
     headers: &HeaderMap,
     body: Bytes,
     place: Place,
-) -> (Response, Option<Decided>) {
+) -> Answered {
     let asks = |value: &HeaderValue| judge::asks_for_strictness(value.as_bytes());
     let strict = collector.options().strict || headers.get(STRICT).is_some_and(asks);
     let came_bytes = body.len();
@@ -114,16 +146,17 @@ fn take_in(
     let decided = collector.decide(&origin.path, content.bytes(), is_end_point, session);
     let fault = decided.as_ref().map(|decided| &decided.fault);
     let takes = decided.as_ref().map_or(is_end_point, |decided| decided.takes);
-    let own = match (takes, place) {
+    let (own, taken) = match (takes, place) {
         (true, _) => {
             let (status, is_left) = decided.as_ref().map_or((None, false), answered);
             content.take(collector, origin, came_bytes, Dealt { strict, fault, status, is_left })
         }
         // As a server answers that loses them.
-        (false, Place::EndPoint) => StatusCode::NO_CONTENT.into_response(),
-        (false, Place::Elsewhere) => StatusCode::NOT_FOUND.into_response(),
+        (false, Place::EndPoint) => (StatusCode::NO_CONTENT.into_response(), None),
+        (false, Place::Elsewhere) => (StatusCode::NOT_FOUND.into_response(), None),
     };
-    (own, decided)
+    let pass_on = taken.zip(content.into_plain());
+    Answered { own, decided, pass_on: pass_on.map(|(request, body)| PassOn { request, body, strict }) }
 }
 
 /// The status that a script answers with, and whether it leaves the client without an answer.
@@ -165,27 +198,41 @@ impl Content {
         }
     }
 
-    /// Keeps what is in it, and says what the API says to that.
-    fn take(&self, collector: &Collector, origin: Origin, came_bytes: usize, dealt: Dealt<'_>) -> Response {
+    /// What another end point can read.
+    fn into_plain(self) -> Option<Bytes> {
+        match self {
+            Self::Plain(body) => Some(body),
+            Self::Broken(..) | Self::TooLarge | Self::UnknownEncoding => None,
+        }
+    }
+
+    /// Keeps what is in it, and says what the API says to that; and the request's number, unless it was refused: what
+    /// is refused here goes no further.
+    fn take(
+        &self,
+        collector: &Collector,
+        origin: Origin,
+        came_bytes: usize,
+        dealt: Dealt<'_>,
+    ) -> (Response, Option<u64>) {
         match self {
             Self::Plain(body) => answer(collector.receive_from(origin, came_bytes, body, dealt)),
             Self::Broken(body, error) => {
                 answer(collector.receive_unreadable(origin, body, judge::not_gzip(error), dealt))
             }
-            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
-            Self::UnknownEncoding => (
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "content-encoding: only gzip is known; compress with gzip or not at all\n",
-            )
-                .into_response(),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE.into_response(), None),
+            Self::UnknownEncoding => {
+                let why = "content-encoding: only gzip is known; compress with gzip or not at all\n";
+                ((StatusCode::UNSUPPORTED_MEDIA_TYPE, why).into_response(), None)
+            }
         }
     }
 }
 
-fn answer(received: Received) -> Response {
+fn answer(received: Received) -> (Response, Option<u64>) {
     if received.refused {
-        (StatusCode::BAD_REQUEST, Json(received.problems)).into_response()
+        ((StatusCode::BAD_REQUEST, Json(received.problems)).into_response(), None)
     } else {
-        StatusCode::NO_CONTENT.into_response()
+        (StatusCode::NO_CONTENT.into_response(), Some(received.request))
     }
 }

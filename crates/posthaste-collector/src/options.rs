@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use posthaste::ProjectConfig;
 
-use crate::Faults;
+use crate::{Base, Faults, Forward};
 
 /// How a [`Collector`](crate::Collector) judges and how much it takes.
 #[derive(Debug, Clone)]
@@ -26,6 +26,12 @@ pub struct CollectorOptions {
     pub faults: Faults,
     /// How long a request that is never answered is kept, where its client does not leave before.
     pub hang_max: Duration,
+    /// Names beside `localhost` by which this collector may be asked, such as a container's. Names are not looked up.
+    pub hosts: Vec<String>,
+    /// What stands before every path, behind a proxy that does not take it off.
+    pub base: Base,
+    /// Where what was taken is passed on to, and whose answer is answered.
+    pub forward: Option<Forward>,
 }
 
 impl Default for CollectorOptions {
@@ -39,6 +45,9 @@ impl Default for CollectorOptions {
             age_max: None,
             faults: Faults::default(),
             hang_max: Duration::from_secs(60), // longer than clients wait
+            hosts: Vec::new(),
+            base: Base::default(),
+            forward: None,
         }
     }
 }

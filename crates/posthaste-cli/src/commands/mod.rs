@@ -8,5 +8,6 @@ pub(crate) mod man;
 pub(crate) mod relay;
 pub(crate) mod send;
 pub(crate) mod spool;
+pub(crate) mod tail;
 pub(crate) mod torture;
 pub(crate) mod validate;

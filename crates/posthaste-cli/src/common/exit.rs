@@ -1,6 +1,6 @@
 //! How a command can end: every exit code, and every error that ends one, in one place.
 
-use std::{io, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, io, net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use posthaste::OptionsError;
 
@@ -13,6 +13,8 @@ pub(crate) enum Exit {
     Failed,
     /// The command line asks for something that does not fit together.
     Usage,
+    /// As a command that was run has ended.
+    Code(u8),
 }
 
 /// The exit code after a second Ctrl-C: what shells give a program that SIGINT killed.
@@ -21,6 +23,7 @@ pub(crate) const QUIT_AT_ONCE: i32 = 130;
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
+            Exit::Code(code) => code,
             Exit::Fine => 0,
             Exit::Failed => 1,
             // As clap does for what it refuses itself.
@@ -70,6 +73,11 @@ pub(crate) enum Failure {
     Inherited(String),
     #[error("failed to ask the collector at {url}: {why}; is it running, and is that its address?")]
     Collector { url: String, why: String },
+    /// The code is what shells end with.
+    #[error("failed to run {program:?}: {source}; check its name and your PATH")]
+    Command { program: OsString, source: io::Error, code: u8 },
+    #[error("{0}")]
+    Remote(#[from] super::remote::RemoteError),
     #[error("failed to start delivery: {0}")]
     Delivery(#[from] OptionsError),
     #[error(
@@ -101,6 +109,7 @@ impl Failure {
             // Numbers that do not go together, such as a batch larger than the queue.
             | Self::Delivery(OptionsError::Zero(_) | OptionsError::BatchLargerThanQueue { .. }) => Exit::Usage,
             Self::Config(error) if error.is_usage() => Exit::Usage,
+            Self::Command { code, .. } => Exit::Code(*code),
             _ => Exit::Failed,
         }
     }

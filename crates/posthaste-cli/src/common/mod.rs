@@ -14,6 +14,7 @@
 //! threads         whether there can be more of them
 //! logging         what the library has to say
 //! arrived         what a collector counted
+//! remote          asking a collector that runs elsewhere
 //! ```
 
 pub(crate) mod arrived;
@@ -25,6 +26,7 @@ pub(crate) mod exit;
 pub(crate) mod logging;
 mod narrow;
 pub(crate) mod output;
+pub(crate) mod remote;
 pub(crate) mod signals;
 pub(crate) mod spool_options;
 pub(crate) mod terminal;

@@ -135,6 +135,18 @@ impl Lines {
         }
     }
 
+    /// Lines that are waited for: each look at them shows all that there are.
+    pub(crate) fn as_they_come() -> Self {
+        let stdout = io::BufWriter::with_capacity(64 * 1_024, io::stdout());
+        Self { stdout, closed: false, _working: Bar::hidden() }
+    }
+
+    /// Writes out what has been put.
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+        let flushed = self.stdout.flush();
+        self.check(flushed)
+    }
+
     /// Writes a line, or several, their ends included.
     pub(crate) fn put(&mut self, line: &[u8]) -> Result<(), Failure> {
         let written = self.stdout.write_all(line);
@@ -147,8 +159,7 @@ impl Lines {
     }
 
     pub(crate) fn end(mut self) -> Result<(), Failure> {
-        let flushed = self.stdout.flush();
-        self.check(flushed)
+        self.flush()
     }
 
     fn check(&mut self, written: io::Result<()>) -> Result<(), Failure> {

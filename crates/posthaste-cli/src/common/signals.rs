@@ -1,4 +1,5 @@
-//! Signals: being asked to stop (Ctrl-C and SIGTERM) or to read files anew (SIGHUP), and a limit on the size of files.
+//! Signals: being asked to stop (Ctrl-C and SIGTERM) or to read files anew (SIGHUP), those that are passed on to a command,
+//! and a limit on the size of files.
 //!
 //! A signal writes a byte into a socket whose other end is read here. What that takes is opened before a command
 //! begins, so that too few file descriptors are an error, and nothing has happened yet.
@@ -9,6 +10,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
+use rustix::process::Signal;
 use signal_hook::{
     consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ},
     flag,
@@ -30,6 +32,14 @@ pub(crate) struct Signals(tokio::net::UnixStream);
 /// Requests to read files anew.
 #[derive(Debug)]
 pub(crate) struct Hangups(Signals);
+
+/// Signals that a command is to get which this process runs.
+#[derive(Debug)]
+pub(crate) struct Passed {
+    interrupt: Signals,
+    terminate: Signals,
+    hangup: Signals,
+}
 
 impl Uncaught {
     /// Must be called within a runtime.
@@ -64,13 +74,34 @@ impl Signals {
     }
 }
 
+impl Passed {
+    /// From now on the process no longer dies of them. Must be called within a runtime.
+    pub(crate) fn catch() -> io::Result<Self> {
+        Ok(Self { interrupt: one(SIGINT)?, terminate: one(SIGTERM)?, hangup: one(SIGHUP)? })
+    }
+
+    /// Resolves at the next, and says which.
+    pub(crate) async fn next(&mut self) -> Signal {
+        tokio::select! {
+            () = self.interrupt.next() => Signal::INT,
+            () = self.terminate.next() => Signal::TERM,
+            () = self.hangup.next() => Signal::HUP,
+        }
+    }
+}
+
+/// From now on the process no longer dies of this one.
+fn one(signal: i32) -> io::Result<Signals> {
+    let (reader, writer) = UnixStream::pair()?;
+    reader.set_nonblocking(true)?;
+    pipe::register(signal, writer)?;
+    Ok(Signals(tokio::net::UnixStream::from_std(reader)?))
+}
+
 impl Hangups {
     /// From now on the process no longer dies of them. Must be called within a runtime.
     pub(crate) fn catch() -> io::Result<Self> {
-        let (reader, hangup) = UnixStream::pair()?;
-        reader.set_nonblocking(true)?;
-        pipe::register(SIGHUP, hangup)?;
-        Ok(Self(Signals(tokio::net::UnixStream::from_std(reader)?)))
+        one(SIGHUP).map(Self)
     }
 
     /// Resolves at the next. Several that come at once are one.

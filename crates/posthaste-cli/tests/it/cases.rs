@@ -1,16 +1,11 @@
 //! Small inputs of kinds that users of other tools have reported in public, with what is right for each
 //! (tests/cases/README.md says where they are from): `validate`, `send` and the collector give one answer.
 
-use std::{
-    fs,
-    io::{Read, Write},
-    net::TcpStream,
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 
-use crate::support::{Collector, Files, LONG, Server, run, run_with};
+use crate::support::{Collector, Files, Server, post, run, run_with};
 
 fn case(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name).display().to_string()
@@ -206,20 +201,6 @@ fn counts(body: &Body, collector: &Collector, bad: u64) {
     let good = collector.good();
     let impressions = good.iter().filter(|event| event["is_impression"] == true).count() as u64;
     assert_eq!(impressions, body.impressions, "{}: {good:?}", body.file);
-}
-
-/// Status and text of the answer.
-fn post(url: &str, body: &[u8], strict: Option<&str>) -> (u16, String) {
-    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
-    let mut stream = TcpStream::connect(host).unwrap();
-    stream.set_read_timeout(Some(LONG)).unwrap();
-    let strict = strict.map_or_else(String::new, |strict| format!("X-Optimizely-Strict: {strict}\r\n"));
-    let length = body.len();
-    let head = format!("POST /{path} HTTP/1.0\r\nHost: {host}\r\n{strict}Content-Length: {length}\r\n\r\n");
-    stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
 }
 
 #[test]

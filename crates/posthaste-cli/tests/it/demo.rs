@@ -1,6 +1,10 @@
 //! `posthaste demo`.
 
-use crate::support::run;
+use std::io::{BufRead as _, BufReader};
+
+use serde_json::Value;
+
+use crate::support::{command, get, interrupt, run};
 
 #[test]
 fn both_sides_agree_on_every_event() {
@@ -9,7 +13,21 @@ fn both_sides_agree_on_every_event() {
     assert!(ran.stdout.contains("green_button"), "{}", ran.stdout);
     assert!(ran.stdout.contains("dead-lettered + 0 left"), "{}", ran.stdout);
     assert!(ran.stdout.contains("Both sides agree"), "{}", ran.stdout);
+    assert!(ran.stdout.ends_with("posthaste demo --open\n"), "{}", ran.stdout);
     assert_eq!(ran.stderr, "");
+}
+
+#[test]
+fn its_events_can_be_looked_at_afterwards() {
+    let mut child = command(&["demo", "--open", "--json", "--events", "200"]).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let books: Value = serde_json::from_str(&lines.next().unwrap()).unwrap();
+    let open: Value = serde_json::from_str(&lines.next().unwrap()).unwrap();
+    let ledger: Value =
+        serde_json::from_str(&get(&format!("{}ledger", open["page"].as_str().unwrap()))).unwrap();
+    assert_eq!(ledger["good"], books["received"]["good"]);
+    interrupt(&child);
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

@@ -13,6 +13,7 @@ fn every_command_teaches_with_examples() {
         ("relay", "posthaste relay --upstream us"),
         ("collect", "posthaste collect --datafile datafile.json"),
         ("expect", "posthaste expect http://127.0.0.1:8080 --wait 8s"),
+        ("tail", "posthaste tail http://127.0.0.1:8080"),
         ("validate", "posthaste validate datafile.json"),
         ("torture", "posthaste torture --dir /tmp/torture"),
         ("completions", "posthaste completions bash"),

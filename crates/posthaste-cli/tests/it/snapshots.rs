@@ -21,7 +21,10 @@ const COMMANDS: &[&str] = &[
     "relay check",
     "relay config",
     "collect",
+    "collect run",
+    "collect ready",
     "expect",
+    "tail",
     "validate",
     "torture",
     "completions",
@@ -44,7 +47,7 @@ fn the_help_of_every_command() {
 
 #[test]
 fn no_command_is_left_out() {
-    for (name, prefix) in [("", ""), ("spool", "spool "), ("relay", "relay ")] {
+    for (name, prefix) in [("", ""), ("spool", "spool "), ("relay", "relay "), ("collect", "collect ")] {
         let help = help(name, "--help");
         let list = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
         let named = list.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));

@@ -124,7 +124,8 @@ pub(crate) struct Collector {
 
 impl Collector {
     pub(crate) fn start(args: &[&str]) -> Self {
-        let args = [&["collect", "--listen", "0", "--json"], args].concat();
+        let listen: &[&str] = if args.contains(&"--listen") { &[] } else { &["--listen", "0"] };
+        let args = [&["collect", "--json"], listen, args].concat();
         let mut child = command(&args).stderr(Stdio::null()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let first = read_json(&mut stdout);
@@ -181,6 +182,20 @@ pub(crate) fn get(url: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+/// Status and text of the answer.
+pub(crate) fn post(url: &str, body: &[u8], strict: Option<&str>) -> (u16, String) {
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    let strict = strict.map_or_else(String::new, |strict| format!("X-Optimizely-Strict: {strict}\r\n"));
+    let length = body.len();
+    let head = format!("POST /{path} HTTP/1.0\r\nHost: {host}\r\n{strict}Content-Length: {length}\r\n\r\n");
+    stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    (answer.split(' ').nth(1).unwrap().parse().unwrap(), answer)
 }
 
 /// A server that answers each body with the status a test chooses, and keeps the bodies.

@@ -99,7 +99,8 @@ async fn list(collector: Collector, filter: Filter, listing: Listing) -> Respons
 /// One event in detail.
 async fn event(State(collector): State<Collector>, Path(id): Path<String>, headers: HeaderMap) -> Response {
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or(HOST);
-    match id.parse().ok().and_then(|id| collector.detail(id, host)) {
+    let host = format!("{host}{}", collector.options().base);
+    match id.parse().ok().and_then(|id| collector.detail(id, &host)) {
         Some(detail) => Json(detail).into_response(),
         None => error(StatusCode::NOT_FOUND, &format!("event {id}: forgotten, or never there")),
     }

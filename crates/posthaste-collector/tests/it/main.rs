@@ -2,11 +2,14 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a panic is how a test fails")]
 
+mod api;
 mod bounds;
 mod data;
 mod expect;
 mod faults;
 mod faults_http2;
+mod forward;
+mod guard;
 mod hostile;
 mod http;
 mod page;

@@ -1,9 +1,11 @@
 //! What has to go together: values that are right each by itself, and wrong beside each other.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
+
+use posthaste::dispatch::EndPoint;
 
 use super::{
-    Config, Store, TenantConfig, circle,
+    Config, Store, TenantConfig,
     draft::takes_the_rest,
     fault::{Fault, Origin},
     kinds::Bytes,
@@ -132,7 +134,7 @@ impl Checks<'_> {
     /// What is wrong with an upstream that is this relay.
     fn comes_back(&self, upstream: &str) -> Option<String> {
         let Config { listen, admin, .. } = self.config;
-        let is_it = |key, at| self.settings.is_sure(&[key]) && circle::comes_back(upstream, at);
+        let is_it = |key, at| self.settings.is_sure(&[key]) && comes_back(upstream, at);
         let shown = url::shown(upstream);
         if is_it("listen", listen) {
             return Some(format!(
@@ -209,4 +211,9 @@ impl Checks<'_> {
             self.fault(self.settings.origin_of(&[large, small]), text);
         }
     }
+}
+
+/// Whether the upstream is the relay itself. `us` and `eu` are not.
+fn comes_back(upstream: &str, listen: SocketAddr) -> bool {
+    EndPoint::check(upstream).is_ok_and(|end_point| end_point.leads_to(listen))
 }

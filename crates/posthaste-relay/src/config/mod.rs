@@ -9,14 +9,13 @@
 //! settings   a config in the making: defaults, file, environment, flags
 //! file       the file, taken apart into keys and values
 //! draft      the options as they are given, and the config that they come to
-//! check      what has to go together; circle: whether an upstream is the relay itself
+//! check      what has to go together
 //! fault      what is wrong, and where that stands
 //! shown      what is in force, as TOML and JSON; for tests: the sample, and the documentation's table
 //! trial      whether what a config names is there
 //! ```
 
 mod check;
-mod circle;
 mod draft;
 mod fault;
 mod fields;

@@ -15,6 +15,7 @@
 
 mod answer;
 mod backoff;
+mod circle;
 mod end_point;
 #[cfg(feature = "http")]
 mod http;

@@ -25,6 +25,7 @@ impl Backlog {
         self.0.front().cloned()
     }
 
+    #[cfg(any(test, feature = "spool"))]
     /// What may have been leased: the numbers between its ranges, and behind them up to `end`.
     pub(super) fn between(&self, end: u64) -> Vec<Range<u64>> {
         let starts = self.0.iter().skip(1).map(|range| range.start).chain([end]);

@@ -7,10 +7,11 @@ mod relay;
 mod relayed;
 mod server;
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use posthaste::{BatchEventProcessor, Ledger, OptionsError, ProjectConfig, Refusal, UserEvent, WhenFull};
 use posthaste_collector::Filter;
+use serde::Serialize;
 
 use self::{
     books::{Books, Sent},
@@ -20,6 +21,7 @@ use crate::common::{
     datafile::LARKSPUR,
     exit::{Exit, Failure},
     output::{Audience, Output, counted},
+    signals::Uncaught,
 };
 
 /// More than ten times what the slowest machine should need for one event.
@@ -41,6 +43,8 @@ const EVENTS_MAX: u64 = 200_000;
   posthaste demo
   posthaste demo --events 50000 --seed 7
   posthaste demo --json
+  # Look at what arrived, on a page
+  posthaste demo --open
   # What the relay has answered 204 survives that it is killed
   posthaste demo --relay
 
@@ -57,9 +61,18 @@ pub(crate) struct DemoArgs {
     /// Let them go through a relay that is killed in the middle
     #[arg(long)]
     relay: bool,
+    /// Keep the collector up afterwards, so that its page shows what arrived
+    #[arg(long)]
+    open: bool,
     /// Write the result as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Where what arrived can be looked at.
+#[derive(Serialize)]
+struct Open {
+    page: String,
 }
 
 pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
@@ -84,7 +97,10 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
         told(&format!("to {}", server.url()));
         Sent::straight(events.len() as u64, deliver(&events, server.url())?)
     };
-    let collector = server.stop();
+    let page = server.page();
+    // What goes on being served is not stopped, and nobody sends any more.
+    let (collector, serving) =
+        if args.open { (server.collector().clone(), Some(server)) } else { (server.stop(), None) };
 
     let received = collector.good(&Filter::default());
     let books = Books::new(args.seed, &events, sent, &received, collector.ledger());
@@ -92,7 +108,30 @@ pub(crate) fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     if !books.agree() {
         output.note("posthaste: the books of both sides do not agree");
     }
+    match serving {
+        Some(serving) => keep_open(serving, page, &output)?,
+        None => output.tell("\nThe same events on a page: posthaste demo --open"),
+    }
     Ok(if books.agree() { Exit::Fine } else { Exit::Failed })
+}
+
+/// Until Ctrl-C.
+fn keep_open(serving: Server, page: String, output: &Output) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut signals = Uncaught::open()?.catch()?;
+        output.result(&Open { page });
+        signals.next().await;
+        Ok::<_, Failure>(())
+    })?;
+    serving.stop();
+    Ok(())
+}
+
+impl fmt::Display for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\nThe events are at {} (Ctrl-C stops)", self.page)
+    }
 }
 
 /// Sends the events as a program would, and waits until every one has come to its end, or none does any more.

@@ -42,6 +42,15 @@ impl Server {
         &self.url
     }
 
+    /// Where what has arrived can be looked at.
+    pub(super) fn page(&self) -> String {
+        self.url.replace("/v1/events", "/")
+    }
+
+    pub(super) fn collector(&self) -> &Collector {
+        &self.collector
+    }
+
     /// Stops serving; what has arrived stays.
     pub(super) fn stop(self) -> Collector {
         drop(self.stop);

@@ -1,21 +1,31 @@
-//! Whether an upstream is the relay itself: events would go round in a circle for ever.
+//! Whether requests come back to who sends them on: events would go round in a circle for ever.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _, UdpSocket};
 
-use posthaste::dispatch::EndPoint;
+use super::EndPoint;
 
-/// Whether requests to this URL come back to who listens there.
-///
-/// Names are looked up only where the port is the same. One that cannot be is nobody's now; it is no circle.
-pub(super) fn comes_back(upstream: &str, listen: SocketAddr) -> bool {
-    let Ok(end_point) = EndPoint::check(upstream) else { return false };
-    let address = end_point.address();
-    let port = address.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
-    if listen.port() == 0 || port != Some(listen.port()) {
-        return false;
+impl EndPoint {
+    /// Whether requests to this URL come to who listens there: for a server that sends on what it takes.
+    ///
+    /// Names are looked up only where the port is the same. One that cannot be is nobody's now; it is no circle.
+    ///
+    /// ```
+    /// use posthaste::dispatch::EndPoint;
+    ///
+    /// let listens = "127.0.0.1:8080".parse()?;
+    /// assert!(EndPoint::check("http://127.0.0.1:8080/v1/events")?.leads_to(listens));
+    /// assert!(!EndPoint::check("http://127.0.0.1:8081/v1/events")?.leads_to(listens));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn leads_to(&self, listener: SocketAddr) -> bool {
+        let address = self.address();
+        let port = address.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
+        if listener.port() == 0 || port != Some(listener.port()) {
+            return false;
+        }
+        let found = address.to_socket_addrs().into_iter().flatten();
+        found.map(|found| found.ip().to_canonical()).any(|to| reaches(to, listener.ip()))
     }
-    let found = address.to_socket_addrs().into_iter().flatten();
-    found.map(|found| found.ip().to_canonical()).any(|to| reaches(to, listen.ip()))
 }
 
 /// Whether a connection to this address comes to who listens at that one.
@@ -41,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_upstream_that_is_the_relay_is_found_by_every_name() {
+    fn a_listener_is_found_by_every_name() {
         for (upstream, listen, is_circle) in [
             ("http://127.0.0.1:8090/v1/events", "127.0.0.1:8090", true),
             ("http://127.0.0.1:8090/elsewhere", "127.0.0.1:8090", true),
@@ -60,9 +70,9 @@ mod tests {
             ("http://192.0.2.1:8090/v1/events", "0.0.0.0:8090", false),
             ("http://no.such.host.invalid:8090/v1/events", "0.0.0.0:8090", false),
             ("http://127.0.0.1:8090/v1/events", "127.0.0.1:0", false),
-            ("us", "127.0.0.1:443", false),
         ] {
-            assert_eq!(comes_back(upstream, listen.parse().unwrap()), is_circle, "{upstream} {listen}");
+            let leads = EndPoint::check(upstream).unwrap().leads_to(listen.parse().unwrap());
+            assert_eq!(leads, is_circle, "{upstream} {listen}");
         }
     }
 }
