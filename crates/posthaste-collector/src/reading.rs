@@ -81,7 +81,7 @@ impl Collector {
         self.pick(filter, listing, |views| {
             let mut json = vec![b'['];
             for told in views {
-                if json.len() > bytes_max {
+                if json.len() > bytes_max.max(1) {
                     break;
                 }
                 if json.len() > 1 {
