@@ -81,7 +81,7 @@ impl Collector {
         self.pick(filter, listing, |views| {
             let mut json = vec![b'['];
             for told in views {
-                if json.len() > bytes_max {
+                if json.len() > bytes_max.max(1) {
                     break;
                 }
                 if json.len() > 1 {
@@ -132,4 +132,37 @@ fn window<'a>(found: impl Iterator<Item = View<'a>>, filter: &Filter) -> (Vec<Vi
         total += 1;
     }
     (items, total)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::CollectorOptions;
+
+    /// A list ends early, says how many there are, and goes on with `offset`.
+    #[test]
+    fn a_list_is_bounded_in_bytes_and_can_be_gone_on_with() {
+        let collector = Collector::new(CollectorOptions::default());
+        for event in 0..15 {
+            let (pad, uuid) = ("x".repeat(1_000), format!("u-{event}"));
+            let body = serde_json::json!({"account_id": "1", "visitors": [{"visitor_id": pad, "snapshots": [
+                {"events": [{"entity_id": "3", "timestamp": 1_795_500_003_394_i64, "uuid": uuid}]}]}]});
+            collector.receive(body.to_string().as_bytes());
+        }
+        for (bytes_max, answers_expected) in [(0, 15), (10_000, 3), (1 << 20, 1)] {
+            let (mut seen, mut answers) = (0, 0);
+            while seen < 15 {
+                let filter = Filter { offset: Some(seen), ..Filter::default() };
+                let (json, counts) = collector.list(&filter, Listing::All, bytes_max);
+                let events: Vec<Value> = serde_json::from_slice(&json).unwrap();
+                assert_eq!(events.first().and_then(|event| event.get("id")?.as_u64()), Some(seen as u64 + 1));
+                assert_eq!((counts.total, counts.newest), (15, 15));
+                seen += events.len();
+                answers += 1;
+            }
+            assert_eq!(answers, answers_expected, "{bytes_max}");
+        }
+    }
 }
