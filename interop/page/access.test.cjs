@@ -5,7 +5,7 @@ const { after, before, beforeEach, afterEach, test } = require("node:test");
 const assert = require("node:assert/strict");
 const http = require("node:http");
 const { once } = require("node:events");
-const { Collector, at, bad, body, conversion, impression, launch, open, row, until, violations, words } = require("./support.cjs");
+const { Collector, at, bad, body, conversion, impression, launch, open, row, until, violations, visit, words } = require("./support.cjs");
 
 const REBOUND = "rebound.example";
 let browser;
@@ -102,8 +102,9 @@ test("axe-core finds nothing wrong with any view in either theme", async () => {
     }
     await page.setViewportSize({ width: 1280, height: 800 });
   };
+  const page = await open(browser, collector.url);
   for (const view of VIEWS) {
-    const page = await open(browser, href(view));
+    await visit(page, href(view));
     await shown(page, view);
     await check(page, view);
     if (view === "") {
@@ -117,7 +118,6 @@ test("axe-core finds nothing wrong with any view in either theme", async () => {
       await at(page, "reset").click();
       await check(page, "reset");
     }
-    await page.context().close();
   }
 });
 
@@ -137,13 +137,13 @@ test("the switch of colours holds over a reload", async () => {
 test("nothing has to be scrolled sideways at 360 pixels", async () => {
   const long = "w".repeat(300);
   await collector.post([impression(long), conversion(long, { [long]: long, revenue: "x" }), impression("ann")], { path: `t/${"s".repeat(64)}/v1/events` });
+  const page = await open(browser, collector.url, { viewport: { width: 360, height: 740 } });
   for (const view of [...VIEWS, "latest?verdict=good"]) {
-    const page = await open(browser, href(view), { viewport: { width: 360, height: 740 } });
+    await visit(page, href(view));
     await shown(page, view);
     const wide = await page.evaluate(() => [document.documentElement, ...document.querySelectorAll(".pane:not([hidden]), .detail:not([hidden]), .grid, .stream")]
       .filter((node) => node.scrollWidth > node.clientWidth).map((node) => `${node.id}: ${node.scrollWidth}`));
     assert.deepEqual(wide, [], view);
-    await page.context().close();
   }
 });
 
@@ -166,15 +166,15 @@ test("script and markup in every string of an event is text, and nothing runs", 
   await fetch(href("v1/events"), { method: "POST", body: `${evil("body")}` });
   const all = await collector.get("all");
   assert.ok(all.length >= 5);
+  const page = await open(browser, collector.url);
   for (const view of ["", "?view=experiments", "?view=problems", "?view=sources", "?view=sessions", `?q=${encodeURIComponent(evil("query"))}&visitor=${encodeURIComponent(evil("v"))}`, ...all.map(({ id }) => `?event=${id}`)]) {
-    const page = await open(browser, href(view));
+    await visit(page, href(view));
     await shown(page, view);
     if (view.startsWith("?event")) await at(page, "detail-words").waitFor();
     else if (view === "") await until(() => at(page, "event-row").count(), (count) => count === all.length);
     assert.equal(await page.evaluate(() => window.ran), undefined, view);
     assert.deepEqual(await page.evaluate(() => [document.images.length, document.querySelectorAll("main script, main textarea, main [onerror]").length]), [0, 0], view);
     assert.deepEqual(page.wrong, [], view);
-    await page.context().close();
   }
 });
 

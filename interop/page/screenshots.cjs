@@ -5,21 +5,24 @@ const path = require("node:path");
 const { Collector, at, bad, conversion, impression, launch, open } = require("./support.cjs");
 
 const SHOTS = [
-  ["events", "light", "latest?verdict=bad", "detail-words", (page) => at(page, "problem-jump").first().click()],
-  ["experiments", "light", "?view=experiments", "experiment", null],
-  ["events-dark", "dark", "", "event-row", null],
-  ["problems", "light", "?view=problems", "problem-row", null],
+  ["event", "light", (newestBad) => `?event=${newestBad}`, "detail-words", (page) => at(page, "problem-jump").first().click()],
+  ["experiments", "light", () => "?view=experiments", "experiment", null],
+  ["events-dark", "dark", () => "", "event-row", null],
 ];
 const NAMES = ["ann", "bob", "carla", "dmitri", "eve", "farid", "grace", "hugo", "ines", "jonas"];
 
 async function fill(collector) {
   const visitors = Array.from({ length: 260 }, (_, index) => `${NAMES[index % NAMES.length]}-${1_000 + index}`);
-  await collector.post(visitors.map((name, index) => impression(name, index % 2 ? "70111" : "70112")));
-  await collector.post(visitors.filter((_, index) => index % 9 === 0 || index % 14 === 0).map((name) => conversion(name)), { envelope: { client_name: "python-sdk", client_version: "5.7.0" } });
+  const seen = (name) => impression(name, visitors.indexOf(name) % 2 ? "70111" : "70112");
+  const python = { envelope: { client_name: "python-sdk", client_version: "5.7.0" } };
+  await collector.post(visitors.map(seen));
+  await collector.post(visitors.filter((_, index) => index % 9 === 0 || index % 14 === 0).map((name) => conversion(name)), python);
+  const wrong = conversion(visitors[20], { revenue: "42.00", sku: "A1" });
+  delete wrong.snapshots[0].events[0].revenue;
   for (const [index, name] of visitors.slice(0, 24).entries()) {
-    if (index === 4) await collector.post([bad(name)], { envelope: { client_name: "python-sdk", client_version: "5.7.0" } });
-    else if (index === 20) await collector.post([conversion(name, { revenue: "42.00", sku: "A1" })]);
-    else await collector.post([index % 3 ? impression(name) : conversion(name)], { path: index % 5 ? "v1/events" : "t/checkout-test/v1/events" });
+    if (index === 12 || index === 17) await collector.post([bad(name)], python);
+    else if (index === 20) await collector.post([wrong]);
+    else await collector.post([index % 3 ? seen(name) : conversion(name)], { path: index % 5 ? "v1/events" : "t/checkout-test/v1/events" });
   }
 }
 
@@ -27,9 +30,10 @@ async function main(folder) {
   const [collector, browser] = [await Collector.start(), await launch()];
   try {
     await fill(collector);
+    const { id } = (await collector.get("bad")).at(-1);
     fs.mkdirSync(folder, { recursive: true });
     for (const [name, colorScheme, view, testid, then] of SHOTS) {
-      const page = await open(browser, new URL(view, collector.url).href, { colorScheme, viewport: { width: 1280, height: 760 } });
+      const page = await open(browser, new URL(view(id), collector.url).href, { colorScheme, viewport: { width: 1280, height: 760 } });
       await at(page, testid).first().waitFor();
       await then?.(page);
       await page.screenshot({ path: path.join(folder, `${name}.png`), animations: "disabled" });

@@ -99,7 +99,7 @@ const launch = (args = []) =>
   });
 
 /** A page that has loaded; `page.wrong` has what went wrong in it, and each request to another origin. */
-async function open(browser, url, options = {}) {
+async function open(browser, url, { state = "live", ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, colorScheme: "light", ...options });
   context.setDefaultTimeout(LONG_MS);
   const page = await context.newPage();
@@ -112,9 +112,14 @@ async function open(browser, url, options = {}) {
   page.on("console", (message) => {
     if (message.type() === "error" && !/Failed to load resource/.test(message.text())) page.wrong.push(message.text());
   });
-  await page.goto(url);
-  await page.locator('[data-testid="connection"][data-state="live"]').waitFor();
+  await visit(page, url, state);
   return page;
+}
+
+/** Goes there, and waits until it has loaded. */
+async function visit(page, url, state = "live") {
+  await page.goto(url);
+  await page.locator(`[data-testid="connection"][data-state="${state}"]`).waitFor();
 }
 
 const at = (page, testid) => page.getByTestId(testid);
@@ -188,4 +193,4 @@ async function violations(page) {
   return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
 }
 
-module.exports = { Collector, DATAFILE, LONG_MS, Passage, at, bad, body, conversion, impression, launch, open, row, until, uuid, violations, words };
+module.exports = { Collector, DATAFILE, LONG_MS, Passage, at, bad, body, conversion, impression, launch, open, row, until, violations, visit, words };

@@ -48,9 +48,11 @@ test("filters live in the address, there and back", async () => {
   assert.equal(await at(page, "verdict-all").getAttribute("aria-pressed"), "true");
 
   await at(page, "filters-open").click();
+  const [{ uuid }] = await collector.get("all");
   for (const [name, value, number] of [
     ["visitor", "ann", 2], ["visitor", "an*", 2], ["experiment", "checkout_button", 3], ["variation", "control", 1], ["key", "purchase", 1],
     ["flag", "one_click_checkout", 3], ["session", "shop", 2],
+    ["uuid", uuid, 1], ["problem", "timestamp-in-seconds", 1],
   ]) {
     await at(page, `filter-${name}`).fill(value);
     await until(() => query(page), (now) => now[name] === value);
@@ -114,16 +116,27 @@ test("an event is told in full", async () => {
   assert.deepEqual(page.wrong, []);
 });
 
+test("a filter that the collector refuses is told, and the next one works", async () => {
+  await story();
+  const page = await open(browser, href("?verdict=splendid"), { state: "refused" });
+  assert.match(await at(page, "empty").innerText(), /could not be fetched/);
+  await at(page, "verdict-bad").click();
+  await row(page, "carl").waitFor();
+  assert.equal(await at(page, "connection").innerText(), "live");
+});
+
 test("each problem stands at its place in the JSON, with its fix", async () => {
-  await collector.post([conversion("dora", { revenue: "12.34", sku: "A1" })]);
+  const wrong = conversion("dora", { revenue: "12.34", sku: "A1" });
+  delete wrong.snapshots[0].events[0].revenue;
+  await collector.post([impression("ann"), wrong]);
   const page = await open(browser, href("latest?verdict=bad"));
   const problems = at(page, "problem");
   await problems.first().waitFor();
   const [event] = await collector.get("bad");
   assert.equal(await problems.count(), event.problems.length);
-  for (const [index, { problem, fix, kind }] of event.problems.entries()) {
+  for (const [index, { path, problem, fix, kind }] of event.problems.entries()) {
     const told = await problems.nth(index).innerText();
-    assert.ok(told.includes(problem) && told.includes(fix) && told.includes(kind), told);
+    assert.ok([path, problem, fix, kind].every((text) => told.includes(text)), told);
   }
   const place = page.locator('[data-pointer="/visitors/0/snapshots/0/events/0/tags/revenue"]');
   assert.match(await place.innerText(), /"revenue": "12.34"/);

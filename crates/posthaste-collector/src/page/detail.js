@@ -1,10 +1,9 @@
 // One event: what it says, what is wrong with it and where, what it is made of, and the request that it came in.
 
-import { Refused, event as fetchEvent } from "./api.js";
+import { Digits, Refused, event as fetchEvent } from "./api.js";
 import { copy } from "./copy.js";
 import { el, fill, icon, severity, text, verdict } from "./dom.js";
 import { apart, bytes, counted, moment } from "./format.js";
-import { Digits } from "./api.js";
 import { raw, toText } from "./raw.js";
 
 export class Detail {
@@ -63,7 +62,8 @@ export class Detail {
 
   #parts({ event, raw: body, places, request, curl, attributes }) {
     const json = typeof body === "string" ? body : toText(body);
-    const problems = places ?? [];
+    const told = event.problems ?? event.warnings ?? [];
+    const problems = (places ?? []).map((place, index) => ({ ...place, path: pathOf(place, told[index]) }));
     return [
       this.#head(event.words, [
         el("p", { class: "meta" }, verdict(event.verdict), el("span", {}, `event ${event.id}`), el("span", {}, moment(event.received_ms))),
@@ -80,12 +80,12 @@ export class Detail {
   }
 
   #problem(place, index) {
-    const { severity: how, problem, fix, kind, at } = place;
+    const { severity: how, problem, fix, kind, path } = place;
     const jump = el("button", { type: "button", class: "plain", "data-place": index, "data-testid": "problem-jump" }, "Show in the JSON");
     return el(
       "div",
       { class: `problem ${how === "warning" ? "warning" : "error"}`, "data-testid": "problem", "data-kind": kind },
-      el("div", { class: "where" }, severity(how), text(place.path || at || "the body"), this.#handlers.link({ problem: kind }, kind, "problem-kind")),
+      el("div", { class: "where" }, severity(how), text(path), this.#handlers.link({ problem: kind }, kind, "problem-kind")),
       el("p", {}, el("bdi", {}, problem)),
       el("p", { class: "fix" }, el("bdi", {}, fix)),
       el("div", {}, jump),
@@ -137,6 +137,11 @@ export class Detail {
       ...metadata.map(([name, value]) => [`metadata: ${name}`, value]),
     ];
   }
+}
+
+/** Where it was in the request; where that is not told, where it is in the event alone. */
+function pathOf({ kind, at }, told) {
+  return (told?.kind === kind && told.path) || at || "the body";
 }
 
 const present = (value) => value !== undefined && value !== null && value !== "";

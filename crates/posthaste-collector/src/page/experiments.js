@@ -17,7 +17,7 @@ function card(experiment, link) {
   const name = key ?? id ?? "";
   return el(
     "article",
-    { class: "card", "data-testid": "experiment", "data-experiment": name },
+    { class: "card sides", "data-testid": "experiment", "data-experiment": name },
     el(
       "header",
       { class: "card-head" },
@@ -30,7 +30,7 @@ function card(experiment, link) {
     ),
     el("div", { class: "wide", tabindex: "0", role: "group", "aria-label": `Variations of ${name}` }, table(variations)),
     mixed > 0 && el("p", { class: "card-foot", "data-testid": "mixed" },
-      `${counted(mixed, "visitor")} ${mixed === 1 ? "was" : "were"} seen in two variations: their conversions count for both.`),
+      `${counted(mixed, "visitor")} ${mixed === 1 ? "was" : "were"} seen in two variations.`),
   );
 }
 

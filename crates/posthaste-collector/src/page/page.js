@@ -88,11 +88,12 @@ async function restart() {
 
 /** The filter was refused, or the collector is away: it is asked again once it is back. */
 function refuse(error) {
-  setConnection("lost");
-  fill(byId("empty"), el("div", {}, el("h2", {}, "The events could not be fetched"), el("p", {}, `${error.message}.`)));
+  const isAway = error.status === 0 || error.status >= 500;
+  setConnection(isAway ? "lost" : "refused");
+  fill(byId("empty"), el("div", {}, el("h2", {}, "The events could not be fetched"), el("p", {}, `${error.message}`)));
   byId("empty").hidden = false;
   grid.hidden = true;
-  if (error.status === 0 || error.status >= 500) setTimeout(restart, 1_500);
+  if (isAway) setTimeout(restart, 1_500);
 }
 
 /** New rows come in by themselves only where that moves nothing that the reader looks at or is at. */
@@ -213,7 +214,7 @@ function setConnection(state) {
   drawConnection();
 }
 
-const SAID = { connecting: "connecting", live: "live", lost: "connection lost, trying again", paused: "paused" };
+const SAID = { connecting: "connecting", live: "live", lost: "connection lost, trying again", refused: "the filters were refused", paused: "paused" };
 
 function drawConnection() {
   const state = connection === "live" && isPaused ? "paused" : connection;
@@ -292,7 +293,7 @@ function onKey(event) {
   const isTyping = event.target.matches("input, select, textarea");
   if (event.key === "Escape") {
     if (isTyping) event.target.blur();
-    if (detail.id !== null && shown.view === "events") closeEvent();
+    else if (detail.id !== null && shown.view === "events") closeEvent();
   } else if (!isTyping && keys.isOn() && event.key in LETTERS) {
     event.preventDefault();
     LETTERS[event.key]();
