@@ -21,6 +21,7 @@
 //! | `GET /stream` | server-sent events: `rows` (at most [`ROWS_MAX`] of [`ROWS_BYTES_MAX`] bytes, the rest counted as `skipped`), ten times a second at most, and `reset`; takes the same filters, and goes on from `Last-Event-ID` or `?after=ID`, from the oldest without either |
 //! | `GET /export`, `POST /import` | events as JSON lines, a request body each, which `posthaste send` reads |
 //! | `POST /reset` | 204; everything is forgotten, every count is zero; a script of faults begins anew. With `?session=NAME` that session alone |
+//! | `POST /expect`, `GET /expect`, `/t/NAME/expect` | waits until what an [`Expectation`] describes has come: 200 where it holds, 422 with what is missing where it does not, 400 where it cannot be used; `?wait=8s` ([`WAIT_MAX`] at most) |
 //! | `PUT /faults` | 204; the body is a script of faults ([`Faults`], [`Rule`]), in force from the next request on; no text at all ends them. 400 and a JSON list of what is wrong, and the one before stays |
 //! | `GET /faults` | [`FaultsInForce`]: the script, and how often each rule was applied |
 //! | `GET /healthz` | 200 |
