@@ -24,6 +24,9 @@ import { createInterface } from "node:readline";
 const WAIT_MS = 5_000; // Where a test says nothing else.
 const PATIENCE_MS = 10_000; // Beyond a wait, before the collector counts as gone.
 
+// Runs a program until whoever started it closes its standard input, or is gone, however it ended.
+const UNTIL_LEFT = '"$0" "$@" & exec >&-; read -r _; kill $! 2>/dev/null; wait $!';
+
 /** What was expected has not come; the message says what is missing, and what came instead. */
 export class ExpectationError extends Error {
   name = "ExpectationError";
@@ -45,23 +48,17 @@ export class Collector {
 
   /** Starts `posthaste collect` on a free port, with these arguments besides. */
   static async start(args = [], { program = process.env.POSTHASTE_BIN || "posthaste" } = {}) {
-    const stdio = ["ignore", "pipe", "inherit"];
-    const child = spawn(program, ["collect", "--listen", "0", "--json", "-q", ...args], { stdio });
-    const failed = once(child, "error").then(([error]) => {
-      const advice = "put posthaste on your PATH, or set POSTHASTE_BIN or POSTHASTE_COLLECTOR_URL";
-      throw new UnusableCollectorError(`${program}: ${error.message}; ${advice}`);
-    });
-    const ended = once(child, "exit").then(([code]) => {
-      throw new UnusableCollectorError(`${program} collect ended with ${code} before it was ready`);
-    });
-    ended.catch(() => {}); // Once it is ready, it ends as it is told to.
-    failed.catch(() => {});
+    const command = ["-c", UNTIL_LEFT, program, "collect", "--listen", "0", "--json", "-q", ...args];
+    const child = spawn("sh", command, { stdio: ["pipe", "pipe", "inherit"] });
     const lines = createInterface({ input: child.stdout });
-    const [line] = await Promise.race([once(lines, "line"), failed, ended]);
-    // Neither keeps the process that runs the tests from ending, and it does not outlive that.
-    child.unref();
-    child.stdout.unref();
-    process.once("exit", () => child.kill());
+    const line = await new Promise((resolve) => lines.once("line", resolve).once("close", () => resolve(null)));
+    if (line === null) {
+      child.stdin.end();
+      const advice = "is posthaste on your PATH? Or set POSTHASTE_BIN or POSTHASTE_COLLECTOR_URL";
+      throw new UnusableCollectorError(`${program} collect ended before it was ready; ${advice}`);
+    }
+    // Nothing of it keeps the process that runs the tests from ending.
+    for (const part of [child, child.stdin, child.stdout]) part.unref();
     return new Collector(JSON.parse(line).url, child);
   }
 
@@ -82,7 +79,7 @@ export class Collector {
     if (this.#child && this.#child.exitCode === null && this.#child.signalCode === null) {
       this.#child.ref();
       const ended = once(this.#child, "exit");
-      this.#child.kill();
+      this.#child.stdin.end();
       await ended;
     }
   }

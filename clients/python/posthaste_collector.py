@@ -16,7 +16,6 @@ The collector is the one at POSTHASTE_COLLECTOR_URL, or else the program `postha
 started on a free port, once for all tests, with the datafile of POSTHASTE_DATAFILE if that is set.
 """
 
-import atexit
 import contextlib
 import json
 import os
@@ -31,6 +30,9 @@ __all__ = ["Collector", "Session", "UnusableCollector"]
 WAIT = 5.0  # Seconds, where a test says nothing else.
 WAIT_MAX = 60.0  # The collector's own bound.
 PATIENCE = 10.0  # Beyond a wait, before the collector counts as gone.
+
+# Runs a program until whoever started it closes its standard input, or is gone, however it ended.
+UNTIL_LEFT = '"$0" "$@" & exec >&-; read -r _; kill $! 2>/dev/null; wait $!'
 
 
 class UnusableCollector(Exception):
@@ -49,17 +51,15 @@ class Collector:
     def start(cls, *args, program=None):
         """Starts `posthaste collect` on a free port, with these arguments besides."""
         program = program or os.environ.get("POSTHASTE_BIN") or "posthaste"
-        command = [program, "collect", "--listen", "0", "--json", "-q", *args]
-        try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
-        except OSError as error:
-            raise UnusableCollector(
-                f"{program}: {error.strerror}; put posthaste on your PATH, or set POSTHASTE_BIN or POSTHASTE_COLLECTOR_URL"
-            ) from None
-        atexit.register(process.kill)
+        command = ["sh", "-c", UNTIL_LEFT, program, "collect", "--listen", "0", "--json", "-q", *args]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         line = process.stdout.readline()
         if not line:
-            raise UnusableCollector(f"{' '.join(command)} ended with {process.wait()} before it was ready")
+            process.communicate()
+            raise UnusableCollector(
+                f"{program} collect ended before it was ready; is posthaste on your PATH? Or set POSTHASTE_BIN or "
+                "POSTHASTE_COLLECTOR_URL"
+            )
         collector = cls(json.loads(line)["url"])
         collector._process = process
         return collector
@@ -67,9 +67,7 @@ class Collector:
     def stop(self):
         """Ends it, if it was started here."""
         if self._process is not None:
-            self._process.terminate()
             self._process.communicate()
-            atexit.unregister(self._process.kill)
             self._process = None
 
     def __enter__(self):

@@ -42,7 +42,7 @@ def test_the_variation_is_known_by_its_key(collector):
 
 
 def test_what_is_missing_is_said(collector):
-    with pytest.raises(AssertionError, match="no event came in session"):
+    with pytest.raises(AssertionError, match="came 0\nnote: no event"):
         collector.expect({"visitor": "ann"}, wait=0)
 
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Expectation, LINES_MAX, Outcome, PATTERNS_MAX, SETTLE};
+use super::{Expectation, LINES_MAX, Outcome, PATTERNS_MAX, SETTLE, WAITERS_MAX};
 use crate::{Collector, CollectorOptions};
 
 const NO_TIME: Duration = Duration::ZERO;
@@ -305,4 +305,16 @@ async fn what_was_forgotten_is_said() {
 async fn where_nothing_came_the_answer_says_so() {
     let said = asked(&collector(), json!({"key": "purchase"}), NO_TIME).await.to_string();
     assert!(said.contains("note: no event has come yet"), "{said}");
+}
+
+#[tokio::test]
+async fn whoever_comes_beyond_the_bound_is_answered_at_once_and_told_so() {
+    let collector = shop();
+    let others: Vec<_> = (0..WAITERS_MAX).map(|_| collector.waiters().enter().unwrap()).collect();
+    let outcome = asked(&collector, json!({"visitor": "cid"}), LONG).await;
+    assert!(outcome.to_string().contains("note: did not wait: 1024 others wait already"), "{outcome}");
+    assert!(holds(&collector, json!({"visitor": "ann"})).await, "what holds already needs no wait");
+    drop(others);
+    let outcome = asked(&collector, json!({"visitor": "cid"}), SHORT).await;
+    assert!(outcome.waited_ms >= 300 && outcome.notes.is_empty(), "{outcome}");
 }

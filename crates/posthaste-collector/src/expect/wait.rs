@@ -26,7 +26,7 @@ impl Default for Waiters {
 }
 
 impl Waiters {
-    fn enter(&self) -> Option<SemaphorePermit<'_>> {
+    pub(super) fn enter(&self) -> Option<SemaphorePermit<'_>> {
         self.0.try_acquire().ok()
     }
 }

@@ -25,8 +25,8 @@ impl Backlog {
         self.0.front().cloned()
     }
 
-    #[cfg(any(test, feature = "spool"))]
     /// What may have been leased: the numbers between its ranges, and behind them up to `end`.
+    #[cfg(any(test, feature = "spool"))]
     pub(super) fn between(&self, end: u64) -> Vec<Range<u64>> {
         let starts = self.0.iter().skip(1).map(|range| range.start).chain([end]);
         self.0.iter().zip(starts).map(|(range, next)| range.end..next).filter(|gap| !gap.is_empty()).collect()
