@@ -18,6 +18,7 @@ import { Telling } from "./page/telling.js";
 let shown = { view: null, event: null, filters: null, latest: false };
 let isPaused = false;
 let connection = "connecting";
+let isRefused = false;
 let ledger = null;
 
 const telling = new Telling();
@@ -78,6 +79,7 @@ async function restart() {
     refuse(error);
     return;
   }
+  isRefused = false;
   list.restart();
   live.listen(wanted, rows.newest);
   drawCounts();
@@ -88,6 +90,7 @@ async function restart() {
 
 /** The filter was refused, or the collector is away: it is asked again once it is back. */
 function refuse(error) {
+  isRefused = true;
   const isAway = error.status === 0 || error.status >= 500;
   setConnection(isAway ? "lost" : "refused");
   fill(byId("empty"), el("div", {}, el("h2", {}, "The events could not be fetched"), el("p", {}, `${error.message}`)));
@@ -172,9 +175,11 @@ function drawCounts() {
   const isFiltered = Object.keys(shown.filters ?? {}).length > 0;
   const missing = rows.forgotten > 0 ? `; ${count(rows.forgotten)} older ones had to make room` : "";
   byId("count").textContent = `${counted(rows.total, "event")}${isFiltered ? (rows.total === 1 ? " matches" : " match") : ""}${missing}`;
-  grid.hidden = isEmpty;
-  byId("empty").hidden = !isEmpty;
-  if (isEmpty) fill(byId("empty"), isFiltered ? nothingMatches() : nothingYet());
+  if (!isRefused) {
+    grid.hidden = isEmpty;
+    byId("empty").hidden = !isEmpty;
+  }
+  if (isEmpty && !isRefused) fill(byId("empty"), isFiltered ? nothingMatches() : nothingYet());
   if (ledger) {
     byId("n-all").textContent = count(ledger.good + ledger.bad);
     byId("n-good").textContent = count(ledger.good - (ledger.warned ?? 0));
