@@ -14,7 +14,7 @@ fn commands(page: &str) -> String {
 fn the_commands_for_coding_agents_do_what_they_say() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/COLLECTOR-AGENTS.md");
     let commands = commands(&fs::read_to_string(page).unwrap());
-    assert!(commands.matches("posthaste ").count() > 10, "{commands}");
+    assert!(commands.matches("posthaste ").count() >= 10, "{commands}");
     let files = Files::new();
     files.write("datafile.json", fs::read(datafile()).unwrap());
     // Nobody takes it between here and there, or the test fails and says so.

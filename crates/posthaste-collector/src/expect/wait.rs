@@ -157,7 +157,7 @@ impl<'a> Waiting<'a> {
             looked_at: self.tally.looked_at,
             forgotten,
             expected,
-            notes: self.notes(forgotten),
+            notes: self.notes(forgotten, holds),
         }
     }
 
@@ -186,7 +186,7 @@ impl<'a> Waiting<'a> {
         }
     }
 
-    fn notes(&self, forgotten: u64) -> Vec<String> {
+    fn notes(&self, forgotten: u64, holds: bool) -> Vec<String> {
         let mut notes = Vec::new();
         if forgotten > 0 {
             notes.push(format!(
@@ -194,7 +194,7 @@ impl<'a> Waiting<'a> {
                 counted(forgotten, "older event")
             ));
         }
-        if self.tally.looked_at == 0 {
+        if self.tally.looked_at == 0 && !holds {
             notes.push(self.nothing_came());
         }
         notes
