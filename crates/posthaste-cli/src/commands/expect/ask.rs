@@ -58,7 +58,9 @@ async fn send(question: &Question<'_>) -> Result<(StatusCode, String), String> {
     if let Some(session) = question.session {
         uri.push_str("&session=");
         // What is no name of a session is refused by the collector, as it is written.
-        session.bytes().for_each(|byte| drop(write!(uri, "%{byte:02x}")));
+        session.bytes().for_each(|byte| {
+            let _ = write!(uri, "%{byte:02x}");
+        });
     }
     let accept = if question.as_json { "application/json" } else { "text/plain" };
     let body = Full::new(Bytes::from(question.body.clone()));
