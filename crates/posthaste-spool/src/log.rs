@@ -59,6 +59,8 @@ pub(crate) struct State {
     pub(crate) stored: u64,
     pub(crate) pending: Pending,
     pub(crate) plan: Plan,
+    /// What is left of the last segment behind what is stored in it; what waits may be planned into it.
+    pub(crate) rest: u64,
     /// The largest batch that found no room, since some was made.
     pub(crate) wanted: u64,
     /// Why nothing can be written, until it can.
@@ -345,7 +347,7 @@ impl State {
         let used = |index: usize| {
             let segment = self.segments.get(index).filter(|_| self.is_unsettled(index))?;
             let is_last = index + 1 == self.segments.len();
-            let rest = if is_last { self.plan.rest() } else { 0 };
+            let rest = if is_last { self.rest } else { 0 };
             Some((segment.first, segment.bytes.saturating_sub(rest)))
         };
         (0..self.segments.len()).filter_map(used).collect()
@@ -373,6 +375,12 @@ impl State {
         };
         let index = (0..last).find(is_settled)?;
         (index == 0 || self.holes.len() < HOLES_MAX).then_some(index)
+    }
+
+    /// Whether a segment is about to be given back whose room nobody counts on yet.
+    pub(crate) fn is_room_coming(&self) -> bool {
+        let next = self.reclaimable().and_then(|index| self.segments.get(index));
+        next.is_some_and(|segment| !segment.is_promised)
     }
 
     /// Takes a segment out of use. A record of it is remembered for as long as older segments stay: the range around it

@@ -592,10 +592,17 @@ impl State {
         }
         if !self.plan.take(bytes as u64) {
             self.wanted = self.wanted.max(bytes as u64);
-            let no_room = self.no_room.clone().or_else(|| self.is_at_limit(bytes as u64, log));
+            let no_room = self.no_room().cloned().or_else(|| self.is_at_limit(bytes as u64, log));
             return Err(no_room.map_or(Refusal::NoRoomYet, Refusal::Blocked));
         }
         Ok(())
+    }
+
+    /// Why there is no more room. That the limit leaves none is no reason once a segment is about to be given back.
+    fn no_room(&self) -> Option<&WriteError> {
+        let is_passing =
+            |error: &WriteError| matches!(error, WriteError::SizeLimit { .. }) && self.is_room_coming();
+        self.no_room.as_ref().filter(|error| !is_passing(error))
     }
 
     /// Why no room is being made for a batch of this size: nothing is about to be given back, and the limit leaves none,
@@ -603,7 +610,7 @@ impl State {
     fn is_at_limit(&self, bytes: u64, log: &Log) -> Option<WriteError> {
         let bytes_max = log.options.size_bytes_max;
         let left = bytes_max.saturating_sub(self.disk_bytes()).saturating_add(self.spare_bytes);
-        let is_at_limit = left < plan::length_for(bytes) && self.reclaimable().is_none();
+        let is_at_limit = left < plan::length_for(bytes) && !self.is_room_coming();
         is_at_limit.then_some(WriteError::SizeLimit { bytes_max })
     }
 

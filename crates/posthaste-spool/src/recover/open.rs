@@ -124,6 +124,7 @@ pub(crate) fn state(survey: &Survey) -> State {
         stored: if survey.tail.pending.is_empty() { next } else { survey.tail.proven },
         pending,
         plan: Plan::default(),
+        rest: 0,
         wanted: 0,
         blocked: None,
         no_room: None,

@@ -247,16 +247,21 @@ impl House {
         // Before the cursor is written, so that it names no segment which is then missing; and so that it knows of all that
         // lets these go: more is acknowledged while it is written.
         let mut gone: Vec<_> = if retires { self.writer.retire() } else { None }.into_iter().collect();
-        {
+        let no_room = {
             let mut state = self.log.state.lock();
             while let Some(index) = state.reclaimable() {
                 gone.extend(state.take_segment(index));
             }
-        }
+            // Whoever finds no room meanwhile waits for theirs, unless that is counted on, and lets nothing more go.
+            if gone.iter().all(|segment| segment.is_promised) { None } else { state.no_room.take() }
+        };
         if gone.is_empty() {
             return;
         }
         if let Err(error) = self.write_cursor() {
+            if no_room.is_some() {
+                self.log.state.lock().no_room = no_room;
+            }
             self.reclaim_again.failed(now);
             return self.keep(gone, error);
         }

@@ -55,11 +55,6 @@ impl Plan {
         self.empty.push_back(capacity(segment_bytes));
     }
 
-    /// Room in the segment that the last batch goes to.
-    pub(crate) fn rest(&self) -> u64 {
-        self.rest
-    }
-
     /// Room in all, as far as one knows before the batches are there.
     pub(crate) fn room(&self) -> u64 {
         self.rest + self.empty.iter().sum::<u64>()

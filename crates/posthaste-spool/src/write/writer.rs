@@ -297,6 +297,7 @@ impl Writer {
     fn publish(&self, group: &Group, completed: &mut Completed) {
         let mut state = self.log.state.lock();
         state.counters.commits += 1;
+        state.rest = self.rest();
         for (first, batch) in &group.batches {
             // What has been given up meanwhile is nobody's any more.
             if state.pending.front().is_none_or(|entry| entry.first != *first) {
@@ -331,12 +332,17 @@ impl Writer {
     pub(crate) fn replan(&self) {
         let mut state = self.log.state.lock();
         state.plan = self.plan(&state, self.stock.lengths()).unwrap_or_default();
+        state.rest = self.rest();
+    }
+
+    /// Room in the segment that is written.
+    fn rest(&self) -> u64 {
+        self.active.as_ref().map_or(0, Active::rest)
     }
 
     /// Where everything that waits would go, had it these empty segments. `None`: it would not fit.
     fn plan(&self, state: &State, empty: impl Iterator<Item = u64>) -> Option<Plan> {
-        let rest = self.active.as_ref().map_or(0, Active::rest);
-        let mut plan = Plan::new(rest, empty.chain(state.promised()));
+        let mut plan = Plan::new(self.rest(), empty.chain(state.promised()));
         let waiting = state.pending.iter().skip(self.recovered.batches());
         waiting.map(Entry::disk_bytes).all(|bytes| plan.take(bytes)).then_some(plan)
     }
@@ -380,7 +386,7 @@ impl Writer {
         (self.active, self.known) = (None, (0, 0));
         let index = state.segments.len() - 1;
         let retired = state.take_segment(index);
-        state.plan = Plan::default();
+        (state.plan, state.rest) = (Plan::default(), 0);
         retired
     }
 

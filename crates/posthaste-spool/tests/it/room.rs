@@ -272,6 +272,14 @@ fn what_is_not_settled_takes_bytes_and_dead_letters_go_by_pieces_or_by_the_file(
     assert!(log.spool.unsettled_bytes() < bytes);
     log.spool.ack_up_to(100);
     assert_eq!(log.spool.unsettled_bytes(), 0);
+    // What waits to be written counts once, beside what the last file has.
+    log.add(vec![b'x'; 400]);
+    let bytes = log.spool.unsettled_bytes();
+    for _ in 0..10 {
+        log.spool.add(vec![b'x'; 400]).expect("there is room").forget();
+    }
+    let more = log.spool.unsettled_bytes() - bytes;
+    assert!((4_000..5_000).contains(&more), "{more} bytes wait");
 
     for _ in 0..400 {
         while log.spool.dead().add(None, &[b'y'; 2_000], |_| {}).is_err() {
@@ -306,6 +314,21 @@ fn what_is_not_settled_takes_bytes_and_dead_letters_go_by_pieces_or_by_the_file(
     assert!(again <= left && again >= dead.len().expect("open") * 2_000, "{again} of {left}");
     while dead.remove_oldest().expect("open") > 0 {}
     assert_eq!((dead.len().expect("open"), dead.bytes().expect("open")), (0, 0));
+}
+
+#[test]
+fn where_room_is_about_to_come_back_the_limit_is_no_reason_any_more() {
+    let disk = MemoryFilesystem::new();
+    let mut log = ByHand::open(&disk, small().size_bytes_max(4 * SEGMENT));
+    let refusal = fill(&mut log);
+    assert!(matches!(refusal, Refusal::Blocked(WriteError::SizeLimit { .. })), "{refusal:?}");
+    let records = log.spool.stats().records;
+    log.spool.ack_up_to(records / 2);
+    // Nobody has looked since then: what let these go need not let more go.
+    let refusal = log.spool.add(vec![b'x'; 400]).expect_err("not yet").reason;
+    assert!(matches!(refusal, Refusal::NoRoomYet), "{refusal:?}");
+    log.turn(0);
+    log.spool.add(vec![b'x'; 400]).expect("there is room again").forget();
 }
 
 #[test]
