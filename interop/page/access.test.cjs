@@ -196,7 +196,8 @@ test("a foreign page can send events and nothing else", async () => {
       return { all: await ask("all"), reset: await ask("reset", { method: "POST" }), stream: await heard };
     }, collector.url);
     assert.deepEqual(read, { all: "refused", reset: "refused", stream: "refused" });
-    await page.evaluate((base) => Promise.all([
+    // Without asking whether they may; what is answered is kept from the page.
+    await page.evaluate((base) => Promise.allSettled([
       fetch(`${base}reset`, { method: "POST", mode: "no-cors" }),
       fetch(`${base}import`, { method: "POST", mode: "no-cors", body: "{}" }),
     ]), collector.url);
@@ -216,6 +217,23 @@ test("a name that was rebound to this machine is refused", async () => {
   for (const path of ["", "all", "stream", "page.js", "event/1"]) {
     const response = await page.goto(`http://${REBOUND}:${collector.port}/${path}`);
     assert.equal(response.status(), 403, path);
+  }
+});
+
+test("the page works behind a path of somebody else's server", async () => {
+  const behind = await Collector.start(["--base", "/tools/collector"]);
+  try {
+    await behind.post([impression("ann")], { path: "tools/collector/v1/events" });
+    const page = await open(browser, new URL("tools/collector/latest?visitor=ann", behind.url).href);
+    await until(() => at(page, "detail-words").innerText(), (text) => text.includes("ann"));
+    await at(page, "nav-sources").click();
+    await at(page, "source-row").waitFor();
+    assert.equal(new URL(page.url()).pathname, "/tools/collector/");
+    await page.reload();
+    await at(page, "source-row").waitFor();
+    assert.deepEqual(page.wrong, []);
+  } finally {
+    await behind.stop();
   }
 });
 
