@@ -161,7 +161,7 @@ async fn listeners_are_bounded_and_a_seat_is_free_again() {
         send(&server.collector, "ann", event..event + 1);
         let again = TcpStream::connect(server.address).await.unwrap();
         let mut again = BufReader::new(again);
-        again.write_all(b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        again.write_all(b"GET /stream HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
         let mut line = String::new();
         again.read_line(&mut line).await.unwrap();
         if line.starts_with("HTTP/1.1 200") {
