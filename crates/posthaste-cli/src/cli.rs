@@ -119,13 +119,11 @@ impl Command {
     fn check_room(&self) -> Result<(), Failure> {
         let (descriptors, threads) = match self {
             Self::Completions(_) => (0, 0),
-            Self::Expect(_) => (descriptors::OF_A_LOOK, 0),
             Self::Validate(_) | Self::Man(_) => (descriptors::OF_A_FILE, 0),
             // Some of its commands take more, and say so.
-            Self::Spool(_) => (descriptors::OF_A_LOOK, 0),
+            Self::Spool(_) | Self::Expect(_) | Self::Tail(_) => (descriptors::OF_A_LOOK, 0),
             Self::Relay(args) if args.is_a_look() => (descriptors::OF_A_FILE, 0),
             Self::Collect(args) if args.is_a_look() => (descriptors::OF_A_FILE, 0),
-            Self::Tail(_) => (descriptors::OF_A_LOOK, 0),
             Self::Collect(_) | Self::Relay(_) => (descriptors::OF_A_LOOK, threads::OF_A_SERVICE),
             Self::Send(_) | Self::TortureChild(_) => (descriptors::OF_A_RUN, threads::OF_A_RUN),
             // Both sides of connections are here.

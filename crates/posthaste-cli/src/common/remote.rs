@@ -1,6 +1,10 @@
 //! Asking a collector that runs elsewhere: its address, and one request.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{
+    fmt::{self, Write as _},
+    str::FromStr,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -126,7 +130,8 @@ impl Remote {
 
     async fn refused(&self, status: StatusCode, body: Incoming) -> RemoteError {
         let read = tokio::time::timeout(TIMEOUT, Limited::new(body, REFUSAL_BYTES_MAX).collect()).await;
-        let text = read.ok().and_then(Result::ok).map(|body| body.to_bytes()).unwrap_or_default();
+        let text =
+            read.ok().and_then(Result::ok).map(http_body_util::Collected::to_bytes).unwrap_or_default();
         let line = super::output::plain(&String::from_utf8_lossy(&text));
         RemoteError::Refused { url: self.url.to_string(), status, line }
     }
@@ -148,7 +153,8 @@ pub(crate) fn encoded(value: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~*".contains(&byte) {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            // Writing to a text cannot fail.
+            let _ = write!(text, "%{byte:02X}");
         }
     }
     text

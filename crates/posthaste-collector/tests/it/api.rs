@@ -1,4 +1,4 @@
-//! The table of requests: the router, the list, the OpenAPI document and docs/COLLECTOR.md say the same.
+//! The table of requests: the router, the list, the `OpenAPI` document and docs/COLLECTOR.md say the same.
 
 use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What came of a run, as JUnit XML: what CI systems show.
+//! What came of a run, as `JUnit` XML: what CI systems show.
 
 use std::{fmt::Write as _, time::Duration};
 

@@ -42,7 +42,7 @@ pub(super) fn load(collector: &Collector, path: &Path, output: &Output) -> Resul
         }
         line.clear();
     }
-    output.inform(format_args!("loaded {} of {path:?}", counted(count, "line", "lines")));
+    output.inform(format_args!("loaded {} of {}", counted(count, "line", "lines"), path.display()));
     Ok(())
 }
 

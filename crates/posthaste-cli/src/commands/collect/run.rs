@@ -31,6 +31,7 @@ use crate::common::{
 /// POSTHASTE_COLLECTOR_EVENTS_URL for SDKs. Standard output is the command's; what the collector has to say goes to
 /// standard error.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::doc_markdown, reason = "shown as help, where backticks would be in the way")]
 #[command(after_help = "Examples:
   posthaste collect run -- npm test
   # Fail if a bad event came, and let CI show which
@@ -78,7 +79,7 @@ pub(super) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         watch.end()?;
         Ok::<_, Failure>((collector, code))
     })?;
-    args.conclude(&collector, code, SystemClock.elapsed() - began, &output)
+    args.conclude(&collector, code, SystemClock.elapsed().saturating_sub(began), &output)
 }
 
 impl RunArgs {

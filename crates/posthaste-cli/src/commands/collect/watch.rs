@@ -229,10 +229,10 @@ impl Keep {
         match self.missed {
             0 => Ok(()),
             missed => Err(Failure::Refused(format!(
-                "{} not in {:?}: the collector forgot them before they could be written; give it more memory, or a \
+                "{} not in {}: the collector forgot them before they could be written; give it more memory, or a \
                  faster disk",
                 counted(missed, "event is", "events are"),
-                self.path
+                self.path.display()
             ))),
         }
     }

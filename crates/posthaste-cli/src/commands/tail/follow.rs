@@ -39,7 +39,7 @@ pub(super) struct Tail<'a> {
 
 /// What a stream tells.
 #[derive(Deserialize)]
-struct Rows<'a> {
+struct Told<'a> {
     #[serde(borrow)]
     rows: Vec<&'a RawValue>,
     skipped: u64,
@@ -178,7 +178,7 @@ impl<'a> Tail<'a> {
     }
 
     async fn rows(&mut self, data: &str) -> Result<(), Stop> {
-        let Rows { rows, skipped, newest } =
+        let Told { rows, skipped, newest } =
             serde_json::from_str(data).map_err(|error| self.strange(&error.to_string()))?;
         if skipped > 0 {
             let first = rows.first().map(|row| shown::lines(row, self.output.audience()));

@@ -109,6 +109,6 @@ impl Filters {
             ("q", self.text.as_deref()),
         ];
         let given = pairs.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        given.map(|(name, value)| format!("&{name}={}", encoded(value))).collect()
+        given.fold(String::new(), |text, (name, value)| text + "&" + name + "=" + &encoded(value))
     }
 }

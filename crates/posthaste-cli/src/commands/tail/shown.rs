@@ -16,13 +16,13 @@ struct Row {
     words: String,
     session: Option<String>,
     #[serde(default)]
-    problems: Vec<Problem>,
+    problems: Vec<Finding>,
     #[serde(default)]
-    warnings: Vec<Problem>,
+    warnings: Vec<Finding>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Problem {
+struct Finding {
     path: String,
     problem: String,
     fix: String,
@@ -43,7 +43,7 @@ impl Row {
         let session = self.session.as_ref().map(|name| format!(" [{}]", plain(name))).unwrap_or_default();
         let mut text =
             format!("{:>7}  {:<6}  {}{session}\n", self.id, plain(&self.verdict), plain(&self.words));
-        for Problem { path, problem, fix } in self.problems.iter().chain(&self.warnings) {
+        for Finding { path, problem, fix } in self.problems.iter().chain(&self.warnings) {
             let [path, problem, fix] = [path, problem, fix].map(|text| plain(text));
             // Writing to memory cannot fail.
             let _ = writeln!(text, "{:>17}{path}: {problem}; {fix}", "");
