@@ -135,6 +135,12 @@ pub(super) const FIELDS: &[Field<Draft>] = &[
         "Requests to one upstream at the same time, at most."
     ),
     field!(
+        "forward.retry_after_max",
+        forward.retry_after_max,
+        Time<1>,
+        "How long an upstream's Retry-After holds a request back, at most."
+    ),
+    field!(
         "forward.drain_rate",
         forward.drain_rate,
         Optional<Rate>,

@@ -137,6 +137,8 @@ pub struct Forward {
     pub wait: Duration,
     /// Requests to one upstream at the same time, at most.
     pub in_flight: usize,
+    /// How long an upstream's `Retry-After` holds a request back, at most.
+    pub retry_after_max: Duration,
     /// Events a second that are sent of a backlog, at most, beside the new ones; `None`: as fast as it goes.
     pub drain_rate: Option<NonZeroU32>,
     /// Bytes of events in memory that are under way or about to be, for each tenant, about.
@@ -152,6 +154,7 @@ impl Default for Forward {
             batch_bytes: 3_400_000,
             wait: Duration::from_secs(1),
             in_flight: 32,
+            retry_after_max: Duration::from_mins(5),
             drain_rate: NonZeroU32::new(5_000),
             window_bytes: 16 << 20,
             strict: false,

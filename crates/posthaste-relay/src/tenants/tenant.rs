@@ -125,6 +125,7 @@ impl Tenant {
             .flush_interval(forward.wait)
             .in_flight(forward.in_flight)
             .window_bytes(forward.window_bytes)
+            .retry_after_max(forward.retry_after_max)
             .drain_rate(forward.drain_rate)
             .age_max(config.outage.age_max)
             .dead_letters_age_max(config.dead_letters.age_max)

@@ -3,7 +3,7 @@
 use std::{io::Write, time::Duration};
 
 use flate2::{Compression, write::GzEncoder};
-use posthaste_relay::{AccessConfig, Config, Limits, Store};
+use posthaste_relay::{AccessConfig, Config, Forward, Limits, Store};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use crate::support::{PATIENCE, Running, Sink, body, post, post_to, raw, read, until};
@@ -253,5 +253,22 @@ async fn paths_methods_tokens_and_accounts_have_their_answers() {
         );
     }
     until(|| relay.relay.ledgers()[0].1.delivered == 2).await;
+    relay.end().await;
+}
+
+/// An upstream that once asks for a day of rest does not keep an event from its experiment for a day.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_holds_a_request_back_for_no_longer_than_it_may() {
+    let mut first = true;
+    let sink = Sink::start(move |_| if std::mem::take(&mut first) { 429 } else { 204 }).await;
+    let forward = Forward {
+        wait: Duration::from_millis(1),
+        retry_after_max: Duration::from_millis(50),
+        ..Forward::default()
+    };
+    let relay = Running::start(Config { forward, ..Config::to(&sink.url) }).await;
+    assert_eq!(post(relay.address, "", body("1", "a").as_bytes()).await.0, 204);
+    relay.delivered().await;
+    assert_eq!((sink.asked(), sink.uuids().len()), (2, 1));
     relay.end().await;
 }

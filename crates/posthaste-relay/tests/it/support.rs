@@ -12,7 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -150,6 +150,9 @@ impl Sink {
                     let status = (answering.lock())(&body);
                     if status / 100 == 2 {
                         taken.lock().push(body);
+                    }
+                    if status == 429 {
+                        answer.headers_mut().insert("retry-after", HeaderValue::from_static("86400"));
                     }
                     *answer.status_mut() = StatusCode::from_u16(status).unwrap();
                     Ok::<_, Infallible>(answer)
