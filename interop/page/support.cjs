@@ -14,11 +14,18 @@ const DATAFILE = path.join(VECTORS, "larkspur.json");
 /** Longer than anything takes on the slowest machine. */
 const LONG_MS = 60_000;
 
+/** Collectors that run: none outlives its test, however that ends. */
+const running = new Set();
+process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
+process.once("SIGTERM", () => process.exit(1));
+
 class Collector {
   static async start(args = [], { port = 0, datafile = true } = {}) {
     const project = datafile ? ["--datafile", DATAFILE] : [];
     const all = ["collect", "--listen", String(port), "--json", ...project, ...args];
     const child = spawn(process.env.POSTHASTE_BIN, all, { stdio: ["ignore", "pipe", "ignore"] });
+    running.add(child);
+    child.once("exit", () => running.delete(child));
     const lines = readline.createInterface({ input: child.stdout });
     const [first] = await once(lines, "line");
     return Object.assign(new Collector(), { child, url: new URL("/", JSON.parse(first).url).href });
