@@ -43,7 +43,7 @@ impl Store {
         let Some(view) = self.oldest_view() else { return };
         let (id, identity) = (view.id(), identity_of(&view, &self.hashes));
         let session = view.session().map(str::to_owned);
-        view.entry.remove();
+        // It is not marked as gone: whoever took it before still sees it, and so nobody misses it uncounted.
         self.forget(id, identity, session.as_deref());
         self.oldest = id + 1;
         self.live -= 1;
@@ -68,7 +68,8 @@ impl Store {
         let Some(Closed { segment, live, bytes }) = self.closed.pop_front() else { return };
         self.closed_bytes -= bytes;
         self.live -= live;
-        for view in segment.views().filter(|view| !view.entry.is_gone()) {
+        let oldest = self.oldest;
+        for view in segment.views().filter(|view| view.id() >= oldest && !view.entry.is_gone()) {
             self.forget(view.id(), identity_of(&view, &self.hashes), view.session());
         }
         self.oldest = segment.last_id().map_or(self.oldest, |last| last + 1);
@@ -100,8 +101,10 @@ impl Store {
         self.resets += 1;
         self.close();
         let segments: Vec<_> = self.closed.iter().map(|closed| Arc::clone(&closed.segment)).collect();
+        let oldest = self.oldest;
         for (at, segment) in segments.iter().enumerate() {
-            let of_session = |view: &View<'_>| !view.entry.is_gone() && view.session() == Some(session);
+            let is_kept = |view: &View<'_>| view.id() >= oldest && !view.entry.is_gone();
+            let of_session = |view: &View<'_>| is_kept(view) && view.session() == Some(session);
             let mut removed = 0;
             for view in segment.views().filter(of_session) {
                 view.entry.remove();

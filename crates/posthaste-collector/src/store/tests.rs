@@ -107,3 +107,18 @@ fn a_session_that_is_forgotten_gives_its_memory_back() {
     assert_eq!(send(&mut store, Some("s"), &body("bob", 0..1)).good, 1);
     assert_eq!(send(&mut store, Some("other"), &body("ann", 0..1)).duplicates, 1);
 }
+
+/// What is forgotten between a look at the store and a look at its events would be told to nobody and counted for nobody.
+#[test]
+fn who_has_taken_events_still_sees_those_that_are_forgotten_meanwhile() {
+    let mut store = Store::new(Bounds { events_max: 5, bytes_max: 10_000, ..ROOMY }, Hashes::default());
+    send(&mut store, Some("s"), &body("ann", 0..5));
+    let before = store.after(0);
+    send(&mut store, Some("t"), &body("ann", 5..8));
+    assert_eq!(before.views().map(|view| view.id()).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    assert_eq!((ids(&store), store.ledger(Some("s")).forgotten), (vec![4, 5, 6, 7, 8], 3));
+    store.clear_session("s");
+    assert_eq!((ids(&store), store.live(), store.seen.len()), (vec![6, 7, 8], 3, 3));
+    send(&mut store, Some("t"), &body("ann", 8..20));
+    assert_eq!((ids(&store).len(), store.live(), store.ledger(None).forgotten), (5, 5, 10));
+}
