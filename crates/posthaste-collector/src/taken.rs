@@ -46,6 +46,15 @@ pub(crate) struct Draft {
     pub(crate) visit: Visit,
 }
 
+impl Draft {
+    /// One thing more that is odd about it.
+    pub(crate) fn warn(&mut self, problem: Problem) {
+        let before = self.problems.as_deref().unwrap_or_default();
+        self.problems = Some(before.iter().cloned().chain([problem]).collect());
+        self.verdict = Verdict::Warned;
+    }
+}
+
 /// What the order of a visitor's events is judged by.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Visit {

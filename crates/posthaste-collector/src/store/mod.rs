@@ -32,18 +32,18 @@ pub use sessions::{OTHER_SESSIONS, SESSIONS_MAX};
 pub(crate) use shape::{Envelope, Shape};
 pub(crate) use snapshot::Snapshot;
 
-use posthaste::judge::two_variations;
+use posthaste::judge::{conversion_before_decision, decision_after_conversion, two_variations};
 
 use self::{
     layout::Field,
     sessions::Sessions,
     shape::Shapes,
     variations::{Mixed, Variations},
-    visits::Order,
+    visits::{Noted, Order},
 };
 use crate::{
     CollectorLedger, Verdict,
-    taken::{Draft, Hashes},
+    taken::{Draft, Hashes, Visit},
 };
 
 /// The largest piece that is forgotten at once, in bytes.
@@ -220,9 +220,11 @@ impl Store {
 
     /// What only shows beside the events that came before.
     fn judge_across(&mut self, draft: &mut Draft, bytes: &[u8], session: Option<&str>) {
-        let Some((place, variation)) = draft.visit.assigned.filter(|_| draft.verdict != Verdict::Bad) else {
+        if draft.verdict == Verdict::Bad {
             return;
-        };
+        }
+        self.judge_order(draft, bytes, session);
+        let Some((place, variation)) = draft.visit.assigned else { return };
         let place = self.sessions.own(session, place);
         let Some(mixed) = self.variations.note(place, variation) else { return };
         let is_new = u64::from(mixed == Mixed::ForTheFirstTime);
@@ -230,10 +232,22 @@ impl Store {
         let head = layout::Head::read(bytes);
         let [visitor, experiment, variation] = [Field::Visitor, Field::Experiment, Field::Variation]
             .map(|field| String::from_utf8_lossy(head.field(field, bytes)));
-        let problem = two_variations(&visitor, &experiment, &variation);
-        let before = draft.problems.as_deref().unwrap_or_default();
-        draft.problems = Some(before.iter().cloned().chain([problem]).collect());
-        draft.verdict = Verdict::Warned;
+        draft.warn(two_variations(&visitor, &experiment, &variation));
+    }
+
+    /// A conversion belongs behind the decision that explains it.
+    fn judge_order(&mut self, draft: &mut Draft, bytes: &[u8], session: Option<&str>) {
+        let Visit { visitor, timestamp, is_impression, .. } = draft.visit;
+        let visitor = self.sessions.own(session, visitor);
+        let Noted { more, fewer, odd_beside } = self.order.note(visitor, timestamp, is_impression);
+        self.sessions
+            .count(session, |ledger| ledger.too_early = (ledger.too_early + more).saturating_sub(fewer));
+        let Some(other) = odd_beside else { return };
+        let visitor = String::from_utf8_lossy(layout::Head::read(bytes).field(Field::Visitor, bytes));
+        draft.warn(match is_impression {
+            true => decision_after_conversion(&visitor, timestamp, other),
+            false => conversion_before_decision(&visitor, timestamp, other),
+        });
     }
 
     fn count(&mut self, draft: &Draft, session: Option<&str>, kept: &mut Kept) {
@@ -244,13 +258,9 @@ impl Store {
         }
         kept.good += 1;
         let warned = u64::from(draft.verdict == Verdict::Warned);
-        let visit = draft.visit;
-        let visitor = self.sessions.own(session, visit.visitor);
-        let (more, less) = self.order.note(visitor, visit.timestamp, visit.is_impression);
         self.sessions.count(session, |ledger| {
             ledger.good += 1;
             ledger.warned += warned;
-            ledger.too_early = (ledger.too_early + more).saturating_sub(less);
         });
     }
 

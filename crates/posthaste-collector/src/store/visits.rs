@@ -27,6 +27,17 @@ impl Times {
     }
 }
 
+/// What an event changes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Noted {
+    /// By how many there are more visitors with a conversion before all of their decisions.
+    pub(crate) more: u64,
+    /// By how many there are fewer.
+    pub(crate) fewer: u64,
+    /// The time of the event of the other kind beside which this one is odd.
+    pub(crate) odd_beside: Option<i64>,
+}
+
 /// A place of the table, which may be half empty.
 const VISITOR_BYTES: usize = size_of::<(u64, Times)>() + 1;
 
@@ -37,17 +48,22 @@ impl Order {
         Self { times: FxHashMap::default(), visitors_max: places * 7 / 8 }
     }
 
-    /// Notes an event: by how many there are more, and fewer, visitors with a conversion before all of their decisions.
-    pub(crate) fn note(&mut self, visitor: u64, timestamp: i64, is_decision: bool) -> (u64, u64) {
+    /// Notes an event.
+    pub(crate) fn note(&mut self, visitor: u64, timestamp: i64, is_decision: bool) -> Noted {
         if self.times.len() >= self.visitors_max && !self.times.contains_key(&visitor) {
-            return (0, 0);
+            return Noted::default();
         }
         let times = self.times.entry(visitor).or_insert(Times { decision: NEVER, conversion: NEVER });
         let before = times.are_odd();
         let earliest = if is_decision { &mut times.decision } else { &mut times.conversion };
         *earliest = timestamp.min(*earliest);
         let after = times.are_odd();
-        (u64::from(after && !before), u64::from(before && !after))
+        let (decision, conversion) = (times.decision, times.conversion);
+        let odd_beside = match is_decision {
+            true => Some(conversion).filter(|_| after && !before),
+            false => Some(decision).filter(|decision| *decision != NEVER && timestamp < *decision),
+        };
+        Noted { more: u64::from(after && !before), fewer: u64::from(before && !after), odd_beside }
     }
 
     pub(crate) fn memory(&self) -> usize {
@@ -68,14 +84,14 @@ mod tests {
         for _ in 0..20_000 {
             let (visitor, timestamp, is_decision) = (rng.u64(0..500), rng.i64(0..1_000), rng.bool());
             let name = visitor.to_string();
-            if is_decision {
-                visits.decision(&name, timestamp);
+            let said = if is_decision {
+                visits.decision(&name, timestamp)
             } else {
-                visits.conversion(&name, timestamp);
-            }
-            let (more, less) = order.note(visitor, timestamp, is_decision);
-            odd = odd + more - less;
-            assert_eq!(odd, visits.too_early());
+                visits.conversion(&name, timestamp)
+            };
+            let Noted { more, fewer, odd_beside } = order.note(visitor, timestamp, is_decision);
+            odd = odd + more - fewer;
+            assert_eq!((odd, odd_beside.is_some()), (visits.too_early(), said.is_some()));
         }
         assert!(odd > 0);
     }

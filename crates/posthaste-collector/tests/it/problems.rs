@@ -4,7 +4,7 @@ use posthaste::judge::{PROBLEMS_PER_BODY_MAX, PROBLEMS_PER_PART_MAX};
 use posthaste_collector::Filter;
 use serde_json::{Value, json};
 
-use crate::support::{batch, bytes, collector, conversion, impression};
+use crate::support::{TIMESTAMP, batch, bytes, collector, conversion, impression};
 
 const VISITOR: &str = "/visitors/0";
 const EVENT: &str = "/visitors/0/snapshots/0/events/0";
@@ -269,4 +269,38 @@ fn problems_are_bounded_and_never_down_to_none() {
     for event in collector.bad(&Filter::default()) {
         assert_eq!(event.problems.len(), PROBLEMS_PER_PART_MAX);
     }
+}
+
+/// What comes later in time than it should is told with whichever of the two came in last, and counts all the same.
+#[test]
+fn a_conversion_before_its_decision_is_told_with_the_event_whichever_comes_in_first() {
+    let at = |mut visitor: Value, timestamp: i64| {
+        visitor["snapshots"][0]["events"][0]["timestamp"] = timestamp.into();
+        bytes(&batch(&[visitor]))
+    };
+    let early = at(conversion("ann", "u-2"), TIMESTAMP - 5);
+    let late = at(impression("ann", "u-1"), TIMESTAMP);
+    for (bodies, odd, said) in [
+        ([&late, &early], "u-2", "this conversion is 5 ms earlier than the first decision"),
+        ([&early, &late], "u-1", "is 5 ms later than the conversion"),
+    ] {
+        let collector = collector();
+        for body in bodies {
+            assert_eq!(collector.receive(body).good, 1);
+        }
+        let events = collector.good(&Filter::default());
+        let warned: Vec<_> = events.iter().filter(|event| !event.warnings.is_empty()).collect();
+        assert_eq!((warned.len(), warned[0].uuid.as_str(), warned[0].warnings.len()), (1, odd, 1));
+        assert!(warned[0].warnings[0].problem.contains(said), "{}", warned[0].warnings[0]);
+        let ledger = collector.ledger();
+        assert_eq!((ledger.good, ledger.warned, ledger.too_early), (2, 1, 1));
+    }
+    // In order, or of another visitor, nothing is said.
+    let collector = collector();
+    for body in
+        [&late, &at(conversion("ann", "u-3"), TIMESTAMP), &at(conversion("bob", "u-4"), TIMESTAMP - 5)]
+    {
+        collector.receive(body);
+    }
+    assert_eq!((collector.ledger().warned, collector.ledger().too_early), (0, 0));
 }

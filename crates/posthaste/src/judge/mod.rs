@@ -60,7 +60,9 @@ pub use about::{About, Example};
 pub use head::{Packing, asks_for_strictness, not_gzip};
 pub use kind::{ProblemKind, Severity};
 pub use problem::{PROBLEMS_PER_BODY_MAX, PROBLEMS_PER_PART_MAX, Problem};
-pub use visits::{VISITORS_MAX, Visits, two_variations};
+pub use visits::{
+    VISITORS_MAX, Visits, conversion_before_decision, decision_after_conversion, two_variations,
+};
 pub use walk::Part;
 
 pub use crate::text::{NotUtf8, Text};

@@ -86,12 +86,7 @@ impl Visits {
         let (before, visitor) =
             self.note(visitor_id, |visitor| earliest(&mut visitor.decision, timestamp_ms))?;
         let conversion = visitor.conversion.filter(|_| visitor.is_too_early() && !before)?;
-        let problem = format!(
-            "this decision, the first of visitor {} so far, is {} ms later than the conversion of {conversion}",
-            quote(visitor_id),
-            timestamp_ms.saturating_sub(conversion)
-        );
-        Some(Problem::new(ProblemKind::ConversionBeforeDecision, TIMESTAMP, problem, TOO_EARLY_FIX))
+        Some(decision_after_conversion(visitor_id, timestamp_ms, conversion))
     }
 
     /// This visitor did something that counts, at this time (milliseconds since 1970, UTC). A problem: as far as it is
@@ -100,12 +95,7 @@ impl Visits {
         let (_, visitor) =
             self.note(visitor_id, |visitor| earliest(&mut visitor.conversion, timestamp_ms))?;
         let decision = visitor.decision.filter(|decision| timestamp_ms < *decision)?;
-        let problem = format!(
-            "this conversion is {} ms earlier than the first decision of visitor {} so far, of {decision}",
-            decision.saturating_sub(timestamp_ms),
-            quote(visitor_id)
-        );
-        Some(Problem::new(ProblemKind::ConversionBeforeDecision, TIMESTAMP, problem, TOO_EARLY_FIX))
+        Some(conversion_before_decision(visitor_id, timestamp_ms, decision))
     }
 
     /// This visitor was given this variation of this experiment. A problem: it was given another one before. Its path
@@ -200,6 +190,26 @@ impl Visits {
         self.too_early -= u64::from(before);
         Some((before, visitor))
     }
+}
+
+/// What is said of a visitor's first decision that is later than a conversion; times in milliseconds since 1970, UTC.
+pub fn decision_after_conversion(visitor_id: &str, decision_ms: i64, conversion_ms: i64) -> Problem {
+    let problem = format!(
+        "this decision, the first of visitor {} so far, is {} ms later than the conversion of {conversion_ms}",
+        quote(visitor_id),
+        decision_ms.saturating_sub(conversion_ms)
+    );
+    Problem::new(ProblemKind::ConversionBeforeDecision, TIMESTAMP, problem, TOO_EARLY_FIX)
+}
+
+/// What is said of a conversion that is earlier than all of its visitor's decisions so far; times likewise.
+pub fn conversion_before_decision(visitor_id: &str, conversion_ms: i64, decision_ms: i64) -> Problem {
+    let problem = format!(
+        "this conversion is {} ms earlier than the first decision of visitor {} so far, of {decision_ms}",
+        decision_ms.saturating_sub(conversion_ms),
+        quote(visitor_id)
+    );
+    Problem::new(ProblemKind::ConversionBeforeDecision, TIMESTAMP, problem, TOO_EARLY_FIX)
 }
 
 /// What is odd about a visitor who was in another variation of this experiment before: for those who remember that by
