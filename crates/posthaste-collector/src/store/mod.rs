@@ -244,9 +244,10 @@ impl Store {
             .count(session, |ledger| ledger.too_early = (ledger.too_early + more).saturating_sub(fewer));
         let Some(other) = odd_beside else { return };
         let visitor = String::from_utf8_lossy(layout::Head::read(bytes).field(Field::Visitor, bytes));
-        draft.warn(match is_impression {
-            true => decision_after_conversion(&visitor, timestamp, other),
-            false => conversion_before_decision(&visitor, timestamp, other),
+        draft.warn(if is_impression {
+            decision_after_conversion(&visitor, timestamp, other)
+        } else {
+            conversion_before_decision(&visitor, timestamp, other)
         });
     }
 

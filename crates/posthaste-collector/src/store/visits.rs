@@ -59,9 +59,10 @@ impl Order {
         *earliest = timestamp.min(*earliest);
         let after = times.are_odd();
         let (decision, conversion) = (times.decision, times.conversion);
-        let odd_beside = match is_decision {
-            true => Some(conversion).filter(|_| after && !before),
-            false => Some(decision).filter(|decision| *decision != NEVER && timestamp < *decision),
+        let odd_beside = if is_decision {
+            Some(conversion).filter(|_| after && !before)
+        } else {
+            Some(decision).filter(|decision| *decision != NEVER && timestamp < *decision)
         };
         Noted { more: u64::from(after && !before), fewer: u64::from(before && !after), odd_beside }
     }
