@@ -71,7 +71,7 @@ impl Bounds {
         let letter =
             LogEvent::opaque("http://x/v1/events", vec![b'x'; usize::try_from(self.letter_bytes).unwrap()]);
         std::thread::scope(|scope| {
-            let (_working, done) = mpsc::channel::<()>();
+            let (_working, done) = mpsc::sync_channel::<()>(1);
             scope.spawn(move || {
                 while done.recv_timeout(Duration::from_micros(100)) == Err(RecvTimeoutError::Timeout) {
                     self.check(dispatcher, queue, self.letter_bytes);
