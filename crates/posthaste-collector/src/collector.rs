@@ -176,6 +176,12 @@ impl Collector {
         !self.0.script.lock().is_empty()
     }
 
+    /// A request that nobody looked into.
+    pub(crate) fn count_refused(&self, session: Option<&str>) {
+        self.0.store.lock().count_refused(session);
+        self.tell();
+    }
+
     /// What the script does to this request, which is counted.
     pub(crate) fn decide(
         &self,
@@ -184,7 +190,7 @@ impl Collector {
         is_end_point: bool,
         session: Option<&str>,
     ) -> Option<Decided> {
-        let decided = self.0.script.lock().decide(path, body, is_end_point)?;
+        let decided = self.0.script.lock().decide(path, session, body, is_end_point)?;
         self.0.store.lock().count_fault(decided.fault.rule(), decided.takes, session);
         self.tell();
         Some(decided)

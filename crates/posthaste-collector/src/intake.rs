@@ -35,7 +35,7 @@ pub(crate) const SESSION: HeaderName = HeaderName::from_static("x-posthaste-sess
 pub(crate) async fn events(State(collector): State<Collector>, request: Request) -> Response {
     let named = request.headers().get(SESSION).map(|name| name.to_str().ok().and_then(SessionName::new));
     match named {
-        Some(None) => bad_session(),
+        Some(None) => refuse_session(&collector),
         session => receive(&collector, request, Place::EndPoint, session.flatten()).await,
     }
 }
@@ -47,9 +47,14 @@ pub(crate) async fn events_of(
     request: Request,
 ) -> Response {
     match SessionName::new(&name) {
-        None => bad_session(),
+        None => refuse_session(&collector),
         session => receive(&collector, request, Place::EndPoint, session).await,
     }
+}
+
+fn refuse_session(collector: &Collector) -> Response {
+    collector.count_refused(None);
+    bad_session()
 }
 
 pub(crate) fn bad_session() -> Response {
@@ -87,7 +92,13 @@ async fn receive(
     }
     let body = match Bytes::from_request(request, &()).await {
         Ok(body) => body,
-        Err(refused) => return refused.into_response(),
+        Err(refused) => {
+            let answer = refused.into_response();
+            if answer.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                collector.count_refused(session.as_ref().map(SessionName::as_str));
+            }
+            return answer;
+        }
     };
     let origin = Origin::new(&method, uri.path(), &headers, session);
     let Answered { own, decided, pass_on } = take_in(collector, origin, &headers, body, place);
@@ -220,8 +231,12 @@ impl Content {
             Self::Broken(body, error) => {
                 answer(collector.receive_unreadable(origin, body, judge::not_gzip(error), dealt))
             }
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE.into_response(), None),
+            Self::TooLarge => {
+                collector.count_refused(origin.session.as_ref().map(SessionName::as_str));
+                (StatusCode::PAYLOAD_TOO_LARGE.into_response(), None)
+            }
             Self::UnknownEncoding => {
+                collector.count_refused(origin.session.as_ref().map(SessionName::as_str));
                 let why = "content-encoding: only gzip is known; compress with gzip or not at all\n";
                 ((StatusCode::UNSUPPORTED_MEDIA_TYPE, why).into_response(), None)
             }

@@ -9,6 +9,9 @@ use serde::Serialize;
 pub struct CollectorLedger {
     /// Bodies that were taken.
     pub requests: u64,
+    /// Requests that were refused unread: too large, of an unknown compression, or of a session whose name is none. They
+    /// are not among `requests`, and nobody knows how many events they carried.
+    pub refused: u64,
     /// Events that were judged. A body or a part of one that cannot be read counts as one.
     pub events: u64,
     /// Events without a fault, repeats left out.
@@ -59,9 +62,10 @@ impl CollectorLedger {
         self.faults.retain(|_, count| *count > 0);
     }
 
-    fn counts(&mut self) -> [&mut u64; 13] {
+    fn counts(&mut self) -> [&mut u64; 14] {
         [
             &mut self.requests,
+            &mut self.refused,
             &mut self.events,
             &mut self.good,
             &mut self.bad,

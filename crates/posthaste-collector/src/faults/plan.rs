@@ -12,6 +12,7 @@ use axum::{
 use memchr::memmem::Finder;
 
 use super::{DELAY_MAX, End, FaultsError, RULES_MAX, Rule};
+use crate::origin::SessionName;
 
 pub(super) const STATUSES: &str = "a status from 100 to 599";
 /// Bytes that a rule's name may have: it stands with every event that the rule touches.
@@ -70,7 +71,10 @@ impl PartialEq for Plan {
 }
 
 impl Plan {
-    pub(super) fn is_for(&self, path: &str, body: &[u8]) -> bool {
+    pub(super) fn is_for(&self, path: &str, session: Option<&str>, body: &[u8]) -> bool {
+        if self.rule.session.is_some() && self.rule.session.as_deref() != session {
+            return false;
+        }
         let wanted = self.rule.path.as_deref();
         let is_path = wanted.is_none_or(|wanted| match wanted.strip_suffix('*') {
             Some(beginning) => path.starts_with(beginning),
@@ -167,6 +171,10 @@ impl Check {
         }
         if let Some(path) = rule.path.as_deref().filter(|path| !path.starts_with(['/', '*'])) {
             return Err(FaultsError::bad_value(self.path("path"), path, "a path that begins with /"));
+        }
+        if let Some(name) = rule.session.as_deref().filter(|name| SessionName::new(name).is_none()) {
+            let expected = "1 to 64 letters, digits, dots, hyphens or underscores";
+            return Err(FaultsError::bad_value(self.path("session"), name, expected));
         }
         if let Some(name) = rule.name.as_deref().filter(|name| name.is_empty() || name.len() > NAME_BYTES_MAX)
         {

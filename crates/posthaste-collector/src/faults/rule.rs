@@ -15,10 +15,11 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 /// | `"every": 3` | [`every`](Self::every) | each third, counted from `from` on: 3, 6, 9 without it |
 /// | `"share": 0.1` | [`share`](Self::share) | each with this probability |
 /// | `"path": "/eu/*"` | [`path`](Self::path) | of this path, letter for letter, or with this beginning where it ends with `*` |
+/// | `"session": "ann"` | [`session`](Self::session) | of this test session, by path or by header |
 /// | `"body_contains": "ann"` | [`body_contains`](Self::body_contains) | whose body, unpacked, has these bytes; a list of numbers for bytes that are no text |
 /// | `"times": 2` | [`times`](Self::times) | at most so many, then never again |
 ///
-/// A rule counts the requests of its path and with its bytes, also those that an earlier rule decides: `n` is a number
+/// A rule counts the requests of its path and session and with its bytes, also those that an earlier rule decides: `n` is a number
 /// among these, from 1 on.
 ///
 /// | in JSON | here | what is done | are the events taken? |
@@ -56,6 +57,8 @@ pub struct Rule {
     pub(super) share: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) session: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "text_or_bytes")]
     pub(super) body_contains: Option<Vec<u8>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -177,6 +180,11 @@ impl Rule {
     /// For requests to this path, or to all that begin so where it ends with `*`.
     pub fn path(self, path: impl Into<String>) -> Self {
         Self { path: Some(path.into()), ..self }
+    }
+
+    /// For requests of this test session.
+    pub fn session(self, name: impl Into<String>) -> Self {
+        Self { session: Some(name.into()), ..self }
     }
 
     /// For requests with these bytes in their body.

@@ -20,7 +20,7 @@ pub(crate) struct Script {
 
 #[derive(Debug)]
 struct Counts {
-    /// Requests of the rule's path and with its bytes.
+    /// Requests of the rule's path and session and with its bytes.
     seen: u64,
     /// Requests that it decided.
     applied: u64,
@@ -61,14 +61,20 @@ impl Script {
     }
 
     /// Counts a request, and says what is done to it. `None` leaves it to the collector.
-    pub(crate) fn decide(&mut self, path: &str, body: &[u8], is_end_point: bool) -> Option<Decided> {
+    pub(crate) fn decide(
+        &mut self,
+        path: &str,
+        session: Option<&str>,
+        body: &[u8],
+        is_end_point: bool,
+    ) -> Option<Decided> {
         if self.is_empty() {
             return None;
         }
         self.requests += 1;
         let mut decided = None;
         for (plan, counts) in self.faults.plans.iter().zip(&mut self.counts) {
-            if plan.is_for(path, body) && counts.hit(plan) && decided.is_none() {
+            if plan.is_for(path, session, body) && counts.hit(plan) && decided.is_none() {
                 counts.applied += 1;
                 decided = Some(plan);
             }

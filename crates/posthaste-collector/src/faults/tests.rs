@@ -17,7 +17,7 @@ fn decisions(faults: &Faults, requests: &[Asked]) -> Vec<Option<usize>> {
     let names: Vec<_> = faults.plans.iter().map(|plan| plan.name.clone()).collect();
     let mut script = Script::new(faults.clone());
     let mut decide = |(path, body): Asked| {
-        let decided = script.decide(path, body, true)?;
+        let decided = script.decide(path, None, body, true)?;
         names.iter().position(|name| **name == *decided.fault.rule())
     };
     requests.iter().map(|asked| decide(*asked)).collect()
@@ -89,7 +89,7 @@ proptest! {
     fn counts_are_of_what_was_decided(rules in prop::collection::vec(rules(), 1..6), requests in requests()) {
         let mut script = Script::new(Faults::new(rules.clone()).unwrap());
         for (path, body) in &requests {
-            script.decide(path, body, true);
+            script.decide(path, None, body, true);
         }
         let in_force = script.in_force();
         let decided = modelled(&rules, &requests);
@@ -174,7 +174,7 @@ fn rules_have_dice_of_their_own() {
 fn a_script_that_begins_anew_says_the_same_again() {
     let mut script = Script::new(Faults::new([Rule::reset().share(0.5).times(100)]).unwrap());
     let mut run = || {
-        let hits = ALIKE.map(|(path, body)| script.decide(path, body, true).is_some());
+        let hits = ALIKE.map(|(path, body)| script.decide(path, None, body, true).is_some());
         script.restart();
         hits
     };
@@ -205,7 +205,7 @@ fn who_takes_the_events() {
     ] {
         let takes = |is_end_point| {
             let mut script = Script::new(Faults::new([rule.clone()]).unwrap());
-            script.decide("/", b"", is_end_point).unwrap().takes
+            script.decide("/", None, b"", is_end_point).unwrap().takes
         };
         assert_eq!((takes(true), takes(false)), (at_end_point, elsewhere), "{rule:?}");
     }
@@ -300,4 +300,15 @@ fn the_empty_script_does_nothing() {
         let faults = Faults::parse(text).unwrap();
         assert!(faults.is_empty() && hits(&faults).into_iter().all(|hit| !hit), "{text:?}");
     }
+}
+
+#[test]
+fn a_rule_may_be_for_one_session() {
+    let mut script = Script::new(Faults::new([Rule::status(503).session("ann").nth(2)]).unwrap());
+    let asked = [Some("ann"), None, Some("bob"), Some("ann"), Some("ann")];
+    let hits = asked.map(|session| script.decide("/v1/events", session, b"", true).is_some());
+    assert_eq!(hits, [false, false, false, true, false]);
+    let text = r#"{"rules": [{"session": "a b", "status": 503}]}"#;
+    let error = Faults::parse(text).unwrap_err().to_string();
+    assert!(error.starts_with("rules[0].session: \"a b\" cannot be used; give 1 to 64 letters"), "{error}");
 }

@@ -15,6 +15,7 @@ const RULE_KEYS: &[&str] = &[
     "every",
     "share",
     "path",
+    "session",
     "body_contains",
     "times",
     "status",
@@ -88,6 +89,7 @@ fn field(rule: &mut Rule, at: &str, key: &str, value: &Value) -> Read<()> {
             rule.share = Some(share?);
         }
         "path" => rule.path = Some(text(path, value)?),
+        "session" => rule.session = Some(text(path, value)?),
         "body_contains" => rule.body_contains = Some(bytes(path, value)?),
         "times" => rule.times = Some(number(path, value)?),
         "status" => rule.status = Some(status(path, value)?),

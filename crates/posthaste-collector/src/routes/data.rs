@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::{
     Collector, CollectorLedger, Filter, intake,
-    intake::SESSION,
+    intake::{SESSION, bad_session},
     origin::{Origin, SessionName},
     reading::{Counts, Listing},
     stream::LISTENERS_MAX,
@@ -149,7 +149,7 @@ async fn export(State(collector): State<Collector>, Query(filter): Query<Filter>
 async fn import(State(collector): State<Collector>, request: Request) -> Response {
     let session =
         match request.headers().get(SESSION).map(|name| name.to_str().ok().and_then(SessionName::new)) {
-            Some(None) => return intake::bad_session(),
+            Some(None) => return bad_session(),
             session => session.flatten(),
         };
     let origin = Origin::new(request.method(), request.uri().path(), request.headers(), session);
@@ -167,12 +167,15 @@ async fn import(State(collector): State<Collector>, request: Request) -> Respons
 }
 
 /// Forgets everything, or a session of a test.
-async fn reset(State(collector): State<Collector>, Query(of): Query<Of>) -> StatusCode {
-    match of.session {
-        Some(session) => collector.reset_session(&session),
+async fn reset(State(collector): State<Collector>, headers: HeaderMap, Query(of): Query<Of>) -> Response {
+    let by_header = headers.get(SESSION).map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned());
+    match of.session.or(by_header).map(|name| SessionName::new(&name)) {
+        Some(Some(session)) => collector.reset_session(session.as_str()),
+        // Nothing is emptied by mistake.
+        Some(None) => return bad_session(),
         None => collector.reset(),
     }
-    StatusCode::NO_CONTENT
+    StatusCode::NO_CONTENT.into_response()
 }
 
 fn error(status: StatusCode, why: &str) -> Response {

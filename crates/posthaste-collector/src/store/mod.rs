@@ -386,6 +386,10 @@ impl Store {
         self.bounds
     }
 
+    pub(crate) fn count_refused(&mut self, session: Option<&str>) {
+        self.sessions.count(session, |ledger| ledger.refused += 1);
+    }
+
     pub(crate) fn count_fault(&mut self, rule: &str, taken: bool, session: Option<&str>) {
         self.sessions.count(session, |ledger| ledger.count_fault(rule, taken));
     }

@@ -40,7 +40,7 @@ async fn every_body_gets_204_and_nothing_else() {
     assert_eq!(
         server.get("/ledger").await.json(),
         json!({
-            "requests": 5, "events": 7, "good": 2, "bad": 4, "unique": 3, "duplicates": 1, "forgotten": 0,
+            "requests": 5, "refused": 0, "events": 7, "good": 2, "bad": 4, "unique": 3, "duplicates": 1, "forgotten": 0,
             "warned": 0, "too_early": 0, "mixed": 0, "repaired": 0, "faulted": 0, "not_taken": 0,
         })
     );
@@ -238,4 +238,41 @@ async fn a_client_that_never_finishes_does_not_keep_it_from_ending() {
     }
     clock.advance(Duration::from_secs(5));
     task.join_next().await.unwrap().unwrap().unwrap();
+}
+
+/// Nobody looks into these: they are counted, so that no run passes that lost them.
+#[tokio::test]
+async fn requests_that_are_refused_unread_are_counted() {
+    let server = Server::start(Collector::new(CollectorOptions {
+        body_bytes_max: 1_000,
+        ..CollectorOptions::default()
+    }))
+    .await;
+    for (headers, body, status) in [
+        (&[][..], vec![b'x'; 1_001], StatusCode::PAYLOAD_TOO_LARGE),
+        (&[("Content-Encoding", "br")], b"{}".to_vec(), StatusCode::UNSUPPORTED_MEDIA_TYPE),
+        (&[("X-Posthaste-Session", "a b")], b"{}".to_vec(), StatusCode::BAD_REQUEST),
+    ] {
+        assert_eq!(server.post(headers, &body).await.status, status);
+    }
+    let ledger = server.collector.ledger();
+    assert_eq!((ledger.refused, ledger.requests, ledger.events), (3, 0, 0));
+}
+
+#[tokio::test]
+async fn a_reset_by_header_empties_its_session_and_no_other() {
+    let server = Server::start(collector()).await;
+    for session in ["a", "b"] {
+        let answer = server.post(&[("X-Posthaste-Session", session)], &good()).await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    }
+    let reset = async |session: &str| {
+        server.send(Method::POST, "/reset", &[("X-Posthaste-Session", session)], b"").await.status
+    };
+    assert_eq!(reset("a b").await, StatusCode::BAD_REQUEST);
+    assert_eq!(reset("a").await, StatusCode::NO_CONTENT);
+    let left = async |session: &str| {
+        server.get(&format!("/ledger?session={session}")).await.json()["requests"].clone()
+    };
+    assert_eq!((left("a").await, left("b").await), (json!(0), json!(1)));
 }

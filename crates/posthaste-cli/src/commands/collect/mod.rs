@@ -73,8 +73,8 @@ const FAULTS: &str = "A script of faults is JSON:
     {\"from\": 4, \"share\": 0.1, \"end\": \"reset\"}
   ]}
 For which requests, all of: n, or from, to and every; share; path (/eu/* by its
-beginning); body_contains; times (at most). What is done: status, headers, body;
-delay_ms; end (reset, hang, half, answer_then_reset). Events are taken before
+beginning); session; body_contains; times (at most). What is done: status,
+headers, body; delay_ms; end (reset, hang, half, answer_then_reset). Events are taken before
 the answer, unless its status is no 2xx; take (true or false) says otherwise.";
 
 const ACCESS: &str = "Events may come from any page and any host. The others answer only who asks by

@@ -41,7 +41,7 @@ The exit code is the command's (128 and the signal's number where one ended it,
 127 where there is no such command), or 1 if it is 0 and --no-bad finds bad
 events. Signals are passed on to the command.")]
 pub(crate) struct RunArgs {
-    /// Exit with 1 if bad events came
+    /// Exit with 1 if bad events came, or requests that were refused
     #[arg(long)]
     no_bad: bool,
     /// Write what came of it as JUnit XML
@@ -91,7 +91,8 @@ impl RunArgs {
         output: &Output,
     ) -> Result<Exit, Failure> {
         let ledger = collector.ledger();
-        let (events, bad_events) = (ledger.events, ledger.bad);
+        // What was refused unread may have been anything.
+        let (events, bad_events) = (ledger.events, ledger.bad + ledger.refused);
         output.inform(Arrived(ledger));
         if let Some(path) = &self.junit {
             let bad = collector.bad(&Filter { limit: Some(LISTED_MAX), ..Filter::default() });
@@ -111,7 +112,7 @@ impl RunArgs {
         }
         Ok(match code {
             0 if self.no_bad && bad_events > 0 => {
-                output.note(format_args!("posthaste: bad events came: {bad_events}"));
+                output.note(format_args!("posthaste: bad events and refused requests: {bad_events}"));
                 Exit::Failed
             }
             0 => Exit::Fine,
