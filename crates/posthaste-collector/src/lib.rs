@@ -38,8 +38,7 @@
 //! # Ok::<(), posthaste_collector::FaultsError>(())
 //! ```
 //!
-//! Not judged: whether an event is within its experiment's running time, which a datafile does not say; attributes that
-//! the project does not have.
+//! Not judged: whether an event is within its experiment's running time, which a datafile does not say.
 //!
 //! Feature `forward`: [`Forward::new`], over HTTP.
 
