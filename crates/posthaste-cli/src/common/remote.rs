@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::{HeaderMap, Request, Response, StatusCode, body::Incoming, header::ACCEPT};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, body::Incoming, header::ACCEPT};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
@@ -17,6 +17,8 @@ use posthaste::dispatch::EndPoint;
 
 /// Bytes of an answer that is read whole.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
+/// Bytes of an answer that is text for people.
+const TEXT_BYTES_MAX: usize = 4 << 20;
 /// Bytes of a refusal that are shown.
 const REFUSAL_BYTES_MAX: usize = 4 << 10;
 /// How long a collector may take to begin an answer.
@@ -100,12 +102,9 @@ impl Remote {
 
     /// The beginning of a good answer, within ten seconds.
     pub(crate) async fn get(&self, path: &str, accept: &str) -> Result<Response<Incoming>, RemoteError> {
-        let request = Request::get(format!("{}{path}", self.url))
-            .header(ACCEPT, accept)
-            .body(Full::default())
-            .map_err(|error| self.silent(error))?;
-        let answer = match tokio::time::timeout(TIMEOUT, self.client.request(request)).await {
-            Ok(answer) => answer.map_err(|error| self.silent(said(&error)))?,
+        let asking = self.ask(Method::GET, path, accept, Bytes::new());
+        let answer = match tokio::time::timeout(TIMEOUT, asking).await {
+            Ok(answer) => answer.map_err(|why| self.silent(why))?,
             Err(_) => return Err(self.silent(format!("nothing within {} s", TIMEOUT.as_secs()))),
         };
         match answer.status() {
@@ -113,6 +112,33 @@ impl Remote {
             status if status.is_server_error() => Err(self.silent(format!("it answered {status}"))),
             status => Err(self.refused(status, answer.into_body()).await),
         }
+    }
+
+    /// Whatever is answered, as text, or why there is no answer. The caller bounds its time.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        accept: &str,
+        body: String,
+    ) -> Result<(StatusCode, String), String> {
+        let answer = self.ask(Method::POST, path, accept, body.into()).await?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), TEXT_BYTES_MAX).collect().await;
+        let body = body.map_err(|error| format!("half an answer: {error}"))?.to_bytes();
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        accept: &str,
+        body: Bytes,
+    ) -> Result<Response<Incoming>, String> {
+        let request = Request::builder().method(method).uri(format!("{}{path}", self.url));
+        let request = request.header(ACCEPT, accept).body(Full::new(body));
+        let request = request.map_err(|error| error.to_string())?;
+        self.client.request(request).await.map_err(|error| said(&error))
     }
 
     /// A good answer, whole.
@@ -173,6 +199,7 @@ mod tests {
             ("http://[::1]:8080/tools/collector/v1/events/", "http://[::1]:8080/tools/collector", None),
             ("http://collector:8080/t/one/v1/events", "http://collector:8080", Some("one")),
             ("http://collector:8080/t/one", "http://collector:8080", Some("one")),
+            ("http://collector:8080/base/t/one/v1/events/", "http://collector:8080/base", Some("one")),
         ] {
             let url: CollectorUrl = text.parse().unwrap();
             assert_eq!((&*url.base, url.session()), (base, session), "{text}");

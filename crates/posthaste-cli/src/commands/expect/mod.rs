@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::common::{
     exit::{Exit, Failure},
     output::{Audience, Output, plain},
+    remote::CollectorUrl,
     values,
 };
 
@@ -33,8 +34,8 @@ it is left out), session, count (2, 0, or {\"at_least\":1,\"at_most\":3}; at lea
 one where it is left out), no_bad. docs/EXPECT.md has more.")]
 pub(crate) struct ExpectArgs {
     /// The collector's URL
-    #[arg(value_name = "URL", value_parser = ask::url)]
-    url: String,
+    #[arg(value_name = "URL")]
+    url: CollectorUrl,
     /// What is expected: a pattern, or a list of them; all are to hold
     #[arg(value_name = "PATTERN")]
     patterns: Vec<String>,
@@ -61,7 +62,7 @@ pub(crate) fn run(args: &ExpectArgs) -> Result<Exit, Failure> {
         session: args.session.as_deref(),
         as_json: args.json,
     };
-    let answer = ask::ask(&question)?;
+    let answer = ask::ask(question)?;
     let output = Output::new(Audience::of(args.json));
     answer.text.lines().for_each(|line| output.say(indented(line)));
     Ok(if answer.holds { Exit::Fine } else { Exit::Failed })
