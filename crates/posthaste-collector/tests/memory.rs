@@ -7,11 +7,12 @@
 
 use std::{path::Path, time::Instant};
 
-use posthaste::{
-    Batch, ProjectConfig, UserContext, UserEvent, create_conversion_user_event, create_impression_user_event,
-};
+use posthaste::{Batch, ProjectConfig, UserEvent};
 use posthaste_collector::{Collector, CollectorOptions, Filter, Order};
 use serde_json::Value;
+
+#[path = "it/larkspur.rs"]
+mod larkspur;
 
 const EVENTS_PER_BODY: usize = 50;
 
@@ -37,7 +38,7 @@ impl Bodies {
     fn new(config: &ProjectConfig) -> Self {
         let lines = read("larkspur.events.jsonl");
         let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let events: Vec<_> = lines.map(|line| event(config, &line)).collect();
+        let events: Vec<_> = lines.map(|line| larkspur::event(config, &line)).collect();
         let whole = events.chunks_exact(EVENTS_PER_BODY);
         let body = |events: &[UserEvent]| serde_json::to_vec(&Batch::from_user_events(events)).unwrap();
         Self { bodies: whole.map(body).collect(), sent: 0 }
@@ -59,27 +60,6 @@ impl Bodies {
         }
         body
     }
-}
-
-fn event(config: &ProjectConfig, line: &Value) -> UserEvent {
-    let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default();
-    let attributes = line.get("attributes").and_then(Value::as_object).unwrap();
-    let user = attributes
-        .iter()
-        .fold(UserContext::new(text("user_id")), |user, (key, value)| user.attribute(key, value.clone()));
-    let made = if text("type") == "impression" {
-        let experiment = config.experiment_by_key(text("experiment")).unwrap();
-        create_impression_user_event(
-            config,
-            experiment,
-            experiment.variation_by_key(text("variation")),
-            &user,
-        )
-    } else {
-        let tags = line.get("tags").and_then(Value::as_object).cloned().unwrap_or_default();
-        create_conversion_user_event(config, config.event_by_key(text("event")).unwrap(), &user, &tags)
-    };
-    made.with_timestamp_ms(line.get("timestamp").and_then(Value::as_i64).unwrap())
 }
 
 /// Sends so many events, looks at them now and then as a page does, and gives the most memory that was seen.

@@ -12,6 +12,7 @@ mod forward;
 mod guard;
 mod hostile;
 mod http;
+mod larkspur;
 mod page;
 mod parallel;
 mod problems;

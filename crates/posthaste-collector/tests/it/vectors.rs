@@ -1,12 +1,13 @@
 //! Requests that official SDKs really sent, against the datafiles that they had.
 
-use posthaste::{
-    Batch, ProjectConfig, UserContext, UserEvent, create_conversion_user_event, create_impression_user_event,
-};
+use posthaste::Batch;
 use posthaste_collector::{BadEvent, Collector, CollectorOptions, Filter};
 use serde_json::Value;
 
-use crate::support::{TIMESTAMP, bytes, collector, collector_of, project, read};
+use crate::{
+    larkspur::event,
+    support::{TIMESTAMP, bytes, collector, collector_of, project, read},
+};
 
 fn requests(name: &str) -> Vec<Value> {
     read(name).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -120,33 +121,6 @@ fn a_body_of_the_python_sdk_with_a_bare_nan_is_bad_there() {
         let problem = &collector.bad(&Filter::default())[0].problems[0].problem;
         assert!(problem.contains(&format!("at byte {at} (line 1, column {})", at + 1)), "{problem}");
     }
-}
-
-/// An event of a line of larkspur.events.jsonl.
-fn event(config: &ProjectConfig, line: &Value) -> UserEvent {
-    let text = |key: &str| line[key].as_str().unwrap();
-    let attributes = line["attributes"].as_object().unwrap();
-    let user = attributes
-        .iter()
-        .fold(UserContext::new(text("user_id")), |user, (key, value)| user.attribute(key, value.clone()));
-    let made = if text("type") == "impression" {
-        let experiment = config.experiment_by_key(text("experiment")).unwrap();
-        create_impression_user_event(
-            config,
-            experiment,
-            experiment.variation_by_key(text("variation")),
-            &user,
-        )
-    } else {
-        let event = config.event_by_key(text("event")).unwrap();
-        create_conversion_user_event(
-            config,
-            event,
-            &user,
-            &line["tags"].as_object().cloned().unwrap_or_default(),
-        )
-    };
-    made.with_timestamp_ms(line["timestamp"].as_i64().unwrap()).with_uuid(text("uuid"))
 }
 
 #[test]
