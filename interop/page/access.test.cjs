@@ -1,34 +1,26 @@
 // Who it is for: the keyboard alone, assistive technology, small screens, a hundred thousand events; and who it is not
 // for: other pages, and whatever an event would like to run.
 
-const { after, before, beforeEach, afterEach, test } = require("node:test");
+const { test } = require("node:test");
 const assert = require("node:assert/strict");
 const http = require("node:http");
 const { once } = require("node:events");
-const { Collector, at, bad, body, conversion, impression, launch, open, row, until, violations, visit, words } = require("./support.cjs");
+const { Collector, at, bad, body, conversion, impression, open, row, stage, until, violations, visit, words } = require("./support.cjs");
 
 const REBOUND = "rebound.example";
-let browser;
-let collector;
-before(async () => { browser = await launch([`--host-resolver-rules=MAP *.example 127.0.0.1`]); });
-after(() => browser?.close());
-beforeEach(async () => { collector = await Collector.start(); });
-afterEach(async () => {
-  for (const context of browser.contexts()) await context.close();
-  await collector.stop();
-});
+const on = stage(["--host-resolver-rules=MAP *.example 127.0.0.1"]);
 
-const href = (query) => new URL(query, collector.url).href;
+const href = (query) => new URL(query, on.collector.url).href;
 const focused = (page) => page.evaluate(() => document.activeElement.dataset.testid ?? document.activeElement.id);
 const VIEWS = ["", "?view=experiments", "?view=problems", "?view=sources", "?view=sessions", "latest?verdict=bad", "latest?visitor=ann", "?visitor=nobody"];
 
 async function story() {
-  await collector.post([impression("ann"), conversion("ann"), bad("carl")], { path: "t/shop/v1/events" });
+  await on.collector.post([impression("ann"), conversion("ann"), bad("carl")], { path: "t/shop/v1/events" });
 }
 
 test("everything can be reached with the keyboard alone", async () => {
   await story();
-  const page = await open(browser, collector.url);
+  const page = await open(on.browser, on.collector.url);
   await row(page, "carl").waitFor();
   const press = (key) => page.keyboard.press(key);
   await press("Tab");
@@ -102,7 +94,7 @@ test("axe-core finds nothing wrong with any view in either theme", async () => {
     }
     await page.setViewportSize({ width: 1280, height: 800 });
   };
-  const page = await open(browser, collector.url);
+  const page = await open(on.browser, on.collector.url);
   for (const view of VIEWS) {
     await visit(page, href(view));
     await shown(page, view);
@@ -122,7 +114,7 @@ test("axe-core finds nothing wrong with any view in either theme", async () => {
 });
 
 test("the switch of colours holds over a reload", async () => {
-  const page = await open(browser, collector.url);
+  const page = await open(on.browser, on.collector.url);
   const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   const light = await ground();
   await at(page, "theme").selectOption("dark");
@@ -136,8 +128,8 @@ test("the switch of colours holds over a reload", async () => {
 
 test("nothing has to be scrolled sideways at 360 pixels", async () => {
   const long = "w".repeat(300);
-  await collector.post([impression(long), conversion(long, { [long]: long, revenue: "x" }), impression("ann")], { path: `t/${"s".repeat(64)}/v1/events` });
-  const page = await open(browser, collector.url, { viewport: { width: 360, height: 740 } });
+  await on.collector.post([impression(long), conversion(long, { [long]: long, revenue: "x" }), impression("ann")], { path: `t/${"s".repeat(64)}/v1/events` });
+  const page = await open(on.browser, on.collector.url, { viewport: { width: 360, height: 740 } });
   for (const view of [...VIEWS, "latest?verdict=good"]) {
     await visit(page, href(view));
     await shown(page, view);
@@ -164,9 +156,9 @@ test("script and markup in every string of an event is text, and nothing runs", 
   named.visitors[0].snapshots[0].decisions[0].metadata = { [evil("name")]: evil("flag"), rule_key: evil("rule"), variation_key: evil("variation"), flag_key: evil("flag") };
   await post(named);
   await fetch(href("v1/events"), { method: "POST", body: `${evil("body")}` });
-  const all = await collector.get("all");
+  const all = await on.collector.get("all");
   assert.ok(all.length >= 5);
-  const page = await open(browser, collector.url);
+  const page = await open(on.browser, on.collector.url);
   for (const view of ["", "?view=experiments", "?view=problems", "?view=sources", "?view=sessions", `?q=${encodeURIComponent(evil("query"))}&visitor=${encodeURIComponent(evil("v"))}`, ...all.map(({ id }) => `?event=${id}`)]) {
     await visit(page, href(view));
     await shown(page, view);
@@ -184,7 +176,7 @@ test("a foreign page can send events and nothing else", async () => {
   foreign.listen(0, "127.0.0.1");
   await once(foreign, "listening");
   try {
-    const page = await browser.newPage();
+    const page = await on.browser.newPage();
     await page.goto(`http://foreign.example:${foreign.address().port}/`);
     const read = await page.evaluate(async (base) => {
       const ask = (path, options) => fetch(base + path, options).then((response) => response.type === "opaque" ? "opaque" : response.text(), () => "refused");
@@ -194,28 +186,28 @@ test("a foreign page can send events and nothing else", async () => {
         source.addEventListener("error", () => done("refused"));
       });
       return { all: await ask("all"), reset: await ask("reset", { method: "POST" }), stream: await heard };
-    }, collector.url);
+    }, on.collector.url);
     assert.deepEqual(read, { all: "refused", reset: "refused", stream: "refused" });
     // Without asking whether they may; what is answered is kept from the page.
     await page.evaluate((base) => Promise.allSettled([
       fetch(`${base}reset`, { method: "POST", mode: "no-cors" }),
       fetch(`${base}import`, { method: "POST", mode: "no-cors", body: "{}" }),
-    ]), collector.url);
-    assert.equal((await collector.get("ledger")).events, 3, "nothing was reset, and nothing came in");
+    ]), on.collector.url);
+    assert.equal((await on.collector.get("ledger")).events, 3, "nothing was reset, and nothing came in");
     const sent = await page.evaluate(async ([base, text]) =>
       (await fetch(`${base}v1/events`, { method: "POST", credentials: "include", headers: { "content-type": "application/json" }, body: text })).status,
-    [collector.url, JSON.stringify(body([impression("eve")]))]);
+    [on.collector.url, JSON.stringify(body([impression("eve")]))]);
     assert.equal(sent, 204);
-    assert.equal((await collector.get("ledger")).events, 4);
+    assert.equal((await on.collector.get("ledger")).events, 4);
   } finally {
     foreign.close();
   }
 });
 
 test("a name that was rebound to this machine is refused", async () => {
-  const page = await browser.newPage();
+  const page = await on.browser.newPage();
   for (const path of ["", "all", "stream", "page.js", "event/1"]) {
-    const response = await page.goto(`http://${REBOUND}:${collector.port}/${path}`);
+    const response = await page.goto(`http://${REBOUND}:${on.collector.port}/${path}`);
     assert.equal(response.status(), 403, path);
   }
 });
@@ -224,7 +216,7 @@ test("the page works behind a path of somebody else's server", async () => {
   const behind = await Collector.start(["--base", "/tools/collector"]);
   try {
     await behind.post([impression("ann")], { path: "tools/collector/v1/events" });
-    const page = await open(browser, new URL("tools/collector/latest?visitor=ann", behind.url).href);
+    const page = await open(on.browser, new URL("tools/collector/latest?visitor=ann", behind.url).href);
     await until(() => at(page, "detail-words").innerText(), (text) => text.includes("ann"));
     await at(page, "nav-sources").click();
     await at(page, "source-row").waitFor();
@@ -240,9 +232,9 @@ test("the page works behind a path of somebody else's server", async () => {
 test("a hundred thousand events scroll, and the keyboard reaches the last", async (t) => {
   const [bodies, each] = [100, 1_000];
   for (let index = 0; index < bodies; index += 1) {
-    await collector.post(Array.from({ length: each }, (_, number) => impression(`v${index * each + number}`)));
+    await on.collector.post(Array.from({ length: each }, (_, number) => impression(`v${index * each + number}`)));
   }
-  const page = await open(browser, collector.url);
+  const page = await open(on.browser, on.collector.url);
   const last = bodies * each;
   const grid = at(page, "events");
   assert.equal(await grid.getAttribute("aria-rowcount"), String(last + 1));
@@ -273,7 +265,7 @@ test("a hundred thousand events scroll, and the keyboard reaches the last", asyn
   assert.equal(end.at(-1).index, last + 1);
   const names = (await until(() => words(page), (rows) => rows.every((one) => one.words))).map((one) => Number(/visitor v(\d+)/.exec(one.words)[1]));
   assert.deepEqual(names, names.toSorted((a, b) => b - a), "newest first");
-  await collector.post([impression("late")]);
+  await on.collector.post([impression("late")]);
   await until(() => at(page, "new-events").innerText(), (text) => text === "1 new event");
   assert.equal((await words(page)).at(-1).words.includes("visitor v0 "), true);
   await page.keyboard.press("Enter");

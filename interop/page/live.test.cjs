@@ -1,30 +1,22 @@
 // What happens while the page is open: events come in, the reader reads, the connection goes, everything is reset.
 
-const { after, before, beforeEach, afterEach, test } = require("node:test");
+const { test } = require("node:test");
 const assert = require("node:assert/strict");
-const { Collector, Passage, at, bad, conversion, impression, launch, open, row, until, words } = require("./support.cjs");
+const { Collector, Passage, at, bad, conversion, impression, open, row, stage, until, words } = require("./support.cjs");
 
-let browser;
-let collector;
-before(async () => { browser = await launch(); });
-after(() => browser?.close());
-beforeEach(async () => { collector = await Collector.start(); });
-afterEach(async () => {
-  for (const context of browser.contexts()) await context.close();
-  await collector.stop();
-});
+const on = stage();
 
 /** One of each in its own request, so that each has an id of its own. */
 const many = async (number, name) => {
-  for (let index = 0; index < number; index += 1) await collector.post([impression(`${name}-${index}`)]);
+  for (let index = 0; index < number; index += 1) await on.collector.post([impression(`${name}-${index}`)]);
 };
 
 test("events appear without a reload, newest first, with their verdicts in words and shapes", async () => {
-  const page = await open(browser, collector.url);
+  const page = await open(on.browser, on.collector.url);
   await at(page, "empty").waitFor();
-  await collector.post([impression("ann")]);
+  await on.collector.post([impression("ann")]);
   await row(page, "ann").waitFor();
-  await collector.post([conversion("bob"), bad("carl")]);
+  await on.collector.post([conversion("bob"), bad("carl")]);
   await row(page, "carl").waitFor();
   assert.deepEqual((await words(page)).map(({ index }) => index), [2, 3, 4]);
   assert.match(await row(page, "ann").innerText(), /visitor ann saw green_button of checkout_button/);
@@ -41,7 +33,7 @@ test("events appear without a reload, newest first, with their verdicts in words
 
 test("incoming rows move neither the scroll position nor the focus", async () => {
   await many(60, "early");
-  const page = await open(browser, collector.url);
+  const page = await open(on.browser, on.collector.url);
   await row(page, "early-59").waitFor();
   const grid = at(page, "events");
 
@@ -80,12 +72,12 @@ test("incoming rows move neither the scroll position nor the focus", async () =>
 });
 
 test("a pause holds everything back, and going on shows it", async () => {
-  const page = await open(browser, collector.url);
-  await collector.post([impression("ann")]);
+  const page = await open(on.browser, on.collector.url);
+  await on.collector.post([impression("ann")]);
   await row(page, "ann").waitFor();
   await at(page, "pause").click();
   assert.equal(await at(page, "connection").innerText(), "paused");
-  await collector.post([impression("bob")]);
+  await on.collector.post([impression("bob")]);
   await until(() => at(page, "new-events").innerText(), (text) => text === "1 new event");
   assert.equal(await row(page, "bob").count(), 0);
   await at(page, "pause").click();
@@ -93,8 +85,8 @@ test("a pause holds everything back, and going on shows it", async () => {
 });
 
 test("a connection that is lost comes back without a gap", async () => {
-  const passage = await Passage.start(collector.port);
-  const page = await open(browser, passage.url);
+  const passage = await Passage.start(on.collector.port);
+  const page = await open(on.browser, passage.url);
   await many(5, "before");
   await row(page, "before-4").waitFor();
   await passage.cut();
@@ -121,15 +113,15 @@ test("a connection that is lost comes back without a gap", async () => {
 });
 
 test("a collector that was started anew is not taken for the one before", async () => {
-  const passage = await Passage.start(collector.port);
+  const passage = await Passage.start(on.collector.port);
   await many(3, "old");
-  const page = await open(browser, passage.url);
+  const page = await open(on.browser, passage.url);
   await row(page, "old-2").waitFor();
   await passage.cut();
-  await collector.stop();
-  collector = await Collector.start();
+  await on.collector.stop();
+  on.collector = await Collector.start();
   await many(4, "new");
-  passage.target = collector.port;
+  passage.target = on.collector.port;
   await passage.mend();
   await row(page, "new-3").waitFor();
   await until(() => at(page, "count").innerText(), (text) => text === "4 events");
@@ -141,30 +133,30 @@ test("a collector that was started anew is not taken for the one before", async 
 
 test("a reset asks first, and empties every page", async () => {
   await many(2, "ann");
-  const [page, other] = [await open(browser, collector.url), await open(browser, collector.url)];
+  const [page, other] = [await open(on.browser, on.collector.url), await open(on.browser, on.collector.url)];
   await row(other, "ann-1").waitFor();
   await at(page, "reset").click();
   assert.match(await at(page, "reset-words").innerText(), /2 events/);
   await at(page, "reset-cancel").click();
-  assert.equal((await collector.get("ledger")).good, 2);
+  assert.equal((await on.collector.get("ledger")).good, 2);
 
   await at(page, "reset").click();
   await at(page, "reset-confirm").click();
   await at(page, "empty").waitFor();
   await at(other, "empty").waitFor();
-  assert.equal((await collector.get("ledger")).good, 0);
-  await collector.post([impression("bob")]);
+  assert.equal((await on.collector.get("ledger")).good, 0);
+  await on.collector.post([impression("bob")]);
   await row(other, "bob").waitFor();
   assert.equal(await at(other, "count").innerText(), "1 event");
 });
 
 test("one session is reset without the others", async () => {
-  await collector.post([impression("ann")], { path: "t/one/v1/events" });
-  await collector.post([impression("bob")], { path: "t/two/v1/events" });
-  const page = await open(browser, new URL("?view=sessions", collector.url).href);
+  await on.collector.post([impression("ann")], { path: "t/one/v1/events" });
+  await on.collector.post([impression("bob")], { path: "t/two/v1/events" });
+  const page = await open(on.browser, new URL("?view=sessions", on.collector.url).href);
   await at(page, "session-row").filter({ hasText: "one" }).getByTestId("session-reset").click();
   await at(page, "reset-confirm").click();
-  await until(() => collector.get("all"), (all) => all.length === 1);
+  await until(() => on.collector.get("all"), (all) => all.length === 1);
   await at(page, "nav-events").click();
   await row(page, "bob").waitFor();
   await until(() => row(page, "ann").count(), (number) => number === 0);

@@ -7,6 +7,7 @@ const fs = require("node:fs");
 const net = require("node:net");
 const path = require("node:path");
 const readline = require("node:readline");
+const { after, afterEach, before, beforeEach } = require("node:test");
 const { chromium } = require("playwright-core");
 
 const VECTORS = path.join(__dirname, "../../crates/posthaste/tests/vectors");
@@ -200,4 +201,17 @@ async function violations(page) {
   return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
 }
 
-module.exports = { Collector, DATAFILE, LONG_MS, Passage, at, bad, body, conversion, impression, launch, open, row, until, violations, visit, words };
+/** A browser for all tests of a file, and a collector for each. */
+function stage(args = []) {
+  const stage = {};
+  before(async () => { stage.browser = await launch(args); });
+  after(() => stage.browser?.close());
+  beforeEach(async () => { stage.collector = await Collector.start(); });
+  afterEach(async () => {
+    for (const context of stage.browser.contexts()) await context.close();
+    await stage.collector.stop();
+  });
+  return stage;
+}
+
+module.exports = { Collector, Passage, at, bad, body, conversion, impression, launch, open, row, stage, until, violations, visit, words };

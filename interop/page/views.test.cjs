@@ -1,35 +1,27 @@
 // What can be looked at: filters and the address, one event, the views with counts, files.
 
-const { after, before, beforeEach, afterEach, test } = require("node:test");
+const { test } = require("node:test");
 const assert = require("node:assert/strict");
 const fs = require("node:fs");
 const os = require("node:os");
 const path = require("node:path");
-const { Collector, at, bad, conversion, impression, launch, open, row, until } = require("./support.cjs");
+const { Collector, at, bad, conversion, impression, open, row, stage, until } = require("./support.cjs");
 
-let browser;
-let collector;
-before(async () => { browser = await launch(); });
-after(() => browser?.close());
-beforeEach(async () => { collector = await Collector.start(); });
-afterEach(async () => {
-  for (const context of browser.contexts()) await context.close();
-  await collector.stop();
-});
+const on = stage();
 
-const href = (query) => new URL(query, collector.url).href;
+const href = (query) => new URL(query, on.collector.url).href;
 const query = (page) => Object.fromEntries(new URL(page.url()).searchParams);
 
 /** ann is seen, in two sessions, and buys; bob is seen in the other variation; carl's time is in seconds. */
 async function story() {
-  await collector.post([impression("ann"), conversion("ann")], { path: "t/shop/v1/events" });
-  await collector.post([impression("bob", "70111")], { envelope: { client_name: "python-sdk", client_version: "5.7.0" } });
-  await collector.post([bad("carl")]);
+  await on.collector.post([impression("ann"), conversion("ann")], { path: "t/shop/v1/events" });
+  await on.collector.post([impression("bob", "70111")], { envelope: { client_name: "python-sdk", client_version: "5.7.0" } });
+  await on.collector.post([bad("carl")]);
 }
 
 test("filters live in the address, there and back", async () => {
   await story();
-  const page = await open(browser, collector.url);
+  const page = await open(on.browser, on.collector.url);
   await row(page, "carl").waitFor();
   const shows = (number) => until(() => at(page, "event-row").count(), (count) => count === number);
 
@@ -48,7 +40,7 @@ test("filters live in the address, there and back", async () => {
   assert.equal(await at(page, "verdict-all").getAttribute("aria-pressed"), "true");
 
   await at(page, "filters-open").click();
-  const [{ uuid }] = await collector.get("all");
+  const [{ uuid }] = await on.collector.get("all");
   for (const [name, value, number] of [
     ["visitor", "ann", 2], ["visitor", "an*", 2], ["experiment", "checkout_button", 3], ["variation", "control", 1], ["key", "purchase", 1],
     ["flag", "one_click_checkout", 3], ["session", "shop", 2],
@@ -62,11 +54,11 @@ test("filters live in the address, there and back", async () => {
     assert.deepEqual(query(page), {});
   }
 
-  const shared = await open(browser, href("?visitor=ann&key=purchase"));
+  const shared = await open(on.browser, href("?visitor=ann&key=purchase"));
   await row(shared, "purchase").waitFor();
   assert.equal(await at(shared, "event-row").count(), 1);
   assert.match(await at(shared, "chips").innerText(), /visitor\s+ann/);
-  await collector.post([conversion("bob"), conversion("ann")]);
+  await on.collector.post([conversion("bob"), conversion("ann")]);
   await until(() => at(shared, "event-row").count(), (count) => count === 2);
   await at(shared, "chip-key").click();
   await until(() => at(shared, "event-row").count(), (count) => count === 3);
@@ -75,11 +67,11 @@ test("filters live in the address, there and back", async () => {
 
 test("latest opens the newest event that matches, also one that is yet to come", async () => {
   await story();
-  const page = await open(browser, href("latest?visitor=ann"));
+  const page = await open(on.browser, href("latest?visitor=ann"));
   await until(() => at(page, "detail-words").innerText(), (words) => words.includes("purchase"));
-  const waiting = await open(browser, href("latest?visitor=dora"));
+  const waiting = await open(on.browser, href("latest?visitor=dora"));
   await at(waiting, "empty").waitFor();
-  await collector.post([impression("dora")]);
+  await on.collector.post([impression("dora")]);
   await until(() => at(waiting, "detail-words").innerText(), (words) => words.includes("dora"));
   await page.keyboard.press("Escape");
   assert.equal(new URL(page.url()).pathname, "/");
@@ -88,7 +80,7 @@ test("latest opens the newest event that matches, also one that is yet to come",
 
 test("an event is told in full", async () => {
   await story();
-  const page = await open(browser, href("?visitor=ann&key=campaign_activated"));
+  const page = await open(on.browser, href("?visitor=ann&key=campaign_activated"));
   await row(page, "ann").click();
   assert.equal(await at(page, "detail-words").innerText(), "visitor ann saw green_button of checkout_button");
   const decision = await at(page, "detail-decision").innerText();
@@ -102,7 +94,7 @@ test("an event is told in full", async () => {
   assert.match(await at(page, "headers").innerText(), /content-type\s+application\/json/);
   const raw = JSON.parse(await at(page, "raw").evaluate((node) => [...node.querySelectorAll(".l")].map((line) => line.textContent).join("\n")));
   assert.equal(raw.visitors[0].snapshots[0].decisions[0].variation_id, "70112");
-  assert.equal(query(page).event, String((await collector.get("all?visitor=ann"))[0].id));
+  assert.equal(query(page).event, String((await on.collector.get("all?visitor=ann"))[0].id));
 
   await page.reload();
   await at(page, "detail-words").waitFor();
@@ -118,7 +110,7 @@ test("an event is told in full", async () => {
 
 test("a filter that the collector refuses is told, and the next one works", async () => {
   await story();
-  const page = await open(browser, href("?verdict=splendid"), { state: "refused" });
+  const page = await open(on.browser, href("?verdict=splendid"), { state: "refused" });
   assert.match(await at(page, "empty").innerText(), /could not be fetched/);
   await at(page, "verdict-bad").click();
   await row(page, "carl").waitFor();
@@ -128,11 +120,11 @@ test("a filter that the collector refuses is told, and the next one works", asyn
 test("each problem stands at its place in the JSON, with its fix", async () => {
   const wrong = conversion("dora", { revenue: "12.34", sku: "A1" });
   delete wrong.snapshots[0].events[0].revenue;
-  await collector.post([impression("ann"), wrong]);
-  const page = await open(browser, href("latest?visitor=dora"));
+  await on.collector.post([impression("ann"), wrong]);
+  const page = await open(on.browser, href("latest?visitor=dora"));
   const problems = at(page, "problem");
   await problems.first().waitFor();
-  const [{ warnings: told }] = await collector.get("all?visitor=dora");
+  const [{ warnings: told }] = await on.collector.get("all?visitor=dora");
   assert.equal(await problems.count(), told.length);
   for (const [index, { path, problem, fix, kind }] of told.entries()) {
     const shown = await problems.nth(index).innerText();
@@ -149,19 +141,19 @@ test("each problem stands at its place in the JSON, with its fix", async () => {
 });
 
 test("numbers stay as they were written", async () => {
-  await collector.post([]);
+  await on.collector.post([]);
   const text = JSON.stringify({ ...JSON.parse(JSON.stringify({ visitors: [conversion("dora", { size: 1 })] })), account_id: "10000001", project_id: "10000002", client_name: "x", client_version: "1" });
-  await fetch(new URL("v1/events", collector.url), { method: "POST", body: text.replace('"size":1', '"size":12345678901234567890') });
-  const page = await open(browser, href("latest?visitor=dora"));
+  await fetch(new URL("v1/events", on.collector.url), { method: "POST", body: text.replace('"size":1', '"size":12345678901234567890') });
+  const page = await open(on.browser, href("latest?visitor=dora"));
   await at(page, "raw").waitFor();
   assert.match(await at(page, "raw").innerText(), /"size": 12345678901234567890/);
 });
 
 test("experiments stand side by side, and say when they are too small", async () => {
   const visitors = Array.from({ length: 240 }, (_, index) => impression(`v${index}`, index % 2 ? "70111" : "70112"));
-  await collector.post(visitors);
-  await collector.post(Array.from({ length: 20 }, (_, index) => conversion(`v${index}`)));
-  const page = await open(browser, href("?view=experiments"));
+  await on.collector.post(visitors);
+  await on.collector.post(Array.from({ length: 20 }, (_, index) => conversion(`v${index}`)));
+  const page = await open(on.browser, href("?view=experiments"));
   const experiment = page.locator('[data-experiment="checkout_button"]');
   await until(() => experiment.innerText(), (text) => text.includes("10"));
   const cells = async (label) => experiment.locator("tr", { hasText: label }).first().locator("td").allInnerTexts();
@@ -170,7 +162,7 @@ test("experiments stand side by side, and say when they are too small", async ()
   assert.deepEqual(await cells("Revenue"), ["420.00", "420.00"]);
   assert.equal(await experiment.getByTestId("too-few").count(), 0);
 
-  await collector.post([impression("w", "70121")].map((one) => {
+  await on.collector.post([impression("w", "70121")].map((one) => {
     Object.assign(one.snapshots[0].decisions[0], { campaign_id: "60012", experiment_id: "40012", metadata: undefined });
     one.snapshots[0].events[0].entity_id = "60012";
     return one;
@@ -186,10 +178,10 @@ test("experiments stand side by side, and say when they are too small", async ()
 test("problems, sources and sessions are counted and lead to their events", async () => {
   await story();
   const [again] = [impression("ann")];
-  await collector.post([again]);
-  await collector.post([again]);
-  const page = await open(browser, href("?view=problems"));
-  const [event] = await collector.get("bad");
+  await on.collector.post([again]);
+  await on.collector.post([again]);
+  const page = await open(on.browser, href("?view=problems"));
+  const [event] = await on.collector.get("bad");
   const problem = at(page, "problem-row").filter({ hasText: event.problems[0].problem });
   assert.match(await problem.innerText(), /error\s+1\s/);
   await problem.getByTestId("problem-events").click();
@@ -215,7 +207,7 @@ test("problems, sources and sessions are counted and lead to their events", asyn
 
 test("what is downloaded can be opened again, by the button and by dropping it", async (t) => {
   await story();
-  const page = await open(browser, href("?visitor=ann"));
+  const page = await open(on.browser, href("?visitor=ann"));
   await row(page, "ann").first().waitFor();
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "page-"));
   t.after(() => fs.rmSync(folder, { recursive: true }));
@@ -225,7 +217,7 @@ test("what is downloaded can be opened again, by the button and by dropping it",
   const lines = fs.readFileSync(file, "utf8").trim().split("\n");
   assert.equal(lines.length, 2);
 
-  const anew = async () => { await collector.stop(); collector = await Collector.start(); return open(browser, collector.url); };
+  const anew = async () => { await on.collector.stop(); on.collector = await Collector.start(); return open(on.browser, on.collector.url); };
   const second = await anew();
   await at(second, "import-file").setInputFiles(file);
   await until(() => at(second, "event-row").count(), (count) => count === 2);
@@ -246,11 +238,11 @@ test("what is downloaded can be opened again, by the button and by dropping it",
 
 test("the curl command sends the event again", async () => {
   await story();
-  const page = await open(browser, href("latest?visitor=bob"), { permissions: ["clipboard-read", "clipboard-write"] });
+  const page = await open(on.browser, href("latest?visitor=bob"), { permissions: ["clipboard-read", "clipboard-write"] });
   await at(page, "copy-curl").click();
   await until(() => at(page, "copy-curl").innerText(), (text) => text === "Copied");
   const copied = await page.evaluate(() => navigator.clipboard.readText());
-  const [{ id }] = await collector.get("all?visitor=bob");
-  assert.equal(copied, (await collector.get(`event/${id}`)).curl);
+  const [{ id }] = await on.collector.get("all?visitor=bob");
+  assert.equal(copied, (await on.collector.get(`event/${id}`)).curl);
   assert.match(copied, /^curl /);
 });
