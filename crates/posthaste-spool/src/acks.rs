@@ -137,6 +137,11 @@ mod tests {
             for (sequence, settled) in plain.iter().enumerate() {
                 assert_eq!(acks.contains(sequence as u64), *settled);
             }
+            let from = rng.usize(..190);
+            let to = from + rng.usize(..10);
+            let all = plain[from..to].iter().all(|settled| *settled);
+            let range = from as u64..to as u64;
+            assert_eq!((acks.covers(range.clone()), acks.unsettled_in(range) == 0), (all, all));
         }
     }
 }

@@ -262,7 +262,7 @@ impl DeadLetters {
 fn weigh(core: &Core) -> Pieces {
     let (files, in_files) = {
         let state = core.log.state.lock();
-        (state.unsettled_files(), state.unsettled_bytes())
+        (state.unsettled_files().collect::<Vec<_>>(), state.unsettled_bytes())
     };
     let each = if in_files <= WEIGHED_BYTES_MAX { weigh_each(core) } else { None };
     each.unwrap_or_else(|| {

@@ -339,18 +339,18 @@ impl State {
     /// one only what is written of it counts.
     pub(crate) fn unsettled_bytes(&self) -> u64 {
         let waiting = self.pending.bytes() as u64;
-        waiting + self.unsettled_files().into_iter().map(|(_, bytes)| bytes).sum::<u64>()
+        waiting + self.unsettled_files().map(|(_, bytes)| bytes).sum::<u64>()
     }
 
     /// The first record, and the bytes, of each of these segments.
-    pub(crate) fn unsettled_files(&self) -> Vec<(u64, u64)> {
-        let used = |index: usize| {
+    pub(crate) fn unsettled_files(&self) -> impl Iterator<Item = (u64, u64)> {
+        let used = move |index: usize| {
             let segment = self.segments.get(index).filter(|_| self.is_unsettled(index))?;
             let is_last = index + 1 == self.segments.len();
             let rest = if is_last { self.rest } else { 0 };
             Some((segment.first, segment.bytes.saturating_sub(rest)))
         };
-        (0..self.segments.len()).filter_map(used).collect()
+        (0..self.segments.len()).filter_map(used)
     }
 
     /// The records of the oldest segment that holds something unsettled.
@@ -360,20 +360,14 @@ impl State {
     }
 
     fn is_unsettled(&self, index: usize) -> bool {
-        let records = self.segments.get(index).map(|segment| segment.first..self.bound(index));
-        records.is_some_and(|records| self.acks.unsettled_in(records) > 0)
+        self.segments.get(index).is_some_and(|segment| !self.acks.covers(segment.first..self.bound(index)))
     }
 
     /// The oldest segment of which everything is settled, if it can go: all but the one being written can. Behind older
     /// ones that stay, only so many as the cursor can remember.
     pub(crate) fn reclaimable(&self) -> Option<usize> {
         let last = self.segments.len().checked_sub(1)?;
-        let is_settled = |index: &usize| {
-            self.segments
-                .get(*index)
-                .is_some_and(|segment| self.acks.covers(segment.first..self.bound(*index)))
-        };
-        let index = (0..last).find(is_settled)?;
+        let index = (0..last).find(|index| !self.is_unsettled(*index))?;
         (index == 0 || self.holes.len() < HOLES_MAX).then_some(index)
     }
 
