@@ -58,13 +58,15 @@ impl State {
 impl Upstream {
     pub(super) fn of(relay: &Relay, tenant: &Tenant) -> Self {
         let (known, trouble) = known(tenant);
-        let overdue = overdue(relay, tenant);
-        let state = if known == State::Working && overdue.is_some() { State::Waiting } else { known };
-        let trouble = match overdue {
-            Some(overdue) if state == State::Waiting => Some(no_answer(relay, overdue)),
-            _ => trouble.map(UpstreamTrouble::from),
+        let (state, trouble) = match overdue(relay, tenant).filter(|_| known == State::Working) {
+            Some(overdue) => (State::Waiting, Some(no_answer(relay, overdue))),
+            None => (known, trouble.map(UpstreamTrouble::from)),
         };
         Self { address: address(tenant), state, trouble }
+    }
+
+    pub(super) fn address(&self) -> &str {
+        &self.address
     }
 
     pub(super) fn state(&self) -> State {
@@ -105,7 +107,7 @@ fn no_answer(relay: &Relay, overdue: Duration) -> UpstreamTrouble {
 }
 
 /// The upstream's host and port.
-pub(super) fn address(tenant: &Tenant) -> String {
+fn address(tenant: &Tenant) -> String {
     match EndPoint::check(tenant.upstream()) {
         Ok(end_point) => end_point.address(),
         Err(error) => error.url().to_owned(),

@@ -59,8 +59,9 @@ impl Window {
         let mut seen = Seen { events: Some(0), ..Seen::default() };
         // Where each visitor's keys end: they are made before anybody is kept from the window.
         let mut ends = Vec::with_capacity(batch.visitors().len());
+        let owner = owner(batch);
         for visitor in batch.visitors() {
-            let events = self.add_keys(owner(batch), visitor, &mut seen.keys);
+            let events = self.add_keys(owner, visitor, &mut seen.keys);
             // A visitor without events counts as one, as delivery counts it.
             seen.events = seen.events.zip(events).map(|(all, events)| all + events.max(1));
             ends.push(seen.keys.len());
@@ -102,9 +103,9 @@ impl Window {
             return;
         }
         let Ok(batch) = RawBatch::parse(body) else { return };
-        let mut keys = Vec::new();
+        let (owner, mut keys) = (owner(&batch), Vec::new());
         for visitor in batch.visitors() {
-            self.add_keys(owner(&batch), visitor, &mut keys);
+            self.add_keys(owner, visitor, &mut keys);
         }
         let mut known = self.known.lock();
         for key in keys {

@@ -17,9 +17,6 @@ pub(super) async fn is_read<B>(body: &mut B, limits: &Limits) -> bool
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    if body.is_end_stream() {
-        return true;
-    }
     // What is announced as too much is not begun.
     if body.size_hint().lower() > limits.rest_bytes_max as u64 {
         return false;

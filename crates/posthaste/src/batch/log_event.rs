@@ -83,9 +83,7 @@ impl LogEvent {
     pub fn from_body(end_point: impl Into<Arc<str>>, body: impl Into<Bytes>) -> Result<Self, DecodeError> {
         let body = body.into();
         let batch = RawBatch::parse(&body)?;
-        let (events, visitors, head) = (count(&batch), batch.visitors_range(&body), batch.head_key());
-        let is_too_deep = is_deeper_than(LEVELS_MAX, &body);
-        Ok(Self { head, is_too_deep, ..Self::plain(end_point, body, events, visitors) })
+        Ok(Self::from_batch(end_point, &body, &batch, None))
     }
 
     /// The same with a body that has been taken apart already: `batch` borrows from it. `events`: how many it carries,

@@ -18,12 +18,10 @@ impl EndPoint {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn leads_to(&self, listener: SocketAddr) -> bool {
-        let address = self.address();
-        let port = address.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
-        if listener.port() == 0 || port != Some(listener.port()) {
+        if listener.port() == 0 || self.port() != listener.port() {
             return false;
         }
-        let found = address.to_socket_addrs().into_iter().flatten();
+        let found = self.address().to_socket_addrs().into_iter().flatten();
         found.map(|found| found.ip().to_canonical()).any(|to| reaches(to, listener.ip()))
     }
 }

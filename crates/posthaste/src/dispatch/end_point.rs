@@ -57,8 +57,12 @@ impl EndPoint {
 
     /// Where connections go: host and port. Safe to log: what may be secret stands elsewhere in a URL.
     pub fn address(&self) -> String {
+        format!("{}:{}", self.uri.host().unwrap_or_default(), self.port())
+    }
+
+    pub(super) fn port(&self) -> u16 {
         let default = if self.uri.scheme_str() == Some("https") { 443 } else { 80 };
-        format!("{}:{}", self.uri.host().unwrap_or_default(), self.uri.port_u16().unwrap_or(default))
+        self.uri.port_u16().unwrap_or(default)
     }
 
     #[cfg(feature = "http")]

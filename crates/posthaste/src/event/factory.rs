@@ -15,7 +15,8 @@ use crate::{
 };
 
 /// Attributes whose key starts like this are Optimizely's own, and sent though no datafile has them.
-const RESERVED_PREFIX: &str = "$opt_";
+/// What the ids and keys of attributes begin with that are the SDKs' own.
+pub(crate) const RESERVED_PREFIX: &str = "$opt_";
 
 /// A visitor saw a variation of an experiment.
 ///

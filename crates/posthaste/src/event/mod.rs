@@ -28,6 +28,7 @@ mod uuid;
 
 pub use by_key::{ConversionError, ImpressionError};
 pub(crate) use encode::encode_events;
+pub(crate) use factory::RESERVED_PREFIX;
 pub use factory::{create_conversion_user_event, create_event_context, create_impression_user_event};
 pub use from_wire::NotAUserEvent;
 pub(crate) use normalize::is_whole_revenue;

@@ -2,7 +2,10 @@
 //!
 //! The revision is not compared: a sender may well have an older or newer datafile of the same project.
 
-use crate::project::{Experiment, ProjectConfig};
+use crate::{
+    event::RESERVED_PREFIX,
+    project::{Experiment, ProjectConfig},
+};
 
 use super::{
     kind::ProblemKind,
@@ -12,8 +15,6 @@ use super::{
 
 /// The type of attributes that a project defines. Others, such as `location`, identify themselves.
 pub(super) const CUSTOM: &str = "custom";
-/// What the names of attributes begin with that every project has.
-const RESERVED: &str = "$opt_";
 
 const RENEW: &str = "look it up in the datafile, or give the collector the datafile that the sender has";
 
@@ -38,7 +39,7 @@ pub(super) fn check_ids_of_project(root: &Node<'_>, config: &ProjectConfig, foun
 pub(super) fn check_attribute(attribute: &Node<'_>, config: &ProjectConfig, found: &mut PartFindings) {
     let (entity, key) = (attribute.get("entity_id"), attribute.get("key"));
     let (Some(id), Some(name)) = (entity.id(), key.id()) else { return };
-    if attribute.get("type").value() != CUSTOM || id.starts_with(RESERVED) {
+    if attribute.get("type").value() != CUSTOM || id.starts_with(RESERVED_PREFIX) {
         return;
     }
     match config.attribute_by_id(id) {

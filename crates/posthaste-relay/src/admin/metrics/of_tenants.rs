@@ -4,10 +4,7 @@ use posthaste::outcome::Breakdown;
 
 use super::text::Text;
 use crate::{
-    admin::{
-        ready,
-        upstream::{self, Upstream},
-    },
+    admin::{ready, upstream::Upstream},
     relay::Relay,
     tenants::Tenant,
 };
@@ -122,7 +119,7 @@ fn write_upstreams(relay: &Relay, tenants: &[Of<'_>], text: &mut Text) {
     let help = "0: it works; 1: it fails, and is tried now and then; 2: it refuses all requests; 3: an answer is overdue.";
     let mut family = text.gauge("upstream_state", help);
     for of in tenants {
-        let state = Upstream::of(relay, of.tenant).state();
-        family.sample(&[of.label(), ("upstream", &upstream::address(of.tenant))], state.number());
+        let upstream = Upstream::of(relay, of.tenant);
+        family.sample(&[of.label(), ("upstream", upstream.address())], upstream.state().number());
     }
 }
