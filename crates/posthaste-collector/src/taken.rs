@@ -150,19 +150,21 @@ fn too_large() -> Problem {
     Problem::of_body(ProblemKind::BodyTooLarge, problem, "send several bodies")
 }
 
+fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
 fn draft(part: Part<'_>, place: Range<usize>, session: Option<&str>, hashes: &Hashes) -> Draft {
-    let text =
-        |value: &'_ Value, name| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let visitor = part.visitor.map(|visitor| text(visitor, "visitor_id")).unwrap_or_default();
     let timestamp = part.value.get("timestamp").and_then(Value::as_i64);
     let uuid = Some(text(part.value, "uuid")).filter(|uuid| !uuid.is_empty());
     let identity = uuid
         .zip(timestamp)
-        .map(|(uuid, timestamp)| hashes.identity(session, &text(part.value, "entity_id"), &uuid, timestamp));
+        .map(|(uuid, timestamp)| hashes.identity(session, text(part.value, "entity_id"), uuid, timestamp));
     let id = |name| Some(text(part.decision?, name)).filter(|id| !id.is_empty());
     let assigned = id("experiment_id").zip(id("variation_id"));
     let assigned =
-        assigned.map(|(experiment, variation)| hashes.assigned(session, &visitor, &experiment, &variation));
+        assigned.map(|(experiment, variation)| hashes.assigned(session, visitor, experiment, variation));
     let (verdict, list) = match (part.problems.is_empty(), part.warnings.is_empty()) {
         (false, _) => (Verdict::Bad, part.problems),
         (true, false) => (Verdict::Warned, part.warnings),

@@ -45,6 +45,8 @@ impl Collector {
                     lines.push('\n');
                 }
                 after = last;
+                // A filter that picks little lets others have their turn.
+                tokio::task::yield_now().await;
             }
             Some((Ok::<_, std::convert::Infallible>(Bytes::from(lines)), (collector, picker, after)))
         }))

@@ -177,7 +177,7 @@ impl<'a> Waiting<'a> {
                     expected.surplus.push(Miss::of(&seen));
                 }
             }
-            if left == 0 {
+            if left == 0 || rows.iter().zip(&*expected).all(|(row, expected)| row.is_told(expected)) {
                 break;
             }
         }
@@ -221,6 +221,12 @@ fn is_of(session: Option<&str>, view: &View<'_>) -> bool {
 }
 
 impl Row<'_> {
+    /// Whether no other event has anything to add to what is said of it.
+    fn is_told(&self, expected: &Expected) -> bool {
+        let is_full = expected.surplus.len() == MISSES_MAX;
+        self.came >= self.pattern.count.min && (self.holds() || is_full)
+    }
+
     fn expected(&self) -> Expected {
         Expected {
             pattern: shown(&self.pattern.written),

@@ -240,8 +240,10 @@ impl Store {
         let Visit { visitor, timestamp, is_impression, .. } = draft.visit;
         let visitor = self.sessions.own(session, visitor);
         let Noted { more, fewer, odd_beside } = self.order.note(visitor, timestamp, is_impression);
-        self.sessions
-            .count(session, |ledger| ledger.too_early = (ledger.too_early + more).saturating_sub(fewer));
+        if (more, fewer) != (0, 0) {
+            self.sessions
+                .count(session, |ledger| ledger.too_early = (ledger.too_early + more).saturating_sub(fewer));
+        }
         let Some(other) = odd_beside else { return };
         let visitor = String::from_utf8_lossy(layout::Head::read(bytes).field(Field::Visitor, bytes));
         draft.warn(if is_impression {

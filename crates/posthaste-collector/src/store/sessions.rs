@@ -46,23 +46,27 @@ impl Sessions {
     pub(super) fn count(&mut self, session: Option<&str>, count: impl Fn(&mut CollectorLedger)) {
         count(&mut self.all);
         if let Some(session) = session {
-            count(&mut self.session(session).ledger);
+            self.with(session, |session| count(&mut session.ledger));
         }
     }
 
-    fn session(&mut self, name: &str) -> &mut Session {
-        let is_told = self.named.contains_key(name) || self.named.len() < SESSIONS_MAX;
-        let name = if is_told { name } else { OTHER_SESSIONS };
-        if !self.named.contains_key(name) {
-            self.begun += 1;
+    /// Does it with the session, which begins where it is not known.
+    fn with<T>(&mut self, name: &str, it: impl FnOnce(&mut Session) -> T) -> T {
+        if let Some(known) = self.named.get_mut(name) {
+            return it(known);
         }
-        let number = self.begun;
-        self.named.entry(name.into()).or_insert_with(|| Session { number, ..Session::default() })
+        if self.named.len() >= SESSIONS_MAX && name != OTHER_SESSIONS {
+            return self.with(OTHER_SESSIONS, it);
+        }
+        self.begun += 1;
+        let begun = Session { number: self.begun, ..Session::default() };
+        it(self.named.entry(name.into()).or_insert(begun))
     }
 
     /// A visitor's number, which is another one once the session was forgotten.
     pub(super) fn own(&mut self, session: Option<&str>, visitor: u64) -> u64 {
-        session.map_or(visitor, |session| visitor.rotate_left(1) ^ self.session(session).number)
+        session
+            .map_or(visitor, |session| visitor.rotate_left(1) ^ self.with(session, |session| session.number))
     }
 
     /// The session's counts; those of all that are not told apart where it may be one of these.
