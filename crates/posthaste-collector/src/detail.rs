@@ -76,7 +76,7 @@ impl Collector {
     /// An event in detail, if it is kept; `host` is how whoever asks has reached the collector, with a path before its
     /// own where there is one.
     pub(crate) fn detail(&self, id: u64, host: &str) -> Option<Detail> {
-        let snapshot = self.store().one(id);
+        let snapshot = self.store().piece_after(id.saturating_sub(1));
         let view = snapshot.find(id)?;
         let told = Told::new(view, self.config());
         let (raw, parts) = (told.raw(), told.parts());

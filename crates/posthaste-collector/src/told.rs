@@ -77,10 +77,10 @@ impl<'a> Told<'a> {
 
     /// A field's text; empty where there is none.
     pub(crate) fn field(&self, field: Field) -> &'a str {
-        str::from_utf8(self.head.field(field, self.view.bytes())).unwrap_or_default()
+        self.head.text(field, self.view.bytes())
     }
 
-    fn optional(&self, field: Field) -> Option<String> {
+    pub(crate) fn optional(&self, field: Field) -> Option<String> {
         Some(self.field(field)).filter(|text| !text.is_empty()).map(str::to_owned)
     }
 

@@ -30,13 +30,8 @@ impl Store {
 
     fn oldest_view(&self) -> Option<View<'_>> {
         let segments = self.closed.iter().map(|closed| &*closed.segment).chain([&self.open]);
-        let oldest = self.oldest;
-        segments
-            .flat_map(move |segment| {
-                (segment.first_after(oldest.saturating_sub(1))..segment.len())
-                    .filter_map(|at| segment.view(at))
-            })
-            .find(|view| !view.entry.is_gone())
+        let before = self.oldest.saturating_sub(1);
+        segments.flat_map(|segment| segment.live_after(before)).next()
     }
 
     fn forget_one(&mut self) {
@@ -68,8 +63,7 @@ impl Store {
         let Some(Closed { segment, live, bytes }) = self.closed.pop_front() else { return };
         self.closed_bytes -= bytes;
         self.live -= live;
-        let oldest = self.oldest;
-        for view in segment.views().filter(|view| view.id() >= oldest && !view.entry.is_gone()) {
+        for view in segment.live_after(self.oldest.saturating_sub(1)) {
             self.forget(view.id(), identity_of(&view, &self.hashes), view.session());
         }
         self.oldest = segment.last_id().map_or(self.oldest, |last| last + 1);
@@ -101,12 +95,10 @@ impl Store {
         self.resets += 1;
         self.close();
         let segments: Vec<_> = self.closed.iter().map(|closed| Arc::clone(&closed.segment)).collect();
-        let oldest = self.oldest;
+        let before = self.oldest.saturating_sub(1);
         for (at, segment) in segments.iter().enumerate() {
-            let is_kept = |view: &View<'_>| view.id() >= oldest && !view.entry.is_gone();
-            let of_session = |view: &View<'_>| is_kept(view) && view.session() == Some(session);
             let mut removed = 0;
-            for view in segment.views().filter(of_session) {
+            for view in segment.live_after(before).filter(|view| view.session() == Some(session)) {
                 view.entry.remove();
                 self.forget_identity(view.id(), identity_of(&view, &self.hashes));
                 removed += 1;
@@ -124,7 +116,7 @@ impl Store {
 
 fn identity_of(view: &View<'_>, hashes: &Hashes) -> Option<u64> {
     let (head, bytes) = (view.head(), view.bytes());
-    let text = |field| str::from_utf8(head.field(field, bytes)).unwrap_or_default();
+    let text = |field| head.text(field, bytes);
     let uuid = Some(text(Field::Uuid)).filter(|uuid| !uuid.is_empty())?;
     Some(hashes.identity(view.session(), text(Field::Entity), uuid, head.timestamp?))
 }

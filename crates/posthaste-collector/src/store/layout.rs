@@ -364,6 +364,11 @@ impl Head {
         self.fields.get(field as usize).and_then(|place| bytes.get(place.clone())).unwrap_or_default()
     }
 
+    /// A field as the text that it is.
+    pub(crate) fn text<'a>(&self, field: Field, bytes: &'a [u8]) -> &'a str {
+        str::from_utf8(self.field(field, bytes)).unwrap_or_default()
+    }
+
     /// The JSON, likewise.
     pub(crate) fn json<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         bytes.get(self.json.clone()).unwrap_or_default()

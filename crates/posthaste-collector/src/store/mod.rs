@@ -17,6 +17,7 @@ mod segment;
 mod sessions;
 mod shape;
 mod snapshot;
+mod table;
 #[cfg(test)]
 mod tests;
 mod variations;
@@ -185,10 +186,8 @@ impl Store {
         let known = self.seen.get(&identity).copied();
         let known_good = known.filter(|known| self.is_same_and_good(*known, bytes, session));
         if let Some(known) = known_good.filter(|_| is_good) {
-            if let Some((segment, at)) = self.find(known)
-                && let Some(entry) = segment.entries.get(at)
-            {
-                entry.count_repeat();
+            if let Some(view) = self.find(known) {
+                view.entry.count_repeat();
             }
             self.sessions.count(session, |ledger| {
                 ledger.events += 1;
@@ -208,7 +207,7 @@ impl Store {
 
     /// Numbers may meet by chance; events are the same where their texts are.
     fn is_same_and_good(&self, id: u64, bytes: &[u8], session: Option<&str>) -> bool {
-        let Some(view) = self.find(id).and_then(|(segment, at)| segment.view(at)) else { return false };
+        let Some(view) = self.find(id) else { return false };
         let (one, other) = (view.head(), layout::Head::read(bytes));
         view.verdict() != Verdict::Bad
             && view.session() == session
@@ -230,9 +229,9 @@ impl Store {
         let is_new = u64::from(mixed == Mixed::ForTheFirstTime);
         self.sessions.count(session, |ledger| ledger.mixed += is_new);
         let head = layout::Head::read(bytes);
-        let [visitor, experiment, variation] = [Field::Visitor, Field::Experiment, Field::Variation]
-            .map(|field| String::from_utf8_lossy(head.field(field, bytes)));
-        draft.warn(two_variations(&visitor, &experiment, &variation));
+        let [visitor, experiment, variation] =
+            [Field::Visitor, Field::Experiment, Field::Variation].map(|field| head.text(field, bytes));
+        draft.warn(two_variations(visitor, experiment, variation));
     }
 
     /// A conversion belongs behind the decision that explains it.
@@ -245,11 +244,12 @@ impl Store {
                 .count(session, |ledger| ledger.too_early = (ledger.too_early + more).saturating_sub(fewer));
         }
         let Some(other) = odd_beside else { return };
-        let visitor = String::from_utf8_lossy(layout::Head::read(bytes).field(Field::Visitor, bytes));
+        let head = layout::Head::read(bytes);
+        let visitor = head.text(Field::Visitor, bytes);
         draft.warn(if is_impression {
-            decision_after_conversion(&visitor, timestamp, other)
+            decision_after_conversion(visitor, timestamp, other)
         } else {
-            conversion_before_decision(&visitor, timestamp, other)
+            conversion_before_decision(visitor, timestamp, other)
         });
     }
 
@@ -294,54 +294,42 @@ impl Store {
 
     /// Bytes of memory that all of it takes.
     pub(crate) fn memory(&self) -> usize {
-        // A hash table is filled to 7/8 and has a byte beside each place.
-        let seen = self.seen.capacity() * (2 * size_of::<u64>() + 1) * 8 / 7;
         let list = self.closed.capacity() * size_of::<Closed>();
         self.closed_bytes
             + self.open.memory()
-            + seen
+            + table::memory(&self.seen)
             + list
             + self.order.memory()
             + self.variations.memory()
             + self.sessions.memory()
     }
 
-    /// A kept event's segment and its number there.
-    fn find(&self, id: u64) -> Option<(&Segment, usize)> {
+    /// A kept event.
+    fn find(&self, id: u64) -> Option<View<'_>> {
         if id < self.oldest {
             return None;
         }
-        let at = self.closed.partition_point(|closed| closed.segment.last_id().is_some_and(|last| last < id));
-        let segment = self.closed.get(at).map_or(&self.open, |closed| &*closed.segment);
-        let number = segment.entries.binary_search_by_key(&id, |entry| entry.id).ok()?;
-        segment.entries.get(number).filter(|entry| !entry.is_gone()).map(|_| (segment, number))
+        let closed = self.closed.get(self.closed_after(id.saturating_sub(1)));
+        closed.map_or(&self.open, |closed| &*closed.segment).find(id)
+    }
+
+    /// The number of the first closed segment with anything newer than this event.
+    fn closed_after(&self, id: u64) -> usize {
+        self.closed.partition_point(|closed| closed.segment.last_id().is_some_and(|last| last <= id))
     }
 
     /// What is kept and newer than this event.
     pub(crate) fn after(&self, id: u64) -> Snapshot {
-        let first =
-            self.closed.partition_point(|closed| closed.segment.last_id().is_some_and(|last| last <= id));
-        let closed = self.closed.range(first..).map(|closed| Arc::clone(&closed.segment));
+        let closed = self.closed.range(self.closed_after(id)..).map(|closed| Arc::clone(&closed.segment));
         let open = Some(self.open.copy_after(id)).filter(|open| !open.is_empty()).map(Arc::new);
         self.snapshot(id, closed.chain(open).collect())
     }
 
     /// The first piece of what is newer than this event.
     pub(crate) fn piece_after(&self, id: u64) -> Snapshot {
-        let live = |closed: &&Closed| closed.segment.last_id().is_some_and(|last| last > id);
-        let closed = self.closed.iter().find(live).map(|closed| Arc::clone(&closed.segment));
+        let closed = self.closed.get(self.closed_after(id)).map(|closed| Arc::clone(&closed.segment));
         let piece = closed.unwrap_or_else(|| Arc::new(self.open.copy_after(id)));
         self.snapshot(id, vec![piece])
-    }
-
-    /// This event alone, if it is kept.
-    pub(crate) fn one(&self, id: u64) -> Snapshot {
-        let at = self.closed.partition_point(|closed| closed.segment.last_id().is_some_and(|last| last < id));
-        let segment = match self.closed.get(at) {
-            Some(closed) => Arc::clone(&closed.segment),
-            None => Arc::new(self.open.copy_after(id.saturating_sub(1))),
-        };
-        self.snapshot(id.saturating_sub(1), vec![segment])
     }
 
     fn snapshot(&self, after: u64, segments: Vec<Arc<Segment>>) -> Snapshot {

@@ -218,20 +218,23 @@ impl Segment {
     }
 
     /// The number of the first entry that is newer than this one.
-    pub(crate) fn first_after(&self, id: u64) -> usize {
+    fn first_after(&self, id: u64) -> usize {
         self.entries.partition_point(|entry| entry.id <= id)
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+    /// The event of this id, unless it is gone.
+    pub(super) fn find(&self, id: u64) -> Option<View<'_>> {
+        self.live(self.entries.binary_search_by_key(&id, |entry| entry.id).ok()?)
     }
 
-    pub(crate) fn view(&self, at: usize) -> Option<View<'_>> {
-        self.entries.get(at).map(|entry| View { segment: self, entry, at })
+    /// The events that are newer than this one and not gone, oldest first.
+    pub(super) fn live_after(&self, id: u64) -> impl DoubleEndedIterator<Item = View<'_>> {
+        (self.first_after(id)..self.entries.len()).filter_map(|at| self.live(at))
     }
 
-    pub(crate) fn views(&self) -> impl DoubleEndedIterator<Item = View<'_>> {
-        self.entries.iter().enumerate().map(|(at, entry)| View { segment: self, entry, at })
+    fn live(&self, at: usize) -> Option<View<'_>> {
+        let entry = self.entries.get(at).filter(|entry| !entry.is_gone())?;
+        Some(View { segment: self, entry, at })
     }
 
     /// A copy of what is newer than this event.

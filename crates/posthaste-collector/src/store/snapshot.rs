@@ -21,10 +21,7 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// The events, oldest first.
     pub(crate) fn views(&self) -> impl DoubleEndedIterator<Item = View<'_>> {
-        self.segments.iter().flat_map(|segment| {
-            let from = segment.first_after(self.after);
-            (from..segment.len()).filter_map(|at| segment.view(at)).filter(|view| !view.entry.is_gone())
-        })
+        self.segments.iter().flat_map(|segment| segment.live_after(self.after))
     }
 
     /// The newest id that is here, its event gone or not.
@@ -35,8 +32,6 @@ impl Snapshot {
     /// The event of this id, if it is here.
     pub(crate) fn find(&self, id: u64) -> Option<View<'_>> {
         let at = self.segments.partition_point(|segment| segment.last_id().is_some_and(|last| last < id));
-        let segment = self.segments.get(at)?;
-        let number = segment.first_after(id.checked_sub(1)?);
-        segment.view(number).filter(|view| view.id() == id && id > self.after && !view.entry.is_gone())
+        self.segments.get(at)?.find(id).filter(|_| id > self.after)
     }
 }

@@ -86,7 +86,8 @@ fn a_copy_of_the_open_segment_says_what_the_segment_says() {
     assert_eq!(all.len(), 20);
     for after in 0..=20 {
         assert_eq!(Some(&*told(after as u64)), all.get(after..), "{after}");
-        assert_eq!(store.one(after as u64).find(after as u64).is_some(), after > 0);
+        let id = after as u64;
+        assert_eq!(store.piece_after(id.saturating_sub(1)).find(id).is_some(), after > 0);
     }
     let bad = store.after(0).views().filter(|view| view.verdict() == Verdict::Bad).count();
     assert_eq!(bad, 5);

@@ -3,6 +3,8 @@
 
 use rustc_hash::FxHashMap;
 
+use super::table;
+
 /// Invariant: no more are followed than there is memory for; of later ones nothing is said.
 #[derive(Debug)]
 pub(super) struct Variations {
@@ -23,14 +25,9 @@ pub(super) enum Mixed {
     Again,
 }
 
-/// A place of the table, which may be half empty.
-const PLACE_BYTES: usize = size_of::<(u64, First)>() + 1;
-
 impl Variations {
     pub(super) fn within(bytes: usize) -> Self {
-        // What the table grows to: a power of two of places, 7/8 of them used.
-        let places = (bytes / PLACE_BYTES + 1).next_power_of_two() / 2;
-        Self { first: FxHashMap::default(), most: places * 7 / 8 }
+        Self { first: FxHashMap::default(), most: table::most_within::<u64, First>(bytes) }
     }
 
     /// A visitor in an experiment, and the variation of it.
@@ -48,7 +45,7 @@ impl Variations {
     }
 
     pub(super) fn memory(&self) -> usize {
-        self.first.capacity() * PLACE_BYTES * 8 / 7
+        table::memory(&self.first)
     }
 }
 

@@ -3,6 +3,8 @@
 
 use rustc_hash::FxHashMap;
 
+use super::table;
+
 /// No time of this kind was seen.
 const NEVER: i64 = i64::MAX;
 
@@ -38,14 +40,9 @@ pub(crate) struct Noted {
     pub(crate) odd_beside: Option<i64>,
 }
 
-/// A place of the table, which may be half empty.
-const VISITOR_BYTES: usize = size_of::<(u64, Times)>() + 1;
-
 impl Order {
     pub(crate) fn within(bytes: usize) -> Self {
-        // What the table grows to: a power of two of places, 7/8 of them used.
-        let places = (bytes / VISITOR_BYTES + 1).next_power_of_two() / 2;
-        Self { times: FxHashMap::default(), visitors_max: places * 7 / 8 }
+        Self { times: FxHashMap::default(), visitors_max: table::most_within::<u64, Times>(bytes) }
     }
 
     /// Notes an event.
@@ -68,7 +65,7 @@ impl Order {
     }
 
     pub(crate) fn memory(&self) -> usize {
-        self.times.capacity() * VISITOR_BYTES * 8 / 7
+        table::memory(&self.times)
     }
 }
 

@@ -81,8 +81,8 @@ impl Tally {
         let next = self.about.len();
         let number = u32::try_from(next).ok().filter(|_| next < NAMES_MAX && !experiment.is_empty())?;
         self.shown.entry(experiment.to_owned()).or_default().insert(variation.to_owned(), number);
-        let flag = Some(told.field(Field::Flag)).filter(|flag| !flag.is_empty()).map(str::to_owned);
-        self.about.push(About { campaign_id: told.field(Field::Campaign).to_owned(), flag });
+        let campaign_id = told.field(Field::Campaign).to_owned();
+        self.about.push(About { campaign_id, flag: told.optional(Field::Flag) });
         Some(number)
     }
 
