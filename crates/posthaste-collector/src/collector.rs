@@ -204,8 +204,7 @@ impl Collector {
         body: &[u8],
         dealt: Dealt<'_>,
     ) -> Received {
-        let session = origin.session.as_ref().map(crate::origin::SessionName::as_str);
-        let taken = Taken::of(body, self.config(), session, &self.0.hashes, self.0.clock.now_ms());
+        let taken = Taken::of(body, self.config(), origin.session(), &self.0.hashes, self.0.clock.now_ms());
         self.take(origin, came_bytes, taken, dealt)
     }
 

@@ -152,7 +152,7 @@ impl Picker {
     pub(crate) fn picks(&self, view: &View<'_>) -> bool {
         view.id() <= self.until
             && self.verdict.is_none_or(|verdict| verdict == view.verdict())
-            && self.session.as_deref().is_none_or(|session| view.session() == Some(session))
+            && view.is_of(self.session.as_deref())
             && self.problem.is_none_or(|problem| problem.is_among(view.problems()))
             && (!self.looks_inside || self.picks_inside(&view.head(), view.bytes()))
     }

@@ -20,8 +20,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
-    API, Collector, Faults, FaultsError, FaultsInForce, api, base::Within, cors, expect, guard, intake,
-    openapi, page, routes::data,
+    API, Collector, ExpectationError, Faults, FaultsError, FaultsInForce, api, base::Within, cors, expect,
+    guard, intake, openapi, page, routes::data,
 };
 
 /// Bytes that a script of faults may have as text.
@@ -116,9 +116,9 @@ async fn set_faults(State(collector): State<Collector>, script: String) -> Respo
     }
 }
 
-/// What is wrong with a script, in the form of what is wrong with a body.
+/// What is wrong with a script or an expectation, in the form of what is wrong with a body.
 #[derive(Serialize)]
-struct Wrong {
+pub(crate) struct Wrong {
     path: String,
     problem: String,
     fix: String,
@@ -126,6 +126,12 @@ struct Wrong {
 
 impl From<&FaultsError> for Wrong {
     fn from(error: &FaultsError) -> Self {
+        Self { path: error.path().to_owned(), problem: error.problem(), fix: error.fix() }
+    }
+}
+
+impl From<&ExpectationError> for Wrong {
+    fn from(error: &ExpectationError) -> Self {
         Self { path: error.path().to_owned(), problem: error.problem(), fix: error.fix() }
     }
 }

@@ -22,21 +22,17 @@ use crate::{
     faults::{Answer, Decided},
     forward,
     gunzip::{GunzipError, gunzip},
-    origin::{Dealt, Origin, SessionName},
+    origin::{self, Dealt, NotAName, Origin, SessionName},
 };
 
 /// Asks for a failure status where a body is bad.
 const STRICT: HeaderName = HeaderName::from_static("x-optimizely-strict");
 
-/// Says which session of a test a request belongs to.
-pub(crate) const SESSION: HeaderName = HeaderName::from_static("x-posthaste-session");
-
 /// `POST /v1/events`.
 pub(crate) async fn events(State(collector): State<Collector>, request: Request) -> Response {
-    let named = request.headers().get(SESSION).map(|name| name.to_str().ok().and_then(SessionName::new));
-    match named {
-        Some(None) => refuse_session(&collector),
-        session => receive(&collector, request, Place::EndPoint, session.flatten()).await,
+    match origin::named(request.headers()) {
+        Err(NotAName) => refuse_session(&collector),
+        Ok(session) => receive(&collector, request, Place::EndPoint, session).await,
     }
 }
 
@@ -58,7 +54,7 @@ fn refuse_session(collector: &Collector) -> Response {
 }
 
 pub(crate) fn bad_session() -> Response {
-    let why = "session: not a name; use 1 to 64 letters, digits, dots, hyphens or underscores\n";
+    let why = format!("session: not a name; use {}\n", SessionName::EXPECTED);
     (StatusCode::BAD_REQUEST, why).into_response()
 }
 
@@ -153,7 +149,7 @@ fn take_in(
     let came_bytes = body.len();
     let content = Content::of(headers, body, collector.options().body_bytes_max);
     let is_end_point = place == Place::EndPoint;
-    let session = origin.session.as_ref().map(SessionName::as_str);
+    let session = origin.session();
     let decided = collector.decide(&origin.path, content.bytes(), is_end_point, session);
     let fault = decided.as_ref().map(|decided| &decided.fault);
     let takes = decided.as_ref().map_or(is_end_point, |decided| decided.takes);
@@ -232,11 +228,11 @@ impl Content {
                 answer(collector.receive_unreadable(origin, body, judge::not_gzip(error), dealt))
             }
             Self::TooLarge => {
-                collector.count_refused(origin.session.as_ref().map(SessionName::as_str));
+                collector.count_refused(origin.session());
                 (StatusCode::PAYLOAD_TOO_LARGE.into_response(), None)
             }
             Self::UnknownEncoding => {
-                collector.count_refused(origin.session.as_ref().map(SessionName::as_str));
+                collector.count_refused(origin.session());
                 let why = "content-encoding: only gzip is known; compress with gzip or not at all\n";
                 ((StatusCode::UNSUPPORTED_MEDIA_TYPE, why).into_response(), None)
             }

@@ -1,6 +1,6 @@
 //! Where a request came from: what of it is kept beside its events.
 
-use axum::http::{HeaderMap, HeaderName, Method, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Serialize;
 
 use crate::Fault;
@@ -13,6 +13,9 @@ const PATH_BYTES_MAX: usize = 1_024;
 const HIDDEN: &str = "(hidden)";
 /// A header with one of these in its name may hold a secret.
 const SECRET: [&str; 8] = ["auth", "cookie", "token", "secret", "key", "password", "session-id", "signature"];
+
+/// Says which session of a test a request belongs to.
+const SESSION: HeaderName = HeaderName::from_static("x-posthaste-session");
 
 /// A request without its body.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
@@ -30,6 +33,10 @@ pub(crate) struct Origin {
 #[serde(transparent)]
 pub(crate) struct SessionName(Box<str>);
 
+/// What stands where a session's name belongs is none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NotAName;
+
 /// How a request was dealt with.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Dealt<'a> {
@@ -45,6 +52,8 @@ pub(crate) struct Dealt<'a> {
 
 impl SessionName {
     pub(crate) const BYTES_MAX: usize = 64;
+    /// What a name has to be, in words.
+    pub(crate) const EXPECTED: &str = "1 to 64 letters, digits, dots, hyphens or underscores";
 
     /// `None`: these may not be in a name, or not so many.
     pub(crate) fn new(text: &str) -> Option<Self> {
@@ -74,12 +83,16 @@ impl Origin {
         }
     }
 
+    pub(crate) fn session(&self) -> Option<&str> {
+        self.session.as_ref().map(SessionName::as_str)
+    }
+
     /// About how much memory it takes.
     pub(crate) fn bytes(&self) -> usize {
         let texts = |(name, value): &(Box<str>, Box<str>)| {
             size_of::<(Box<str>, Box<str>)>() + name.len() + value.len() + 32
         };
-        let session = self.session.as_ref().map_or(0, |session| session.as_str().len());
+        let session = self.session().map_or(0, str::len);
         size_of::<Self>()
             + self.method.len()
             + self.path.len()
@@ -88,9 +101,20 @@ impl Origin {
     }
 }
 
+/// The session that the headers name, if they name one.
+pub(crate) fn named(headers: &HeaderMap) -> Result<Option<SessionName>, NotAName> {
+    let name = |value: &HeaderValue| value.to_str().ok().and_then(SessionName::new).ok_or(NotAName);
+    headers.get(SESSION).map(name).transpose()
+}
+
+/// What stands in the headers where a session is named, a name or not.
+pub(crate) fn session_text(headers: &HeaderMap) -> Option<String> {
+    headers.get(SESSION).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
 fn told(headers: &HeaderMap) -> Box<[(Box<str>, Box<str>)]> {
     let mut room = HEADERS_BYTES_MAX;
-    let header = |(name, value): (&HeaderName, &axum::http::HeaderValue)| {
+    let header = |(name, value): (&HeaderName, &HeaderValue)| {
         let value =
             if may_be_secret(name) { HIDDEN.into() } else { String::from_utf8_lossy(value.as_bytes()) };
         room = room.checked_sub(name.as_str().len() + value.len())?;

@@ -11,20 +11,13 @@
 
 mod matches;
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use axum::body::{Body, Bytes};
 use futures_util::stream;
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::{Collector, CollectorLedger, Filter, filter::Picker, store::Snapshot, told::Told};
 
@@ -41,25 +34,20 @@ const PACE: Duration = Duration::from_millis(100);
 /// Silence after which a line without meaning shows that the connection still stands.
 const SILENCE_MAX: Duration = Duration::from_secs(15);
 
-/// How many listen.
-#[derive(Debug, Default)]
-pub(crate) struct Listeners(Arc<AtomicUsize>);
-
-/// A listener's seat, which is free again once this is dropped.
+/// Seats for those who listen.
 #[derive(Debug)]
-struct Seat(Arc<AtomicUsize>);
+pub(crate) struct Listeners(Arc<Semaphore>);
 
-impl Listeners {
-    fn seat(&self) -> Option<Seat> {
-        let one_more = |listeners: usize| (listeners < LISTENERS_MAX).then_some(listeners + 1);
-        self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).ok()?;
-        Some(Seat(Arc::clone(&self.0)))
+impl Default for Listeners {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(LISTENERS_MAX)))
     }
 }
 
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+impl Listeners {
+    /// A seat, which is free again once this is dropped.
+    fn seat(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
     }
 }
 
@@ -97,7 +85,7 @@ struct Listener {
     resets: Option<u64>,
     forgotten: u64,
     last: Option<Duration>,
-    _seat: Seat,
+    _seat: OwnedSemaphorePermit,
 }
 
 #[derive(Serialize)]

@@ -14,11 +14,7 @@ use parking_lot::Mutex;
 use posthaste::judge::{ProblemKind, Severity};
 use serde::Serialize;
 
-use crate::{
-    Collector, CollectorLedger,
-    store::{SessionLedger, View},
-    told::Told,
-};
+use crate::{Collector, CollectorLedger, store::SessionLedger, told::Told};
 
 use tally::Tally;
 
@@ -150,8 +146,7 @@ impl Collector {
             (store.after(0), store.ledger(session), memory, store.sessions())
         };
         let mut tally = Tally::new(self.hashes().clone());
-        let is_of = |view: &View<'_>| session.is_none_or(|session| view.session() == Some(session));
-        for view in snapshot.views().rev().filter(is_of) {
+        for view in snapshot.views().rev().filter(|view| view.is_of(session)) {
             tally.note(&Told::new(view, self.config()));
         }
         let (sdks, problems) = (tally.sdks(), tally.problems());

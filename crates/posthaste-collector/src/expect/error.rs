@@ -3,7 +3,6 @@
 use std::fmt;
 
 use posthaste::project::NearMisses;
-use serde::Serialize;
 
 use super::text::shown;
 
@@ -121,19 +120,5 @@ impl std::error::Error for ExpectationError {
             Self::NotJson(source) => Some(source),
             _ => None,
         }
-    }
-}
-
-/// In the form of what is wrong with a body.
-#[derive(Serialize)]
-pub(super) struct Wrong {
-    path: String,
-    problem: String,
-    fix: String,
-}
-
-impl From<&ExpectationError> for Wrong {
-    fn from(error: &ExpectationError) -> Self {
-        Self { path: error.path().to_owned(), problem: error.problem(), fix: error.fix() }
     }
 }

@@ -10,7 +10,7 @@ use super::{
     parse::{self, Read},
     pattern::Expectation,
 };
-use crate::{intake::SESSION, origin::SessionName};
+use crate::origin::{self, SessionName};
 
 /// What a request says beside the pattern.
 #[derive(Debug, PartialEq, Eq, Default)]
@@ -70,16 +70,14 @@ pub(super) fn session(
     headers: &HeaderMap,
     query: Option<String>,
 ) -> Read<Option<SessionName>> {
-    let header = headers.get(SESSION).map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned());
-    let mut named = [path, header, query].into_iter().flatten();
+    let mut named = [path, origin::session_text(headers), query].into_iter().flatten();
     let Some(first) = named.next() else { return Ok(None) };
     if let Some(other) = named.find(|other| *other != first) {
         let both = format!("{first} and {other}");
         return Err(ExpectationError::bad_value("session", both, "one session"));
     }
     let name = SessionName::new(&first);
-    let expected = "1 to 64 letters, digits, dots, hyphens or underscores";
-    name.map(Some).ok_or_else(|| ExpectationError::bad_value("session", first, expected))
+    name.map(Some).ok_or_else(|| ExpectationError::bad_value("session", first, SessionName::EXPECTED))
 }
 
 fn beside(pairs: Pairs) -> Read<Beside> {

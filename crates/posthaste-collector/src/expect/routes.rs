@@ -11,10 +11,9 @@ use axum::{
 
 use super::{
     EXPECTATION_BYTES_MAX, Expectation, ExpectationError, Outcome,
-    error::Wrong,
     query::{self, Beside},
 };
-use crate::{Collector, origin::SessionName};
+use crate::{Collector, http::Wrong, origin::SessionName};
 
 type Pairs = Query<Vec<(String, String)>>;
 

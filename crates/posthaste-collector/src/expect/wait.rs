@@ -13,7 +13,7 @@ use super::{
     tally::{Row, State, Tally},
     text::shown,
 };
-use crate::{Collector, store::View, told::Told};
+use crate::{Collector, told::Told};
 
 /// Room for those who wait.
 #[derive(Debug)]
@@ -122,7 +122,7 @@ impl<'a> Waiting<'a> {
         }
         self.newest = news.newest;
         for (view, number) in news.views().zip(1_usize..) {
-            if is_of(self.session, &view) {
+            if view.is_of(self.session) {
                 self.tally.look(&Seen::new(Told::new(view, self.collector.config())));
             }
             if number.is_multiple_of(LOOKED_AT_ONCE) {
@@ -168,7 +168,7 @@ impl<'a> Waiting<'a> {
         let kept = self.collector.kept_after(0);
         let newest_first = kept.views().rev().skip_while(|view| view.id() > self.newest);
         let mut left = COMPARISONS_MAX;
-        for view in newest_first.filter(|view| is_of(self.session, view)) {
+        for view in newest_first.filter(|view| view.is_of(self.session)) {
             let seen = Seen::new(Told::new(view, self.collector.config()));
             for ((row, expected), nearest) in rows.iter().zip(expected.iter_mut()).zip(&mut nearest) {
                 if row.came < row.pattern.count.min {
@@ -214,10 +214,6 @@ impl<'a> Waiting<'a> {
                 .to_owned(),
         }
     }
-}
-
-fn is_of(session: Option<&str>, view: &View<'_>) -> bool {
-    session.is_none_or(|session| view.session() == Some(session))
 }
 
 impl Row<'_> {

@@ -173,8 +173,7 @@ impl Check {
             return Err(FaultsError::bad_value(self.path("path"), path, "a path that begins with /"));
         }
         if let Some(name) = rule.session.as_deref().filter(|name| SessionName::new(name).is_none()) {
-            let expected = "1 to 64 letters, digits, dots, hyphens or underscores";
-            return Err(FaultsError::bad_value(self.path("session"), name, expected));
+            return Err(FaultsError::bad_value(self.path("session"), name, SessionName::EXPECTED));
         }
         if let Some(name) = rule.name.as_deref().filter(|name| name.is_empty() || name.len() > NAME_BYTES_MAX)
         {

@@ -1,6 +1,6 @@
 // One event: what it says, what is wrong with it and where, what it is made of, and the request that it came in.
 
-import { Digits, Refused, event as fetchEvent } from "./api.js";
+import { Refused, event as fetchEvent } from "./api.js";
 import { copy } from "./copy.js";
 import { el, fill, icon, severity, text, verdict } from "./dom.js";
 import { apart, bytes, counted, moment } from "./format.js";
@@ -128,7 +128,7 @@ export class Detail {
       const value = key ?? id;
       return present(value) && [this.#handlers.link({ [name]: value }, value, `fact-${name}`), key && id ? two(id) : null];
     };
-    const metadata = Object.entries(event.metadata ?? {}).map(([name, value]) => [name, plain(value)]);
+    const metadata = Object.entries(event.metadata ?? {}).map(([name, value]) => [name, toText(value)]);
     return [
       ["experiment", link("experiment", event.experiment, event.experiment_id)],
       ["variation", link("variation", event.variation, event.variation_id)],
@@ -161,20 +161,15 @@ function pairs(entries) {
   return el("dl", { class: "pairs" }, known.map(([name, value]) => el("div", {}, el("dt", {}, el("bdi", {}, name)), el("dd", {}, node(value)))));
 }
 
-/** A value of a program's own, told apart from the text that looks like it. */
-function plain(value) {
-  return typeof value === "string" ? JSON.stringify(value) : value instanceof Digits ? value.source : toText(value);
-}
-
 function table(title, testid, map) {
-  const entries = Object.entries(map ?? {}).map(([name, value]) => [name, plain(value)]);
+  const entries = Object.entries(map ?? {}).map(([name, value]) => [name, toText(value)]);
   return entries.length > 0 && part(title, testid, pairs(entries));
 }
 
 function attribute({ key, entity_id: id, type, name, value }) {
   const told = name ?? key ?? type ?? id ?? "without a name";
   const also = key !== told ? key : id;
-  return [told, [text(plain(value)), two(present(also) ? also : "")]];
+  return [told, [text(toText(value)), two(present(also) ? also : "")]];
 }
 
 function copier(label, value, testid) {

@@ -155,10 +155,7 @@ function closeEvent() {
   const index = rows.indexOf(detail.id);
   const isThere = byId("detail").contains(document.activeElement) || document.activeElement === document.body;
   go({ ...shown, event: null }, "push");
-  detail.close();
-  byId("view-events").classList.remove("open");
-  list.opened = null;
-  cover();
+  showEvent(null, { focus: false });
   if (!isThere) return;
   list.focus();
   if (index >= 0) list.move(index);

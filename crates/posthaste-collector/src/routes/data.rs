@@ -11,9 +11,9 @@ use axum::{
 use serde::Deserialize;
 
 use crate::{
-    Collector, CollectorLedger, Filter, intake,
-    intake::{SESSION, bad_session},
-    origin::{Origin, SessionName},
+    Collector, CollectorLedger, Filter,
+    intake::{self, bad_session},
+    origin::{self, NotAName, Origin, SessionName},
     reading::{Counts, Listing},
     stream::LISTENERS_MAX,
     transfer::ImportError,
@@ -147,11 +147,10 @@ async fn export(State(collector): State<Collector>, Query(filter): Query<Filter>
 
 /// Takes the events of a file.
 async fn import(State(collector): State<Collector>, request: Request) -> Response {
-    let session =
-        match request.headers().get(SESSION).map(|name| name.to_str().ok().and_then(SessionName::new)) {
-            Some(None) => return bad_session(),
-            session => session.flatten(),
-        };
+    let session = match origin::named(request.headers()) {
+        Err(NotAName) => return bad_session(),
+        Ok(session) => session,
+    };
     let origin = Origin::new(request.method(), request.uri().path(), request.headers(), session);
     let body: Body = request.into_body();
     match collector.import(&origin, body).await {
@@ -168,8 +167,7 @@ async fn import(State(collector): State<Collector>, request: Request) -> Respons
 
 /// Forgets everything, or a session of a test.
 async fn reset(State(collector): State<Collector>, headers: HeaderMap, Query(of): Query<Of>) -> Response {
-    let by_header = headers.get(SESSION).map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned());
-    match of.session.or(by_header).map(|name| SessionName::new(&name)) {
+    match of.session.or_else(|| origin::session_text(&headers)).map(|name| SessionName::new(&name)) {
         Some(Some(session)) => collector.reset_session(session.as_str()),
         // Nothing is emptied by mistake.
         Some(None) => return bad_session(),

@@ -303,6 +303,11 @@ impl<'a> View<'a> {
         self.shape().session()
     }
 
+    /// Whether it came in this session; where none is named, it is one of all.
+    pub(crate) fn is_of(&self, session: Option<&str>) -> bool {
+        session.is_none_or(|session| self.session() == Some(session))
+    }
+
     /// What is wrong with it, or odd where it is good.
     pub(crate) fn problems(&self) -> &'a [Problem] {
         if self.entry.verdict == Verdict::Good {

@@ -61,7 +61,7 @@ impl Shape {
     }
 
     pub(crate) fn session(&self) -> Option<&str> {
-        self.origin.session.as_ref().map(crate::origin::SessionName::as_str)
+        self.origin.session()
     }
 }
 
