@@ -21,9 +21,8 @@ process.on("exit", () => running.forEach((child) => child.kill("SIGKILL")));
 process.once("SIGTERM", () => process.exit(1));
 
 class Collector {
-  static async start(args = [], { port = 0, datafile = true } = {}) {
-    const project = datafile ? ["--datafile", DATAFILE] : [];
-    const all = ["collect", "--listen", String(port), "--json", ...project, ...args];
+  static async start(args = []) {
+    const all = ["collect", "--listen", "0", "--json", "--datafile", DATAFILE, ...args];
     const child = spawn(process.env.POSTHASTE_BIN, all, { stdio: ["ignore", "pipe", "ignore"] });
     running.add(child);
     child.once("exit", () => running.delete(child));
@@ -148,7 +147,7 @@ const words = (page) =>
   page.evaluate(() => {
     const rows = [...document.querySelectorAll('[data-testid="event-row"]')];
     const index = (one) => Number(one.getAttribute("aria-rowindex"));
-    return rows.sort((a, b) => index(a) - index(b)).map((one) => ({ index: index(one), id: Number(one.dataset.id), words: one.querySelector(".c-words bdi")?.textContent }));
+    return rows.sort((a, b) => index(a) - index(b)).map((one) => ({ index: index(one), words: one.querySelector(".c-words bdi")?.textContent }));
   });
 
 /** Passes bytes on to a port, until it is cut. */

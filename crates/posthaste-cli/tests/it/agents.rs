@@ -1,8 +1,8 @@
 //! The page for coding agents: its commands are run as they stand there.
 
-use std::{fs, net::TcpListener, path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
-use crate::support::{Files, Ran, datafile};
+use crate::support::{Files, Ran, datafile, free_address, repository};
 
 /// Everything between ```sh and ```.
 fn commands(page: &str) -> String {
@@ -12,13 +12,13 @@ fn commands(page: &str) -> String {
 
 #[test]
 fn the_commands_for_coding_agents_do_what_they_say() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/COLLECTOR-AGENTS.md");
+    let page = repository().join("docs/COLLECTOR-AGENTS.md");
     let commands = commands(&fs::read_to_string(page).unwrap());
     assert!(commands.matches("posthaste ").count() >= 10, "{commands}");
     let files = Files::new();
     files.write("datafile.json", fs::read(datafile()).unwrap());
     // Nobody takes it between here and there, or the test fails and says so.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_address().port();
     let programs = Path::new(env!("CARGO_BIN_EXE_posthaste")).parent().unwrap();
     let path = format!("{}:{}", programs.display(), std::env::var("PATH").unwrap());
     let mut shell = Command::new("timeout");

@@ -1,14 +1,14 @@
-//! A relay that has begun, as a process of its own: what it said first, and its end with the test that started it.
+//! A relay or a collector that has begun, as a process of its own: what it said first, and its end with the test that started it.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::BufReader,
     process::{Child, ChildStdout, Command},
 };
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{command, signal};
+use crate::support::{command, read_json, signal};
 
 pub(crate) struct Begun {
     pub(crate) child: Child,
@@ -29,9 +29,7 @@ impl Begun {
     pub(crate) fn of(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut first = String::new();
-        stdout.read_line(&mut first).unwrap();
-        let said = serde_json::from_str(&first).unwrap_or_else(|error| panic!("{error}: {first:?}"));
+        let said = read_json(&mut stdout);
         Self { child, stdout, said }
     }
 

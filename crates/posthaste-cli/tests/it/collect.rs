@@ -2,7 +2,9 @@
 
 use std::{io::Write, process::Stdio};
 
-use crate::support::{Collector, Files, command, datafile, impression, post, run, run_with, signal};
+use crate::support::{
+    Collector, Files, command, datafile, free_address, impression, post, run, run_with, signal,
+};
 
 #[test]
 fn it_says_where_it_listens_and_ends_with_its_ledger() {
@@ -32,16 +34,14 @@ fn sigterm_ends_it_like_ctrl_c_and_people_get_words() {
 #[test]
 fn a_taken_port_is_an_error() {
     let collector = Collector::start(&[]);
-    let address = collector.url.strip_prefix("http://").unwrap().strip_suffix("/v1/events").unwrap();
-    let ran = run(&["collect", "--listen", address]);
+    let ran = run(&["collect", "--listen", collector.address()]);
     assert!(ran.ended(1).stderr.contains("failed to listen on"), "{}", ran.stderr);
 }
 
 #[test]
 fn strict_answers_400() {
     let collector = Collector::start(&["--strict"]);
-    let host = collector.url.strip_prefix("http://").unwrap().strip_suffix("/v1/events").unwrap();
-    let mut stream = std::net::TcpStream::connect(host).unwrap();
+    let mut stream = std::net::TcpStream::connect(collector.address()).unwrap();
     write!(stream, "POST /v1/events HTTP/1.0\r\nhost: x\r\ncontent-length: 2\r\n\r\n[]").unwrap();
     let mut answer = String::new();
     std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
@@ -142,7 +142,7 @@ fn a_file_keeps_every_event_and_shows_it_again() {
     let collector = Collector::start(&["--datafile", datafile(), "--out", &out]);
     let input = impression("ann") + &impression("bob");
     run_with(&["send", "--datafile", datafile(), "--endpoint", &collector.url], input.as_bytes()).ended(0);
-    post(&collector.url.replace("/v1/events", "/t/one/v1/events"), b"{", None);
+    post(&collector.at("/t/one/v1/events"), b"{", None);
     let before = collector.get("/all");
     let ledger = collector.stop();
     let verdicts = |name: &str| -> Vec<_> {
@@ -177,10 +177,9 @@ fn what_was_taken_is_forwarded_and_never_to_itself() {
     let (status, text) = post(&third.url, b"{", None);
     assert_eq!(status, 421, "{text}");
 
-    // Nobody listens there by now.
-    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-    let own = format!("http://localhost:{}/v1/events", address.rsplit(':').next().unwrap());
-    let ran = run(&["collect", "--listen", &address, "--forward", &own]);
+    let address = free_address();
+    let own = format!("http://localhost:{}/v1/events", address.port());
+    let ran = run(&["collect", "--listen", &address.to_string(), "--forward", &own]);
     assert!(ran.ended(1).stderr.contains("is this collector itself"), "{}", ran.stderr);
     run(&["collect", "--listen", "0", "--forward", "nowhere"]).ended(2);
 }
@@ -189,9 +188,8 @@ fn what_was_taken_is_forwarded_and_never_to_itself() {
 fn a_name_that_is_not_its_own_is_refused_and_one_that_is_allowed_is_not() {
     let collector = Collector::start(&["--allow-host", "collector", "--base", "/tools"]);
     assert!(collector.url.ends_with("/tools/v1/events"), "{}", collector.url);
-    let address = collector.url.strip_prefix("http://").unwrap().split('/').next().unwrap();
     for (host, status) in [("collector:8080", "200"), ("localhost", "200"), ("evil.example", "403")] {
-        let mut stream = std::net::TcpStream::connect(address).unwrap();
+        let mut stream = std::net::TcpStream::connect(collector.address()).unwrap();
         write!(stream, "GET /tools/ledger HTTP/1.0\r\nhost: {host}\r\n\r\n").unwrap();
         let mut answer = String::new();
         std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();

@@ -2,14 +2,13 @@
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
-    net::TcpListener,
     process::{Child, ChildStdout, Stdio},
 };
 
 use posthaste::{Clock as _, SystemClock};
 use rustix::process::Signal;
 
-use crate::support::{Collector, Files, command, get, post, run, signal};
+use crate::support::{Collector, Files, command, free_address, get, post, run, signal};
 
 /// A command that says where the collector is, and ends when it is told how.
 const ASKED: &str = "echo $POSTHASTE_COLLECTOR_EVENTS_URL; read code; exit $code";
@@ -102,10 +101,9 @@ fn how_a_command_ends_is_said_as_shells_do() {
 fn ready_waits_until_a_collector_takes_events() {
     let collector = Collector::start(&[]);
     run(&["collect", "ready", "--wait", "5s", &collector.url]).ended(0);
-    run(&["collect", "ready", &collector.url.replace("/v1/events", "")]).ended(0);
+    run(&["collect", "ready", &collector.at("")]).ended(0);
 
-    // Nobody listens there by now.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = free_address();
     let url = format!("http://{address}");
     let ran = run(&["collect", "ready", "--wait", "100ms", &url]);
     assert!(ran.ended(1).stderr.contains("not ready within 100ms"), "{ran:?}");

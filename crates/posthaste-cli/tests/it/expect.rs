@@ -1,8 +1,8 @@
 //! `posthaste expect` against a collector that runs.
 
-use std::{io::Write, thread, time::Duration};
+use std::{thread, time::Duration};
 
-use crate::support::{Collector, datafile, impression, run, run_with};
+use crate::support::{Collector, datafile, dead_endpoint, impression, post, run, run_with};
 
 const SEEN: &str = r#"{"visitor":"ann","experiment":"checkout_button"}"#;
 
@@ -15,7 +15,7 @@ fn send(collector: &Collector, visitor: &str) {
 fn it_ends_with_0_where_everything_holds_and_with_1_and_the_misses_where_not() {
     let collector = Collector::start(&["--datafile", datafile()]);
     send(&collector, "ann");
-    let url = collector.url.strip_suffix("/v1/events").unwrap();
+    let url = &*collector.at("");
     let ran = run(&["expect", url, SEEN, r#"[{"visitor":"an*","count":1},{"key":"purchase","count":0}]"#]);
     assert!(ran.ended(0).stdout.starts_with("holds after "), "{ran:?}");
     run(&["expect", &collector.url, "--no-bad"]).ended(0);
@@ -26,11 +26,7 @@ fn it_ends_with_0_where_everything_holds_and_with_1_and_the_misses_where_not() {
     let ran = run(&["expect", url, "--json", r#"{"visitor":"bob"}"#]);
     assert_eq!((ran.ended(1).json()["holds"].as_bool(), ran.stdout.lines().count()), (Some(false), 1));
 
-    let host = url.strip_prefix("http://").unwrap();
-    let mut stream = std::net::TcpStream::connect(host).unwrap();
-    write!(stream, "POST /v1/events HTTP/1.0\r\nhost: {host}\r\ncontent-length: 2\r\n\r\n[]").unwrap();
-    let mut answer = String::new();
-    std::io::Read::read_to_string(&mut stream, &mut answer).unwrap();
+    post(&collector.url, b"[]", None);
     let ran = run(&["expect", url, SEEN, "--no-bad"]);
     assert!(ran.ended(1).stdout.contains(r#"2. expected none of {"no_bad":true}, came 1"#), "{ran:?}");
 }
@@ -48,7 +44,7 @@ fn it_waits_for_what_is_still_to_come() {
 
 #[test]
 fn what_cannot_be_asked_ends_with_2_and_a_line_that_says_why() {
-    let (collector, none) = (Collector::start(&[]), crate::support::dead_endpoint());
+    let (collector, none) = (Collector::start(&[]), dead_endpoint());
     for (args, said) in [
         (&[&*none, SEEN][..], "failed to ask the collector at http://127.0.0.1:"),
         (

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use crate::support::{Collector, datafile};
+use crate::support::{Collector, datafile, installed, repository};
 
 /// What was run, in words, and whether it went well.
 struct Ran {
@@ -16,14 +16,8 @@ struct Ran {
     said: String,
 }
 
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
-}
-
 fn sdks() -> PathBuf {
-    let sdks = repository().join("target/sdks");
-    assert!(sdks.join("installed").exists(), "run scripts/sdks, or scripts/test, which does");
-    sdks
+    installed("sdks")
 }
 
 fn run(mut program: Command, tests: &Path, collector: Option<&Collector>) -> Ran {
@@ -32,7 +26,7 @@ fn run(mut program: Command, tests: &Path, collector: Option<&Collector>) -> Ran
     program.env("PYTHONDONTWRITEBYTECODE", "1").env("NO_COLOR", "1").env_remove("FORCE_COLOR");
     program.env_remove("POSTHASTE_COLLECTOR_URL");
     if let Some(collector) = collector {
-        program.env("POSTHASTE_COLLECTOR_URL", collector.url.strip_suffix("/v1/events").unwrap());
+        program.env("POSTHASTE_COLLECTOR_URL", collector.at(""));
     }
     let output = program.output().unwrap_or_else(|error| panic!("{program:?}: {error}: run scripts/sdks"));
     let said = [output.stdout, output.stderr].concat();
@@ -42,7 +36,7 @@ fn run(mut program: Command, tests: &Path, collector: Option<&Collector>) -> Ran
 fn pytest(which: &str, collector: Option<&Collector>) -> Ran {
     let mut program = Command::new(sdks().join("python/bin/python"));
     program.args(["-m", "pytest", "-q", "-m", which]);
-    run(program, &repository(), collector)
+    run(program, repository(), collector)
 }
 
 /// Node looks for packages in the folders above the file that asks, so the tests are copied to where these are.

@@ -217,7 +217,7 @@ fn limited(limit: Limit, value: u64, args: &[String]) -> Command {
 /// `None`: it had to be killed.
 fn ended(command: &mut Command, is_stopped: bool) -> Option<Output> {
     let child = command.spawn().unwrap();
-    let id = rustix::process::Pid::from_raw(child.id().try_into().unwrap()).unwrap();
+    let id = rustix::process::Pid::from_child(&child);
     let reader = thread::spawn(move || child.wait_with_output().unwrap());
     let started = SystemClock.elapsed();
     let after = |time| SystemClock.elapsed() > started + time;

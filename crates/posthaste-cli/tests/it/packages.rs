@@ -11,6 +11,8 @@ use std::{
 
 use serde_json::Value;
 
+use crate::support::repository;
+
 /// What is for publishing. All else measures, shows or tests.
 const PUBLISHED: [&str; 6] = [
     "posthaste",
@@ -36,13 +38,9 @@ const READ_BY_EXAMPLES: &str = "tests/vectors/larkspur.json";
 
 static WORKSPACE: LazyLock<Value> = LazyLock::new(|| metadata(&["--no-deps"]));
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().and_then(Path::parent).unwrap()
-}
-
 fn cargo(args: &[&str]) -> String {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let ran = Command::new(cargo).args(args).current_dir(root()).output().unwrap();
+    let ran = Command::new(cargo).args(args).current_dir(repository()).output().unwrap();
     assert!(ran.status.success(), "cargo {args:?}: {}", String::from_utf8_lossy(&ran.stderr));
     String::from_utf8(ran.stdout).unwrap()
 }
@@ -125,7 +123,7 @@ fn packages_name_each_other_by_version() {
 
 #[test]
 fn each_package_has_the_licence() {
-    let licence = fs::read(root().join("LICENSE")).unwrap();
+    let licence = fs::read(repository().join("LICENSE")).unwrap();
     for package in published() {
         let file = folder(package).join("LICENSE");
         assert!(fs::symlink_metadata(&file).unwrap().is_file(), "{}", file.display());

@@ -1,6 +1,8 @@
 //! The collector's page in a real browser: `interop/page` drives Chromium, and starts the collectors that it looks at.
 
-use std::{path::Path, process::Command};
+use std::process::Command;
+
+use crate::support::{installed, repository};
 
 /// The closing line of Node's test runner that begins so.
 fn counted(said: &str, what: &str) -> u64 {
@@ -11,16 +13,11 @@ fn counted(said: &str, what: &str) -> u64 {
 
 #[test]
 fn the_page_does_in_a_browser_what_it_says() {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let browser = repository.join("target/browser");
-    assert!(
-        browser.join("installed").exists(),
-        "the browser is not installed in target/browser: run scripts/browser, or scripts/test, which does"
-    );
+    let browser = installed("browser");
     let mut node = Command::new("node");
     node.args(["--test", "--test-reporter=tap", "--test-concurrency=2"]);
     node.args(
-        ["live", "views", "access"].map(|name| repository.join(format!("interop/page/{name}.test.cjs"))),
+        ["live", "views", "access"].map(|name| repository().join(format!("interop/page/{name}.test.cjs"))),
     );
     node.env("NODE_PATH", browser.join("node_modules"));
     node.env("POSTHASTE_BIN", env!("CARGO_BIN_EXE_posthaste"));

@@ -1,12 +1,10 @@
 //! A relay's folder when the relay is gone, and `posthaste torture` of a whole relay.
 
-use std::net::TcpListener;
-
 use serde_json::json;
 
 use crate::{
     relays::{Mood, Relay, Sink, post},
-    support::{Files, Ran, run},
+    support::{Files, Ran, free_address, run},
 };
 
 /// A body with an event of this uuid, of this account.
@@ -75,15 +73,11 @@ fn another_endpoint_takes_a_relays_folder_only_as_a_whole() {
     assert!(sink.bodies().is_empty() && other.bodies().is_empty());
 }
 
-/// A port where nobody listens now.
-fn free_port() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string()
-}
-
 #[test]
 fn what_a_tortured_relay_answered_204_arrives() {
     let files = Files::new();
-    let (listen, sink, data) = (free_port(), free_port(), files.path("data"));
+    let [listen, sink] = [free_address(), free_address()].map(|it| it.port().to_string());
+    let data = files.path("data");
     let url = |port: &str| format!("http://127.0.0.1:{port}/v1/events");
     let ran = run(&[
         "torture",

@@ -4,7 +4,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
-    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
@@ -19,7 +18,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     begun::Begun,
-    support::{LONG, datafile, get},
+    support::{LONG, datafile, get, installed, repository},
 };
 
 /// A number that the environment may set, to try harder than every time. Its name does not begin as the relay's own
@@ -313,12 +312,7 @@ impl Sdk {
     }
 
     fn program(self) -> Command {
-        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let sdks: PathBuf = repository.join("target/sdks");
-        assert!(
-            sdks.join("installed").exists(),
-            "the official SDKs are not installed in target/sdks: run scripts/sdks, or scripts/test, which does"
-        );
+        let (repository, sdks) = (repository(), installed("sdks"));
         let mut program = match self {
             Self::JavaScript => Command::new("node"),
             Self::Python | Self::PythonInBatches => Command::new(sdks.join("python/bin/python")),

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{
@@ -16,8 +16,25 @@ use std::{
 
 use serde_json::Value;
 
+use crate::begun::Begun;
+
 /// Longer than anything takes on the slowest machine.
 pub(crate) const LONG: Duration = Duration::from_mins(1);
+
+pub(crate) fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().and_then(Path::parent).unwrap()
+}
+
+/// A folder of target/, which the script of its name fills.
+#[track_caller]
+pub(crate) fn installed(name: &str) -> PathBuf {
+    let folder = repository().join("target").join(name);
+    assert!(
+        folder.join("installed").exists(),
+        "target/{name} is not installed: run scripts/{name}, or scripts/test, which does"
+    );
+    folder
+}
 
 pub(crate) fn vector(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../posthaste/tests/vectors").join(name)
@@ -117,8 +134,8 @@ impl Files {
 
 /// `posthaste collect` on a free port.
 pub(crate) struct Collector {
-    child: Child,
-    stdout: BufReader<std::process::ChildStdout>,
+    begun: Begun,
+    /// Where events are posted to.
     pub(crate) url: String,
 }
 
@@ -126,14 +143,24 @@ impl Collector {
     pub(crate) fn start(args: &[&str]) -> Self {
         let listen: &[&str] = if args.contains(&"--listen") { &[] } else { &["--listen", "0"] };
         let args = [&["collect", "--json"], listen, args].concat();
-        let mut child = command(&args).stderr(Stdio::null()).spawn().unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let first = read_json(&mut stdout);
-        Self { child, stdout, url: first["url"].as_str().unwrap().to_owned() }
+        let mut command = command(&args);
+        command.stderr(Stdio::null());
+        let begun = Begun::of(command);
+        Self { url: begun.url().to_owned(), begun }
+    }
+
+    /// The URL of another path than that of events.
+    pub(crate) fn at(&self, path: &str) -> String {
+        self.url.strip_suffix("/v1/events").unwrap().to_owned() + path
+    }
+
+    /// HOST:PORT.
+    pub(crate) fn address(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap().split('/').next().unwrap()
     }
 
     pub(crate) fn get(&self, path: &str) -> Value {
-        serde_json::from_str(&get(&self.url.replace("/v1/events", path))).unwrap()
+        serde_json::from_str(&get(&self.at(path))).unwrap()
     }
 
     /// Every good event; a page holds 10,000.
@@ -141,23 +168,30 @@ impl Collector {
         self.get("/good?limit=10000").as_array().unwrap().clone()
     }
 
+    /// What arrived, but for when.
+    pub(crate) fn arrived(&self) -> Vec<String> {
+        let mut good = self.good();
+        for event in &mut good {
+            for when in ["received_ms", "id", "request"] {
+                event[when] = 0.into();
+            }
+        }
+        let mut good: Vec<String> = good.iter().map(Value::to_string).collect();
+        good.sort();
+        good
+    }
+
     /// Stops it, and returns the ledger that it prints.
     pub(crate) fn stop(mut self) -> Value {
-        interrupt(&self.child);
-        let ledger = read_json(&mut self.stdout);
-        assert!(self.child.wait().unwrap().success());
+        interrupt(&self.begun.child);
+        let ledger = read_json(&mut self.begun.stdout);
+        assert!(self.begun.child.wait().unwrap().success());
         ledger
     }
 }
 
-impl Drop for Collector {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn read_json(reader: &mut impl BufRead) -> Value {
+/// The next line.
+pub(crate) fn read_json(reader: &mut impl BufRead) -> Value {
     let mut line = String::new();
     reader.read_line(&mut line).unwrap();
     serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
@@ -169,8 +203,7 @@ pub(crate) fn interrupt(child: &Child) {
 }
 
 pub(crate) fn signal(child: &Child, signal: rustix::process::Signal) {
-    let id = rustix::process::Pid::from_raw(child.id().try_into().unwrap()).unwrap();
-    rustix::process::kill_process(id, signal).unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).unwrap();
 }
 
 /// The body of the answer to a GET.
@@ -265,10 +298,14 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Vec<u8>> {
     Some(body)
 }
 
-/// An address where nobody listens.
+/// HOST:PORT where nobody listens now.
+pub(crate) fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// Where events could be posted to, if somebody listened there.
 pub(crate) fn dead_endpoint() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}/v1/events", listener.local_addr().unwrap())
+    format!("http://{}/v1/events", free_address())
 }
 
 /// A line that `send` takes.

@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::support::{Collector, command, interrupt, post, run};
+use crate::support::{Collector, command, free_address, interrupt, post, run};
 
 /// A conversion of a visitor as a request's body.
 fn conversion(visitor: &str, number: usize) -> String {
@@ -87,7 +87,7 @@ fn what_is_there_and_what_comes_is_told_in_words() {
 #[test]
 fn filters_must_all_fit() {
     let collector = Collector::start(&[]);
-    let url = collector.url.replace("/v1/events", "/t/one/v1/events");
+    let url = collector.at("/t/one/v1/events");
     for (number, visitor) in ["ann", "bob", "anna"].into_iter().enumerate() {
         post(&url, conversion(visitor, number).as_bytes(), None);
         post(&collector.url, conversion(visitor, number).as_bytes(), None);
@@ -165,8 +165,7 @@ impl Proxy {
 #[test]
 fn a_lost_connection_leaves_no_gap() {
     let collector = Collector::start(&[]);
-    let address = collector.url.strip_prefix("http://").unwrap().strip_suffix("/v1/events").unwrap();
-    let proxy = Proxy::start(address.to_owned());
+    let proxy = Proxy::start(collector.address().to_owned());
     let mut tail = Tail::start(&format!("http://{}", proxy.address), &["--json"]);
     for round in 0..3 {
         post(&collector.url, conversion("ann", round).as_bytes(), None);
@@ -187,7 +186,7 @@ fn a_lost_connection_leaves_no_gap() {
 #[test]
 fn a_collector_that_is_started_anew_is_followed_from_its_beginning() {
     let first = Collector::start(&[]);
-    let address = first.url.strip_prefix("http://").unwrap().strip_suffix("/v1/events").unwrap().to_owned();
+    let address = first.address().to_owned();
     for number in 0..5 {
         post(&first.url, conversion("ann", number).as_bytes(), None);
     }
@@ -202,11 +201,11 @@ fn a_collector_that_is_started_anew_is_followed_from_its_beginning() {
 
 #[test]
 fn a_collector_that_is_not_there_or_refuses_is_an_error() {
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let address = free_address();
     let ran = run(&["tail", &format!("http://{address}")]);
     assert!(ran.ended(1).stderr.contains(&format!("no answer from http://{address}")), "{ran:?}");
     let collector = Collector::start(&[]);
-    let ran = run(&["tail", &collector.url.replace("/v1/events", "/nowhere")]);
+    let ran = run(&["tail", &collector.at("/nowhere")]);
     assert!(ran.ended(1).stderr.contains("answered 404"), "{ran:?}");
     run(&["tail", "here"]).ended(2);
 }

@@ -22,7 +22,7 @@ const KILLED: i32 = 128;
 /// A command on its way.
 #[derive(Debug)]
 pub(super) struct Running {
-    id: Option<Pid>,
+    id: Pid,
     ended: oneshot::Receiver<io::Result<ExitStatus>>,
 }
 
@@ -36,8 +36,7 @@ impl Running {
             let code = if source.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUN };
             Failure::Command { program: program.clone(), source, code }
         })?;
-        let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        Ok(Self { id, ended: wait_for(child)? })
+        Ok(Self { id: Pid::from_child(&child), ended: wait_for(child)? })
     }
 
     /// Its exit code; what signals come meanwhile, it gets.
@@ -64,10 +63,8 @@ impl Running {
         if signal == Signal::INT && io::stdin().is_terminal() {
             return;
         }
-        if let Some(id) = self.id {
-            // It may have ended just now.
-            let _ = kill_process(id, signal);
-        }
+        // It may have ended just now.
+        let _ = kill_process(self.id, signal);
     }
 }
 

@@ -6,7 +6,7 @@ mod load;
 mod options;
 mod ready;
 mod run;
-pub(crate) mod serve;
+mod serve;
 mod watch;
 
 use std::{fmt, net::SocketAddr};

@@ -9,7 +9,7 @@ use crate::common::exit::Failure;
 
 /// A collector that takes requests.
 #[derive(Debug)]
-pub(crate) struct Serving {
+pub(super) struct Serving {
     address: SocketAddr,
     base: String,
     stop: oneshot::Sender<()>,
@@ -18,7 +18,7 @@ pub(crate) struct Serving {
 
 impl Serving {
     /// Listens, and takes requests from then on.
-    pub(crate) async fn start(
+    pub(super) async fn start(
         options: CollectorOptions,
         address: SocketAddr,
     ) -> Result<(Collector, Self), Failure> {
@@ -36,17 +36,17 @@ impl Serving {
     }
 
     /// Its own URL, without a slash at the end.
-    pub(crate) fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         format!("http://{}{}", self.address, self.base)
     }
 
     /// Where SDKs send to.
-    pub(crate) fn events_url(&self) -> String {
+    pub(super) fn events_url(&self) -> String {
         format!("{}/v1/events", self.url())
     }
 
     /// Resolves only where it ends by itself, which is an error.
-    pub(crate) async fn fails(&mut self) -> Failure {
+    pub(super) async fn fails(&mut self) -> Failure {
         match self.task.join_next().await {
             Some(Ok(Err(error))) => error.into(),
             _ => Failure::Refused("the server has ended by itself; start it again".to_owned()),
@@ -54,7 +54,7 @@ impl Serving {
     }
 
     /// Finishes the requests under way.
-    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
+    pub(super) async fn stop(mut self) -> Result<(), Failure> {
         drop(self.stop);
         match self.task.join_next().await {
             Some(Ok(Err(error))) => Err(error.into()),

@@ -35,7 +35,7 @@ const REDRAWN_EVERY: Duration = Duration::from_millis(100);
 
 /// Somebody who looks at all that arrives.
 #[derive(Debug)]
-pub(crate) struct Watch<'a> {
+pub(super) struct Watch<'a> {
     collector: Collector,
     follower: Follower,
     output: &'a Output,
@@ -80,7 +80,7 @@ struct Line<'a> {
 
 impl<'a> Watch<'a> {
     /// Takes what is to be loaded, and looks from then on.
-    pub(crate) fn begin(
+    pub(super) fn begin(
         collector: &Collector,
         options: &Options,
         output: &'a Output,
@@ -106,7 +106,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Looks on until something fails.
-    pub(crate) async fn go_on(&mut self) -> Failure {
+    pub(super) async fn go_on(&mut self) -> Failure {
         loop {
             if let Err(failure) = self.look() {
                 return failure;
@@ -122,7 +122,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Says the last of it. Whoever calls this has stopped taking events.
-    pub(crate) fn end(mut self) -> Result<(), Failure> {
+    pub(super) fn end(mut self) -> Result<(), Failure> {
         self.look()?;
         self.lines.say_held(self.output);
         self.file.map_or(Ok(()), Keep::end)
@@ -194,13 +194,18 @@ fn line(event: &BadEvent) -> String {
 
 impl Summary {
     fn tick(&mut self, collector: &Collector, output: &Output) {
-        let now = SystemClock.elapsed();
-        let ledger = collector.ledger();
-        let count = ledger.events;
         if self.bar.is_shown() {
-            self.bar.set_message(Arrived(ledger).to_string());
-        } else if count != self.said && now.saturating_sub(self.said_at) >= SUMMARY_EVERY {
-            (self.said, self.said_at) = (count, now);
+            self.bar.set_message(Arrived(collector.ledger()).to_string());
+            return;
+        }
+        let now = SystemClock.elapsed();
+        // The ledger is read only where it can be told: this is asked at every look.
+        if output.audience() == Audience::Machines || now.saturating_sub(self.said_at) < SUMMARY_EVERY {
+            return;
+        }
+        let ledger = collector.ledger();
+        if ledger.events != self.said {
+            (self.said, self.said_at) = (ledger.events, now);
             output.tell_aside(Arrived(ledger));
         }
     }

@@ -109,9 +109,7 @@ impl Relay {
 
     /// As an operator does: it delivers what it has first.
     pub(super) fn stop(mut self) -> Result<Ledger, Failure> {
-        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        let id = id.ok_or_else(|| Failure::Refused("the relay has no process id".to_owned()))?;
-        kill_process(id, Signal::TERM).map_err(std::io::Error::from)?;
+        kill_process(Pid::from_child(&self.child), Signal::TERM).map_err(std::io::Error::from)?;
         let mut said = String::new();
         self.stdout.read_to_string(&mut said)?;
         self.child.wait()?;

@@ -72,8 +72,8 @@ fn replay(spool: &Spool) -> Result<Replayed, Failure> {
         for letter in &read.records {
             match look::letter(&letter.bytes) {
                 None => replayed.unreadable += 1,
-                Some((_, record)) => {
-                    records.push(put_back_now(record).unwrap_or_else(|| letter.bytes.slice_ref(record)));
+                Some((of, record)) => {
+                    records.push(put_back_now(of.item).unwrap_or_else(|| letter.bytes.slice_ref(record)));
                     sequences.push(letter.sequence);
                 }
             }
@@ -86,9 +86,9 @@ fn replay(spool: &Spool) -> Result<Replayed, Failure> {
     }
 }
 
-/// A request's age counts anew. `None`: the record is of something that has none.
-fn put_back_now(record: &[u8]) -> Option<Bytes> {
-    let request = LogEvent::from_record(record, &mut None).ok().filter(|it| it.taken_ms().is_some())?;
+/// A request's age counts anew. `None`: it has none, as no single event has.
+fn put_back_now(request: LogEvent) -> Option<Bytes> {
+    request.taken_ms()?;
     Some(request.with_put_back_ms(SystemClock.now_ms()).to_record().into())
 }
 

@@ -181,11 +181,8 @@ impl<'a> Tail<'a> {
         let Told { rows, skipped, newest } =
             serde_json::from_str(data).map_err(|error| self.strange(&error.to_string()))?;
         if skipped > 0 {
-            let first = rows.first().map(|row| shown::lines(row, self.output.audience()));
-            let until = match first {
-                Some(Ok((id, _))) => id.saturating_sub(1),
-                _ => newest,
-            };
+            let first = rows.first().and_then(|row| shown::id(row));
+            let until = first.map_or(newest, |id| id.saturating_sub(1));
             self.fetch(skipped, until).await?;
         }
         for row in rows {

@@ -38,6 +38,11 @@ pub(super) fn lines(event: &RawValue, audience: Audience) -> Result<(u64, String
     Ok((row.id, text))
 }
 
+/// Its id alone. `None`: it is no event.
+pub(super) fn id(event: &RawValue) -> Option<u64> {
+    serde_json::from_str(event.get()).ok().map(|row: Row| row.id)
+}
+
 impl Row {
     fn text(&self) -> String {
         let session = self.session.as_ref().map(|name| format!(" [{}]", plain(name))).unwrap_or_default();
