@@ -180,7 +180,7 @@ fn large_lines_are_bounded_by_their_bytes() {
         "v".repeat(3_000_000)
     );
     let line = format!(r#"{{"account_id":"1","visitors":[{visitor}]}}{}"#, "\n");
-    let args = ["send", "--json", "--endpoint", &endpoint, "--max-time", "15s"];
+    let args = ["send", "--json", "--endpoint", &endpoint, "--max-time", "45s"];
     let report = run_with(&args, line.repeat(30).as_bytes()).ended(1).json();
     let taken = 64 * 1_024 * 1_024 / (line.len() - 1);
     assert_eq!(report["stopped"]["line"], taken + 1, "{report}");
