@@ -2,7 +2,7 @@
 
 const { test } = require("node:test");
 const assert = require("node:assert/strict");
-const { Collector, Passage, at, bad, conversion, impression, open, row, stage, until, words } = require("./support.cjs");
+const { Collector, Passage, at, bad, conversion, impression, open, row, says, stage, until, words } = require("./support.cjs");
 
 const on = stage();
 
@@ -18,16 +18,17 @@ test("events appear without a reload, newest first, with their verdicts in words
   await row(page, "ann").waitFor();
   await on.collector.post([conversion("bob"), bad("carl")]);
   await row(page, "carl").waitFor();
-  assert.deepEqual((await words(page)).map(({ index }) => index), [2, 3, 4]);
-  assert.match(await row(page, "ann").innerText(), /visitor ann saw green_button of checkout_button/);
-  assert.equal(await row(page, "ann").getAttribute("aria-rowindex"), "4");
+  const drawn = await until(() => words(page), (now) => now.length === 3);
+  assert.deepEqual(drawn.map(({ index }) => index), [2, 3, 4]);
+  await says(() => row(page, "ann").innerText(), /visitor ann saw green_button of checkout_button/);
+  await says(() => row(page, "ann").getAttribute("aria-rowindex"), "4");
   for (const [name, verdict] of [["ann", "good"], ["carl", "bad"]]) {
-    assert.equal(await row(page, name).getAttribute("data-verdict"), verdict);
-    assert.equal(await row(page, name).locator(".verdict").innerText(), verdict);
-    assert.equal(await row(page, name).locator(".verdict use").getAttribute("href"), `#i-${verdict}`);
+    await says(() => row(page, name).getAttribute("data-verdict"), verdict);
+    await says(() => row(page, name).locator(".verdict").innerText(), verdict);
+    await says(() => row(page, name).locator(".verdict use").getAttribute("href"), `#i-${verdict}`);
   }
-  assert.equal(await at(page, "count").innerText(), "3 events");
-  assert.match(await at(page, "verdict-bad").innerText(), /Bad\s*1/);
+  await says(() => at(page, "count").innerText(), "3 events");
+  await says(() => at(page, "verdict-bad").innerText(), /Bad\s*1/);
   assert.deepEqual(page.wrong, []);
 });
 
@@ -47,13 +48,13 @@ test("incoming rows move neither the scroll position nor the focus", async () =>
   await many(3, "late");
   await until(() => at(page, "new-events").innerText(), (text) => text === "3 new events");
   assert.deepEqual(await seen(), held);
-  assert.equal(await at(page, "count").innerText(), "60 events");
+  await says(() => at(page, "count").innerText(), "60 events");
 
   await at(page, "new-events").click();
   await row(page, "late-2").waitFor();
-  assert.equal(await at(page, "count").innerText(), "63 events");
-  assert.equal(await grid.evaluate((node) => node.scrollTop), 0);
-  assert.equal(await at(page, "new-events").isHidden(), true);
+  await says(() => at(page, "count").innerText(), "63 events");
+  await says(() => grid.evaluate((node) => node.scrollTop), 0);
+  await says(() => at(page, "new-events").isHidden(), true);
 
   await grid.focus();
   await page.keyboard.press("ArrowDown");
@@ -76,7 +77,7 @@ test("a pause holds everything back, and going on shows it", async () => {
   await on.collector.post([impression("ann")]);
   await row(page, "ann").waitFor();
   await at(page, "pause").click();
-  assert.equal(await at(page, "connection").innerText(), "paused");
+  await says(() => at(page, "connection").innerText(), "paused");
   await on.collector.post([impression("bob")]);
   await until(() => at(page, "new-events").innerText(), (text) => text === "1 new event");
   assert.equal(await row(page, "bob").count(), 0);
@@ -125,7 +126,8 @@ test("a collector that was started anew is not taken for the one before", async 
   await passage.mend();
   await row(page, "new-3").waitFor();
   await until(() => at(page, "count").innerText(), (text) => text === "4 events");
-  assert.deepEqual((await words(page)).map(({ words: said }) => /visitor (\S+)/.exec(said)[1]), ["new-3", "new-2", "new-1", "new-0"]);
+  const drawn = await until(() => words(page), (now) => now.length === 4 && now.every((one) => one.words));
+  assert.deepEqual(drawn.map(({ words: said }) => /visitor (\S+)/.exec(said)[1]), ["new-3", "new-2", "new-1", "new-0"]);
   await many(1, "newer");
   await row(page, "newer-0").waitFor();
   await passage.cut();
@@ -136,7 +138,7 @@ test("a reset asks first, and empties every page", async () => {
   const [page, other] = [await open(on.browser, on.collector.url), await open(on.browser, on.collector.url)];
   await row(other, "ann-1").waitFor();
   await at(page, "reset").click();
-  assert.match(await at(page, "reset-words").innerText(), /2 events/);
+  await says(() => at(page, "reset-words").innerText(), /2 events/);
   await at(page, "reset-cancel").click();
   assert.equal((await on.collector.get("ledger")).good, 2);
 
@@ -147,7 +149,7 @@ test("a reset asks first, and empties every page", async () => {
   assert.equal((await on.collector.get("ledger")).good, 0);
   await on.collector.post([impression("bob")]);
   await row(other, "bob").waitFor();
-  assert.equal(await at(other, "count").innerText(), "1 event");
+  await says(() => at(other, "count").innerText(), "1 event");
 });
 
 test("one session is reset without the others", async () => {

@@ -7,6 +7,7 @@ const fs = require("node:fs");
 const net = require("node:net");
 const path = require("node:path");
 const readline = require("node:readline");
+const { isDeepStrictEqual } = require("node:util");
 const { after, afterEach, before, beforeEach } = require("node:test");
 const { chromium } = require("playwright-core");
 
@@ -142,6 +143,9 @@ async function until(what, holds) {
   }
 }
 
+/** Asks again and again until it is this value, or a text like it. */
+const says = (what, wanted) => until(what, (now) => (wanted instanceof RegExp ? wanted.test(now) : isDeepStrictEqual(now, wanted)));
+
 /** Which rows are drawn, from the top: what they say. */
 const words = (page) =>
   page.evaluate(() => {
@@ -150,18 +154,23 @@ const words = (page) =>
     return rows.sort((a, b) => index(a) - index(b)).map((one) => ({ index: index(one), words: one.querySelector(".c-words bdi")?.textContent }));
   });
 
+const passages = new Set();
+
 /** Passes bytes on to a port, until it is cut. */
 class Passage {
   static async start(port) {
     const passage = new Passage();
     passage.target = port;
     passage.sockets = new Set();
+    passages.add(passage);
     await passage.listen(0);
     return passage;
   }
 
   async listen(port) {
     this.server = net.createServer((from) => {
+      // It came in while this was being cut.
+      if (!this.server.listening) return from.destroy();
       const to = net.connect(this.target, "127.0.0.1");
       for (const [one, other] of [[from, to], [to, from]]) {
         this.sockets.add(one);
@@ -180,6 +189,7 @@ class Passage {
   }
 
   async cut() {
+    if (!this.server.listening) return;
     const closed = once(this.server, "close");
     this.server.close();
     for (const socket of this.sockets) socket.destroy();
@@ -207,10 +217,13 @@ function stage(args = []) {
   after(() => stage.browser?.close());
   beforeEach(async () => { stage.collector = await Collector.start(); });
   afterEach(async () => {
+    // A test that fails leaves nothing behind that keeps the process from its end.
+    for (const passage of passages) await passage.cut();
+    passages.clear();
     for (const context of stage.browser.contexts()) await context.close();
     await stage.collector.stop();
   });
   return stage;
 }
 
-module.exports = { Collector, Passage, at, bad, body, conversion, impression, launch, open, row, stage, until, violations, visit, words };
+module.exports = { Collector, Passage, at, bad, body, conversion, impression, launch, open, row, says, stage, until, violations, visit, words };

@@ -15,7 +15,8 @@ fn counted(said: &str, what: &str) -> u64 {
 fn the_page_does_in_a_browser_what_it_says() {
     let browser = installed("browser");
     let mut node = Command::new("node");
-    node.args(["--test", "--test-reporter=tap", "--test-concurrency=2"]);
+    // No run hangs for ever; the slowest takes a few minutes.
+    node.args(["--test", "--test-reporter=tap", "--test-concurrency=2", "--test-timeout=600000"]);
     node.args(
         ["live", "views", "access"].map(|name| repository().join(format!("interop/page/{name}.test.cjs"))),
     );
