@@ -1,5 +1,7 @@
 //! Writes events as the lines that `send` reads: the way back, from ids to keys.
 
+use std::borrow::Cow;
+
 use posthaste::{DeadLetter, DecisionMetadata, EventKind, LogEvent, ProjectConfig, UserEvent};
 use serde::Serialize;
 use serde_json::{Map, Value, value::RawValue};
@@ -26,7 +28,7 @@ enum Kind<'a> {
         experiment_id: Option<&'a str>,
         variation: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
-        metadata: Option<&'a DecisionMetadata>,
+        metadata: Option<Cow<'a, DecisionMetadata>>,
     },
     Conversion {
         event: &'a str,
@@ -105,7 +107,7 @@ fn written<'a>(event: &'a UserEvent, config: &'a ProjectConfig) -> Written<'a> {
 }
 
 /// The event was made from this datafile, so its ids are there; should one be missing, the id at least is kept.
-fn kind<'a>(kind: &'a EventKind, config: &'a ProjectConfig) -> Kind<'a> {
+fn kind<'a>(kind: EventKind<'a>, config: &'a ProjectConfig) -> Kind<'a> {
     match kind {
         EventKind::Impression(impression) => {
             let id = impression.experiment_id();

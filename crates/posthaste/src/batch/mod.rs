@@ -29,7 +29,7 @@ mod taken;
 mod wire;
 
 pub(crate) use depth::{LEVELS_MAX, TAGS_LEVELS_MAX, is_deeper_than};
-pub(crate) use json::write_value;
+pub(crate) use json::{needs_no_escape, write_text, write_value};
 pub use log_event::LogEvent;
 pub use raw::{DecodeError, NotABatch, RawBatch};
 pub use wire::{Batch, Decision, DecisionMetadata, Snapshot, SnapshotEvent, Visitor, VisitorAttribute};

@@ -1,112 +1,50 @@
-//! An event's attributes, packed: a name by its index in the context, a value as the JSON text that will be sent.
+//! An event's attributes, packed: a name by its index in the context, a value as the JSON text that will be sent, less
+//! what goes without saying.
 //!
 //! ```text
-//! entry  = index:u16 names? length:u32 value      (little-endian)
-//! names  = length:u32 entity_id length:u32 key    (only where index is 0xFFFF)
+//! entry = name names? kind text
+//! name  = 0: written out, as names | 1 + index in the context's names
+//! names = length entity_id length key
+//! kind  = 0: false | 1: true | 2 + 2 × length: JSON text | 3 + 2 × length: a string of this text, nothing to be escaped
 //! ```
 //!
-//! Four attributes take some fifty bytes instead of several hundred, a request is written from them by copying, and
-//! making them touches no shared counter. The layout never leaves the process.
-
-use std::cell::RefCell;
+//! Four attributes take some twenty bytes, a request is written from them by copying, and making them touches no shared
+//! counter. The layout never leaves the process.
 
 use serde_json::Value;
 
+use super::bytes::{as_text, number_bytes, put_number, put_text, take_bytes, take_number, take_text};
 use crate::{
-    batch::{VisitorAttribute, write_value},
-    project::{AttributeName, Context},
+    batch::{VisitorAttribute, needs_no_escape, write_text, write_value},
+    project::{AttributeNames, Context},
 };
 
-/// Stands for a name that is written out, since the context has none.
-const WRITTEN_OUT: u16 = u16::MAX;
-
-/// How much of a thread's buffer stays allocated between events.
-const BUFFER_KEPT: usize = 4_096;
+const FALSE: usize = 0;
+const TRUE: usize = 1;
+/// The first kind that says a length.
+const TEXTS: usize = 2;
 
 /// The attributes of one event, except `$opt_bot_filtering`, which its context has.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Attributes(Box<[u8]>);
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attributes<'a>(&'a [u8]);
 
 /// One attribute as packed.
 struct Entry<'a> {
     name: AttributeRef<'a>,
-    /// JSON text.
-    value: &'a str,
+    value: Packed<'a>,
 }
 
-impl Attributes {
-    /// Packs attributes whose values have been checked.
-    pub(crate) fn pack<'a>(attributes: impl Iterator<Item = (AttributeRef<'a>, &'a Value)>) -> Self {
-        // Gathered in a buffer that stays, then copied into exactly as much memory as it takes.
-        thread_local!(static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
-        BUFFER.with_borrow_mut(|packed| {
-            packed.clear();
-            packed.shrink_to(BUFFER_KEPT);
-            attributes.for_each(|(name, value)| put_entry(packed, name, value));
-            Self(packed.as_slice().into())
-        })
-    }
-
-    /// Writes the attributes as the elements of a JSON list, each followed by a comma.
-    pub(crate) fn write_json(&self, context: &Context, out: &mut Vec<u8>) {
-        for entry in self.entries() {
-            out.extend_from_slice(br#"{"value":"#);
-            out.extend_from_slice(entry.value.as_bytes());
-            match entry.name {
-                AttributeRef::Index(index) => {
-                    if let Some(name) = context.names().get(index) {
-                        out.extend_from_slice(name.tail.as_bytes());
-                    }
-                }
-                AttributeRef::Names { entity_id, key } => {
-                    out.extend_from_slice(AttributeName::new(entity_id, key).tail.as_bytes());
-                }
-            }
-            out.push(b',');
-        }
-    }
-
-    /// The attributes in the form of the wire types.
-    pub(crate) fn to_wire(&self, context: &Context) -> Vec<VisitorAttribute> {
-        self.entries()
-            .map(|entry| {
-                let (entity_id, key) = entry.name.in_full(context);
-                VisitorAttribute::custom(
-                    entity_id,
-                    key,
-                    serde_json::from_str(entry.value).unwrap_or(Value::Null),
-                )
-            })
-            .collect()
-    }
-
-    /// The text of the attribute of this key; none where it has another value, or is not there.
-    pub(crate) fn text_of(&self, key: &str, context: &Context) -> Option<String> {
-        let entry = self.entries().find(|entry| entry.name.in_full(context).1 == key)?;
-        serde_json::from_str(entry.value).ok()
-    }
-
-    /// Bytes on the heap.
-    pub(crate) fn heap_bytes(&self) -> usize {
-        self.0.len()
-    }
-
-    /// At most how many bytes the names of the context add to a request.
-    pub(crate) fn names_bytes_max(&self, context: &Context) -> usize {
-        /// An index, a length, and a value of one digit.
-        const ENTRY_MIN: usize = 7;
-        self.0.len() / ENTRY_MIN * context.names().tail_bytes_max()
-    }
-
-    fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
-        let mut rest = &*self.0;
-        std::iter::from_fn(move || take_entry(&mut rest))
-    }
+/// A value as packed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Packed<'a> {
+    Json(&'a [u8]),
+    /// The text of a string, without its quotes.
+    Plain(&'a [u8]),
 }
 
 /// How to name an attribute: by its place in the context, or in full.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum AttributeRef<'a> {
+pub(super) enum AttributeRef<'a> {
     /// Its place in the context's names.
     Index(u16),
     /// Names that the context does not have: a reserved attribute, or one of an event read back from elsewhere.
@@ -118,63 +56,140 @@ pub(crate) enum AttributeRef<'a> {
     },
 }
 
+/// Packs an attribute behind others. Its value has been checked.
+pub(super) fn put(out: &mut Vec<u8>, name: AttributeRef<'_>, value: &Value) {
+    match name {
+        AttributeRef::Index(index) => put_number(out, usize::from(index) + 1),
+        AttributeRef::Names { entity_id, key } => {
+            put_number(out, 0);
+            put_text(out, entity_id);
+            put_text(out, key);
+        }
+    }
+    match value {
+        Value::Bool(false) => put_number(out, FALSE),
+        Value::Bool(true) => put_number(out, TRUE),
+        Value::String(text) if needs_no_escape(text.as_bytes()) => {
+            put_number(out, TEXTS + 2 * text.len() + 1);
+            out.extend_from_slice(text.as_bytes());
+        }
+        other => put_json(out, other),
+    }
+}
+
+/// Its length is known only once it is written: it gets as much room before it as it needs.
+fn put_json(out: &mut Vec<u8>, value: &Value) {
+    let start = out.len();
+    write_value(out, value);
+    let length = out.len() - start;
+    put_number(out, TEXTS + 2 * length);
+    let number = number_bytes(TEXTS + 2 * length);
+    if let Some(text) = out.get_mut(start..) {
+        text.rotate_right(number);
+    }
+}
+
+impl<'a> Attributes<'a> {
+    pub(super) fn new(packed: &'a [u8]) -> Self {
+        Self(packed)
+    }
+
+    /// Writes the values, each followed by its names and by what begins the next attribute.
+    pub(super) fn write_json(self, names: &AttributeNames, out: &mut Vec<u8>) {
+        for entry in self.entries() {
+            entry.value.write(out);
+            match entry.name {
+                AttributeRef::Index(index) => {
+                    out.extend_from_slice(names.get(index).map_or(&[][..], |name| name.tail.as_bytes()));
+                }
+                AttributeRef::Names { entity_id, key } => {
+                    out.extend_from_slice(br#","key":"#);
+                    write_text(out, key);
+                    out.extend_from_slice(br#","type":"custom","entity_id":"#);
+                    write_text(out, entity_id);
+                    out.extend_from_slice(br#"},{"value":"#);
+                }
+            }
+        }
+    }
+
+    /// The attributes in the form of the wire types.
+    pub(super) fn to_wire(self, context: &Context) -> Vec<VisitorAttribute> {
+        self.entries()
+            .map(|entry| {
+                let (entity_id, key) = entry.name.in_full(context.names());
+                VisitorAttribute::custom(entity_id, key, entry.value.to_value())
+            })
+            .collect()
+    }
+
+    /// The text of the attribute of this key; none where it has another value, or is not there.
+    pub(super) fn text_of(self, key: &str, context: &Context) -> Option<String> {
+        let entry = self.entries().find(|entry| entry.name.in_full(context.names()).1 == key)?;
+        match entry.value.to_value() {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether these say the same under their context as others do under theirs.
+    pub(super) fn says_the_same(self, context: &Context, others: Self, others_context: &Context) -> bool {
+        fn in_full<'a>(
+            attributes: Attributes<'a>,
+            context: &'a Context,
+        ) -> impl Iterator<Item = ((&'a str, &'a str), Packed<'a>)> {
+            attributes.entries().map(|entry| (entry.name.in_full(context.names()), entry.value))
+        }
+        let same_names = context.shares_tables(others_context);
+        (same_names && self.0 == others.0) || in_full(self, context).eq(in_full(others, others_context))
+    }
+
+    fn entries(self) -> impl Iterator<Item = Entry<'a>> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || take_entry(&mut rest))
+    }
+}
+
 impl<'a> AttributeRef<'a> {
     /// `entity_id` and `key` on the wire.
-    fn in_full(self, context: &'a Context) -> (&'a str, &'a str) {
+    fn in_full(self, names: &'a AttributeNames) -> (&'a str, &'a str) {
         match self {
-            Self::Index(index) => {
-                context.names().get(index).map_or(("", ""), |name| (&*name.entity_id, &*name.key))
-            }
+            Self::Index(index) => names.get(index).map_or(("", ""), |name| (&*name.entity_id, &*name.key)),
             Self::Names { entity_id, key } => (entity_id, key),
         }
     }
 }
 
-fn put_entry(packed: &mut Vec<u8>, name: AttributeRef<'_>, value: &Value) {
-    match name {
-        AttributeRef::Index(index) => packed.extend_from_slice(&index.to_le_bytes()),
-        AttributeRef::Names { entity_id, key } => {
-            packed.extend_from_slice(&WRITTEN_OUT.to_le_bytes());
-            put_text(packed, entity_id);
-            put_text(packed, key);
+impl Packed<'_> {
+    fn write(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Json(text) => out.extend_from_slice(text),
+            Self::Plain(text) => {
+                out.push(b'"');
+                out.extend_from_slice(text);
+                out.push(b'"');
+            }
         }
     }
-    put_json(packed, value);
-}
 
-fn put_text(packed: &mut Vec<u8>, text: &str) {
-    put_length(packed, text.len());
-    packed.extend_from_slice(text.as_bytes());
-}
-
-fn put_json(packed: &mut Vec<u8>, value: &Value) {
-    let start = packed.len();
-    packed.extend_from_slice(&[0; 4]);
-    write_value(packed, value);
-    let length = packed.len() - start - 4;
-    if let Some(place) = packed.get_mut(start..start + 4) {
-        place.copy_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
+    fn to_value(self) -> Value {
+        match self {
+            Self::Json(text) => serde_json::from_slice(text).unwrap_or(Value::Null),
+            Self::Plain(text) => as_text(text).into(),
+        }
     }
-}
-
-/// A text of 4 GiB does not occur: a user event that large is refused long before.
-fn put_length(packed: &mut Vec<u8>, length: usize) {
-    packed.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
 }
 
 fn take_entry<'a>(rest: &mut &'a [u8]) -> Option<Entry<'a>> {
-    let (index, tail) = rest.split_first_chunk::<2>()?;
-    *rest = tail;
-    let name = match u16::from_le_bytes(*index) {
-        WRITTEN_OUT => AttributeRef::Names { entity_id: take_text(rest)?, key: take_text(rest)? },
-        index => AttributeRef::Index(index),
+    let name = match take_number(rest)?.checked_sub(1) {
+        Some(index) => AttributeRef::Index(u16::try_from(index).ok()?),
+        None => AttributeRef::Names { entity_id: take_text(rest), key: take_text(rest) },
     };
-    Some(Entry { name, value: take_text(rest)? })
-}
-
-fn take_text<'a>(rest: &mut &'a [u8]) -> Option<&'a str> {
-    let (length, tail) = rest.split_first_chunk::<4>()?;
-    let (text, tail) = tail.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
-    *rest = tail;
-    std::str::from_utf8(text).ok()
+    let value = match take_number(rest)? {
+        FALSE => Packed::Json(b"false"),
+        TRUE => Packed::Json(b"true"),
+        kind if (kind - TEXTS).is_multiple_of(2) => Packed::Json(take_bytes(rest, (kind - TEXTS) / 2)?),
+        kind => Packed::Plain(take_bytes(rest, (kind - TEXTS) / 2)?),
+    };
+    Some(Entry { name, value })
 }

@@ -1,10 +1,28 @@
 //! Writes request bodies straight from events, without building [`Batch`](crate::Batch) in between: this is the hot
 //! path of delivery. A test holds it to the same bytes as `Batch`.
+//!
+//! What is the same for every event of a variation, or of a conversion's event, is put into words once, and copied from
+//! then on.
 
 use std::ops::Range;
 
-use super::user_event::{EventKind, UserEvent};
-use crate::batch::{DecisionMetadata, write_value};
+use super::{
+    bytes::as_text,
+    kind::{ConversionEvent, EventKind, IMPRESSION_KEY, ImpressionEvent},
+    packed::flag,
+    user_event::UserEvent,
+    uuid::EventUuid,
+};
+use crate::{
+    batch::{DecisionMetadata, needs_no_escape, write_text, write_value},
+    project::Context,
+};
+
+/// From the last attribute's value to the decisions.
+const BOT_FILTERING: &str = concat!(
+    r#","key":"$opt_bot_filtering","type":"custom","entity_id":"$opt_bot_filtering"}],"#,
+    r#""snapshots":[{"decisions":["#
+);
 
 /// The body for these events, under the first one's context, and where in it the visitors stand.
 pub(crate) fn encode_events<'a>(
@@ -12,12 +30,13 @@ pub(crate) fn encode_events<'a>(
 ) -> (Vec<u8>, Range<usize>) {
     let Some(first) = events.clone().next() else { return (Vec::new(), 0..0) };
     let context = &**first.context();
-    let mut out = Vec::with_capacity(events.clone().map(UserEvent::wire_bytes_typical).sum::<usize>() + 256);
-    out.extend_from_slice(br#"{"revision":"#);
-    text(&mut out, context.revision());
+    let bytes = events.clone().map(UserEvent::wire_bytes_typical).sum::<usize>();
+    let mut out = Vec::with_capacity(bytes + context.text_bytes() + 200);
+    put(&mut out, r#"{"revision":"#);
+    write_text(&mut out, context.revision());
     field(&mut out, r#","account_id":"#, context.account_id());
     field(&mut out, r#","client_version":"#, context.client_version());
-    out.extend_from_slice(br#","visitors":["#);
+    put(&mut out, r#","visitors":["#);
     let start = out.len();
     for (at, event) in events.enumerate() {
         if at > 0 {
@@ -29,9 +48,9 @@ pub(crate) fn encode_events<'a>(
     out.push(b']');
     field(&mut out, r#","project_id":"#, context.project_id());
     field(&mut out, r#","client_name":"#, context.client_name());
-    out.extend_from_slice(br#","anonymize_ip":"#);
+    put(&mut out, r#","anonymize_ip":"#);
     boolean(&mut out, context.anonymize_ip());
-    out.extend_from_slice(br#","enrich_decisions":true"#);
+    put(&mut out, r#","enrich_decisions":true"#);
     if context.region_sent() {
         field(&mut out, r#","region":"#, context.region().as_str());
     }
@@ -40,39 +59,61 @@ pub(crate) fn encode_events<'a>(
 }
 
 fn visitor(out: &mut Vec<u8>, event: &UserEvent) {
-    out.extend_from_slice(br#"{"attributes":["#);
-    event.packed_attributes().write_json(event.context(), out);
-    out.extend_from_slice(br#"{"value":"#);
-    boolean(out, event.context().bot_filtering());
-    out.extend_from_slice(
-        br#","key":"$opt_bot_filtering","type":"custom","entity_id":"$opt_bot_filtering"}],"snapshots":[{"decisions":["#,
-    );
-    decision(out, event);
-    out.extend_from_slice(br#"],"events":[{"entity_id":"#);
-    text(out, event.entity_id());
-    field(out, r#","key":"#, event.key());
-    out.extend_from_slice(br#","timestamp":"#);
+    let context: &Context = event.context();
+    put(out, r#"{"attributes":[{"value":"#);
+    event.0.attributes().write_json(context.names(), out);
+    boolean(out, context.bot_filtering());
+    put(out, BOT_FILTERING);
+    what(out, event);
     write_value(out, &event.timestamp_ms());
-    field(out, r#","uuid":"#, event.uuid().as_str(&mut [0; 36]));
+    uuid(out, event);
     details(out, event);
-    out.extend_from_slice(br#"}]}],"visitor_id":"#);
-    text(out, event.visitor_id());
+    put(out, r#"}]}],"visitor_id":"#);
+    visitor_id(out, event.0.visitor());
     out.push(b'}');
 }
 
-fn decision(out: &mut Vec<u8>, event: &UserEvent) {
-    let EventKind::Impression(impression) = event.kind() else { return };
-    out.extend_from_slice(br#"{"variation_id":"#);
+/// From the decision, where there is one, to the timestamp.
+fn what(out: &mut Vec<u8>, event: &UserEvent) {
+    let in_words = if let Some(decision) = event.0.decision() {
+        decision.in_words.get_or_init(|| words(|out| impression(out, ImpressionEvent::shared(decision))))
+    } else if let Some(ids) = event.0.event_ids() {
+        ids.in_words.get_or_init(|| words(|out| conversion(out, &ids.id, &ids.key)))
+    } else {
+        return match event.kind() {
+            EventKind::Impression(own) => impression(out, own),
+            EventKind::Conversion(own) => conversion(out, own.entity_id(), own.key()),
+        };
+    };
+    out.extend_from_slice(in_words);
+}
+
+#[cold]
+fn words(put: impl FnOnce(&mut Vec<u8>)) -> Box<[u8]> {
+    let mut words = Vec::new();
+    put(&mut words);
+    words.into()
+}
+
+fn impression(out: &mut Vec<u8>, impression: ImpressionEvent<'_>) {
+    put(out, r#"{"variation_id":"#);
     match impression.variation_id() {
-        Some(id) => text(out, id),
-        None => out.extend_from_slice(b"null"),
+        Some(id) => write_text(out, id),
+        None => put(out, "null"),
     }
     field(out, r#","campaign_id":"#, impression.campaign_id());
     field(out, r#","experiment_id":"#, impression.experiment_id());
     if let Some(of_decision) = impression.metadata() {
-        metadata(out, of_decision);
+        metadata(out, &of_decision);
     }
     out.push(b'}');
+    conversion(out, impression.entity_id(), IMPRESSION_KEY);
+}
+
+fn conversion(out: &mut Vec<u8>, entity_id: &str, key: &str) {
+    field(out, r#"],"events":[{"entity_id":"#, entity_id);
+    field(out, r#","key":"#, key);
+    put(out, r#","timestamp":"#);
 }
 
 fn metadata(out: &mut Vec<u8>, metadata: &DecisionMetadata) {
@@ -80,7 +121,7 @@ fn metadata(out: &mut Vec<u8>, metadata: &DecisionMetadata) {
     field(out, r#","rule_key":"#, &metadata.rule_key);
     field(out, r#","rule_type":"#, &metadata.rule_type);
     field(out, r#","variation_key":"#, &metadata.variation_key);
-    out.extend_from_slice(br#","enabled":"#);
+    put(out, r#","enabled":"#);
     boolean(out, metadata.enabled);
     if let Some(uuid) = &metadata.cmab_uuid {
         field(out, r#","cmab_uuid":"#, uuid);
@@ -88,36 +129,53 @@ fn metadata(out: &mut Vec<u8>, metadata: &DecisionMetadata) {
     out.push(b'}');
 }
 
+fn uuid(out: &mut Vec<u8>, event: &UserEvent) {
+    if let Some(uuid) = event.0.uuid_bytes() {
+        put(out, r#","uuid":""#);
+        EventUuid::write(uuid, out);
+        out.push(b'"');
+    } else {
+        field(out, r#","uuid":"#, &event.uuid().to_string());
+    }
+}
+
 fn details(out: &mut Vec<u8>, event: &UserEvent) {
-    let Some(details) = event.conversion().and_then(|conversion| conversion.details()) else { return };
-    out.extend_from_slice(br#","tags":"#);
-    out.extend_from_slice(details.tags.as_bytes());
+    if !event.0.has(flag::CONVERSION) {
+        return;
+    }
+    let details = event.conversion().map(ConversionEvent::details);
+    let Some(details) = details.filter(|details| !details.tags.is_empty()) else { return };
+    put(out, r#","tags":"#);
+    out.extend_from_slice(details.tags);
     if let Some(revenue) = details.revenue {
-        out.extend_from_slice(br#","revenue":"#);
+        put(out, r#","revenue":"#);
         write_value(out, &revenue);
     }
     if let Some(value) = details.value {
-        out.extend_from_slice(br#","value":"#);
+        put(out, r#","value":"#);
         write_value(out, &value);
     }
 }
 
-fn field(out: &mut Vec<u8>, name: &str, value: &str) {
-    out.extend_from_slice(name.as_bytes());
-    text(out, value);
-}
-
-/// Most ids need no escape: those are copied whole.
-fn text(out: &mut Vec<u8>, value: &str) {
-    if value.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\') {
+fn visitor_id(out: &mut Vec<u8>, id: &[u8]) {
+    if needs_no_escape(id) {
         out.push(b'"');
-        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(id);
         out.push(b'"');
     } else {
-        write_value(out, value);
+        write_value(out, as_text(id));
     }
 }
 
+fn put(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
+}
+
+fn field(out: &mut Vec<u8>, name: &str, value: &str) {
+    put(out, name);
+    write_text(out, value);
+}
+
 fn boolean(out: &mut Vec<u8>, value: bool) {
-    out.extend_from_slice(if value { b"true" } else { b"false" });
+    put(out, if value { "true" } else { "false" });
 }

@@ -3,15 +3,19 @@
 use std::sync::Arc;
 
 use super::{
-    attributes::{AttributeRef, Attributes},
+    attributes::{self, AttributeRef},
+    kind::ImpressionEvent,
     normalize,
+    packed::{Draft, flag},
     tags::{self, TagValue},
-    user_event::{ConversionEvent, EventKind, ImpressionEvent, UserEvent},
-    uuid::EventUuid,
+    user_event::UserEvent,
 };
 use crate::{
     metrics::ATTRIBUTES_DROPPED,
-    project::{Context, Event, Experiment, ProjectConfig, UserContext, Variation},
+    project::{
+        AttributeNames, Context, Event, Experiment, Packing, PackingCounts, ProjectConfig, UserContext,
+        Variation,
+    },
 };
 
 /// Attributes whose key starts like this are Optimizely's own, and sent though no datafile has them.
@@ -45,8 +49,14 @@ pub fn create_impression_user_event<'a>(
     variation: impl Into<Option<&'a Variation>>,
     user: &UserContext,
 ) -> UserEvent {
-    let decision = experiment.decision(variation.into(), config.decision_form());
-    new_event(config, user, EventKind::Impression(ImpressionEvent::new(decision)))
+    let (variation, mut draft) = (variation.into(), draft(config, user));
+    if let Some(index) = experiment.index_of(variation, config.context().datafile()) {
+        draft.index(index);
+    } else {
+        let decision = experiment.report(variation, config.decision_form());
+        draft.impression(ImpressionEvent::shared(&decision), decision.metadata.as_ref());
+    }
+    finish(draft, config)
 }
 
 /// A visitor did something that the project counts. [`ProjectConfig::conversion`] does the same by key.
@@ -75,8 +85,19 @@ pub fn create_conversion_user_event<K: AsRef<str>, V: TagValue>(
     user: &UserContext,
     tags: impl IntoIterator<Item = (K, V)>,
 ) -> UserEvent {
-    let conversion = ConversionEvent::new(Arc::clone(event.ids()), tags::details(tags, config.drops()));
-    new_event(config, user, EventKind::Conversion(conversion))
+    let (mut draft, context) = (draft(config, user), config.context());
+    draft.flag(flag::CONVERSION);
+    match event.index_in(context.datafile()) {
+        Some(index) => {
+            draft.index(index);
+            if context.event_ids(index).is_some_and(|ids| ids.is_nameless) {
+                draft.flag(flag::NAMELESS);
+            }
+        }
+        None => draft.conversion(event.id(), event.key()),
+    }
+    draft.tags(|out| tags::put(out, tags, config.drops()));
+    finish(draft, config)
 }
 
 /// What all events of this project have in common. Made once: calls return the same shared value.
@@ -95,34 +116,65 @@ pub fn create_event_context(config: &ProjectConfig) -> Arc<Context> {
     Arc::clone(config.context())
 }
 
-fn new_event(config: &ProjectConfig, user: &UserContext, kind: EventKind) -> UserEvent {
-    let attributes = sendable_attributes(config, user);
+/// An event of this visitor under a new id.
+fn draft(config: &ProjectConfig, user: &UserContext) -> Draft {
+    let mut draft = Draft::of(user.id().as_bytes());
+    if user.attributes().len() > 0 {
+        draft.attributes(|out| sendable_attributes(out, config, user));
+    }
+    draft.random_uuid();
+    draft
+}
+
+/// It happens now.
+fn finish(draft: Draft, config: &ProjectConfig) -> UserEvent {
     let now_ms = config.clock().now_ms();
-    UserEvent::new(create_event_context(config), now_ms, EventUuid::random(), user.id(), attributes, kind)
+    UserEvent(draft.finish(Arc::clone(config.context_of_this_thread()), now_ms))
+}
+
+/// Adds what can be sent, and says how many there are. What is left out is counted for each event.
+fn sendable_attributes(out: &mut Vec<u8>, config: &ProjectConfig, user: &UserContext) -> usize {
+    let datafile = config.context().datafile();
+    let counts = if let Some(kept) = user.packing().get(datafile) {
+        out.extend_from_slice(&kept.packed);
+        kept.counts
+    } else {
+        let start = out.len();
+        let counts = pack(out, config.context().names(), user);
+        let packed = out.get(start..).unwrap_or_default();
+        user.packing().offer(|| Packing { datafile, packed: packed.into(), counts });
+        counts
+    };
+    let PackingCounts { sent, unknown, invalid } = counts;
+    if unknown > 0 {
+        config.drops().unknown(unknown);
+        metrics::counter!(ATTRIBUTES_DROPPED, "reason" => "unknown").increment(unknown);
+    }
+    if invalid > 0 {
+        config.drops().invalid(invalid);
+        metrics::counter!(ATTRIBUTES_DROPPED, "reason" => "invalid").increment(invalid);
+    }
+    sent
 }
 
 /// In order of their keys, which the user's map has them in.
-fn sendable_attributes(config: &ProjectConfig, user: &UserContext) -> Attributes {
-    let names = config.context().names();
-    Attributes::pack(user.attributes().filter_map(|(key, value)| {
+fn pack(out: &mut Vec<u8>, names: &AttributeNames, user: &UserContext) -> PackingCounts {
+    let mut counts = PackingCounts::default();
+    for (key, value) in user.attributes() {
         if !normalize::is_attribute_value(value) {
-            config.drops().invalid();
-            count("invalid");
-            return None;
+            counts.invalid += 1;
+            continue;
         }
         let name = match names.index_of(key) {
             Some(index) => AttributeRef::Index(index),
             None if key.starts_with(RESERVED_PREFIX) => AttributeRef::Names { entity_id: key, key },
             None => {
-                config.drops().unknown();
-                count("unknown");
-                return None;
+                counts.unknown += 1;
+                continue;
             }
         };
-        Some((name, value))
-    }))
-}
-
-fn count(reason: &'static str) {
-    metrics::counter!(ATTRIBUTES_DROPPED, "reason" => reason).increment(1);
+        attributes::put(out, name, value);
+        counts.sent += 1;
+    }
+    counts
 }

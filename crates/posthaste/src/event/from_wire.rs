@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use super::{
-    attributes::{AttributeRef, Attributes},
-    user_event::{ConversionDetails, ConversionEvent, EventKind, IMPRESSION_KEY, ImpressionEvent, UserEvent},
+    attributes::{self, AttributeRef},
+    kind::{IMPRESSION_KEY, ImpressionEvent},
+    packed::{Draft, flag},
+    user_event::UserEvent,
 };
 use crate::{
     batch::{Decision, SnapshotEvent, Visitor, VisitorAttribute, write_value},
-    project::{Context, EventIds, ReportedDecision},
+    project::{AttributeNames, Context, ReportedDecision},
 };
 
 /// A visitor that is not one event as posthaste makes them.
@@ -34,52 +36,62 @@ impl UserEvent {
     pub fn from_visitor(context: Arc<Context>, visitor: &Visitor) -> Result<Self, NotAUserEvent> {
         let [snapshot] = &visitor.snapshots[..] else { return Err(NotAUserEvent("not one snapshot")) };
         let [event] = &snapshot.events[..] else { return Err(NotAUserEvent("not one event")) };
-        let kind = match &snapshot.decisions[..] {
-            [] if event.key != IMPRESSION_KEY => EventKind::Conversion(conversion(event)),
-            [decision] => EventKind::Impression(impression(decision)),
+        let decision = match &snapshot.decisions[..] {
+            [] if event.key != IMPRESSION_KEY => None,
+            [decision] => Some(decision),
             _ => return Err(NotAUserEvent("an impression without one decision")),
         };
-        let attributes = attributes(&context, &visitor.attributes)?;
-        let uuid = event.uuid.as_str().into();
-        Ok(Self::new(context, event.timestamp, uuid, &visitor.visitor_id, attributes, kind))
+        let mut draft = Draft::of(visitor.visitor_id.as_bytes());
+        let attributes = own_attributes(&context, &visitor.attributes)?;
+        draft.attributes(|out| put_attributes(out, context.names(), attributes));
+        draft.uuid(&event.uuid.as_str().into());
+        match decision {
+            Some(decision) => impression(&mut draft, decision),
+            None => conversion(&mut draft, event),
+        }
+        Ok(Self(draft.finish(context, event.timestamp)))
     }
 }
 
-fn impression(decision: &Decision) -> ImpressionEvent {
+fn impression(draft: &mut Draft, decision: &Decision) {
     let variation_id = decision.variation_id.as_deref();
-    let mut read = ReportedDecision::new(&decision.experiment_id, &decision.campaign_id, variation_id);
-    read.metadata.clone_from(&decision.metadata);
-    ImpressionEvent::new(Arc::new(read))
+    let read = ReportedDecision::new(&decision.experiment_id, &decision.campaign_id, variation_id);
+    draft.impression(ImpressionEvent::shared(&read), decision.metadata.as_ref());
 }
 
-fn conversion(event: &SnapshotEvent) -> ConversionEvent {
-    let ids = EventIds { id: event.entity_id.as_str().into(), key: event.key.as_str().into() };
-    let details = (!event.tags.is_empty()).then(|| {
-        let mut tags = Vec::new();
-        write_value(&mut tags, &event.tags);
-        Box::new(ConversionDetails {
-            tags: String::from_utf8_lossy(&tags).into(),
-            revenue: event.revenue.as_ref().and_then(serde_json::Value::as_i64),
-            value: event.value.as_ref().and_then(serde_json::Value::as_f64),
-        })
+fn conversion(draft: &mut Draft, event: &SnapshotEvent) {
+    draft.flag(flag::CONVERSION);
+    draft.conversion(&event.entity_id, &event.key);
+    if event.tags.is_empty() {
+        return;
+    }
+    draft.tags(|out| {
+        write_value(out, &event.tags);
+        let revenue = event.revenue.as_ref().and_then(serde_json::Value::as_i64);
+        (revenue, event.value.as_ref().and_then(serde_json::Value::as_f64))
     });
-    ConversionEvent::new(Arc::new(ids), details)
 }
 
-fn attributes(context: &Context, attributes: &[VisitorAttribute]) -> Result<Attributes, NotAUserEvent> {
-    let own = match attributes.split_last() {
-        Some((last, own)) if *last == VisitorAttribute::bot_filtering(context.bot_filtering()) => own,
-        _ => return Err(NotAUserEvent("the last attribute is not the project's $opt_bot_filtering")),
-    };
-    Ok(Attributes::pack(own.iter().map(|attribute| {
-        let name = match context.names().index_of(&attribute.key) {
-            Some(index)
-                if context.names().get(index).is_some_and(|name| name.entity_id == attribute.entity_id) =>
-            {
+/// Without the last, which is the project's.
+fn own_attributes<'a>(
+    context: &Context,
+    attributes: &'a [VisitorAttribute],
+) -> Result<&'a [VisitorAttribute], NotAUserEvent> {
+    match attributes.split_last() {
+        Some((last, own)) if *last == VisitorAttribute::bot_filtering(context.bot_filtering()) => Ok(own),
+        _ => Err(NotAUserEvent("the last attribute is not the project's $opt_bot_filtering")),
+    }
+}
+
+fn put_attributes(out: &mut Vec<u8>, names: &AttributeNames, attributes: &[VisitorAttribute]) -> usize {
+    for VisitorAttribute { entity_id, key, value, .. } in attributes {
+        let name = match names.index_of(key) {
+            Some(index) if names.get(index).is_some_and(|name| name.entity_id == *entity_id) => {
                 AttributeRef::Index(index)
             }
-            _ => AttributeRef::Names { entity_id: &attribute.entity_id, key: &attribute.key },
+            _ => AttributeRef::Names { entity_id, key },
         };
-        (name, &attribute.value)
-    })))
+        attributes::put(out, name, value);
+    }
+    attributes.len()
 }

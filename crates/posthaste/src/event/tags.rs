@@ -4,17 +4,21 @@
 
 use std::{
     borrow::Cow,
-    cell::Cell,
     collections::{BTreeMap, HashMap},
 };
 
 use serde_json::{Map, Value};
+use smallvec::SmallVec;
 
-use super::{normalize, user_event::ConversionDetails};
-use crate::{batch::write_value, metrics::TAGS_UNUSABLE, project::Drops};
+use super::normalize;
+use crate::{
+    batch::{write_text, write_value},
+    metrics::TAGS_UNUSABLE,
+    project::Drops,
+};
 
-/// How much of a thread's buffer stays allocated between events.
-const BUFFER_KEPT: usize = 4_096;
+/// How many tags are sorted without memory from the heap.
+const FEW: usize = 12;
 
 /// What is wrong with tags that are too deep, and what to do: where, what, fix, as problems are written.
 pub(crate) const TOO_DEEP: &str =
@@ -56,17 +60,47 @@ pub const NO_TAGS: [(&str, bool); 0] = [];
 pub trait TagValue {
     /// The value as JSON.
     fn tag_value(&self) -> Cow<'_, Value>;
+
+    /// The value where it is text, which is then not copied first; `None` where it is not, or where the type does not
+    /// say so.
+    fn tag_text(&self) -> Option<&str> {
+        None
+    }
 }
 
 impl TagValue for Value {
     fn tag_value(&self) -> Cow<'_, Value> {
         Cow::Borrowed(self)
     }
+
+    fn tag_text(&self) -> Option<&str> {
+        self.as_str()
+    }
 }
+
+macro_rules! text {
+    ($($type:ty)*) => {$(
+        impl TagValue for $type {
+            fn tag_value(&self) -> Cow<'_, Value> {
+                Cow::Owned((**self).into())
+            }
+
+            fn tag_text(&self) -> Option<&str> {
+                Some(self)
+            }
+        }
+    )*};
+}
+
+text!(String Cow<'_, str>);
 
 impl TagValue for str {
     fn tag_value(&self) -> Cow<'_, Value> {
         Cow::Owned(self.into())
+    }
+
+    fn tag_text(&self) -> Option<&str> {
+        Some(self)
     }
 }
 
@@ -80,17 +114,25 @@ macro_rules! owned {
     )*};
 }
 
-owned!(bool i8 i16 i32 i64 isize u8 u16 u32 u64 usize f32 f64 String Cow<'_, str> Map<String, Value>);
+owned!(bool i8 i16 i32 i64 isize u8 u16 u32 u64 usize f32 f64 Map<String, Value>);
 
 impl<T: TagValue + ?Sized> TagValue for &T {
     fn tag_value(&self) -> Cow<'_, Value> {
         (**self).tag_value()
+    }
+
+    fn tag_text(&self) -> Option<&str> {
+        (**self).tag_text()
     }
 }
 
 impl<T: TagValue> TagValue for Option<T> {
     fn tag_value(&self) -> Cow<'_, Value> {
         self.as_ref().map_or(Cow::Owned(Value::Null), T::tag_value)
+    }
+
+    fn tag_text(&self) -> Option<&str> {
+        self.as_ref()?.tag_text()
     }
 }
 
@@ -122,45 +164,49 @@ fn object<'a, T: TagValue + 'a>(pairs: impl Iterator<Item = (&'a String, &'a T)>
     pairs.map(|(key, value)| (key.clone(), value.tag_value().into_owned())).collect()
 }
 
-/// What an event keeps of its tags; `None` where there are none. Of two with the same key, the later one counts. A
-/// `revenue` or `value` that does not say what it should is counted; it is sent all the same.
-pub(super) fn details<K: AsRef<str>, V: TagValue>(
+/// Adds the tags as a JSON object, nothing where there are none, and says which revenue and value they state. Of two with
+/// the same key, the later one counts. A `revenue` or `value` that does not say what it should is counted; it is sent
+/// all the same.
+pub(super) fn put<K: AsRef<str>, V: TagValue>(
+    out: &mut Vec<u8>,
     tags: impl IntoIterator<Item = (K, V)>,
     drops: &Drops,
-) -> Option<Box<ConversionDetails>> {
-    // Gathered in a buffer that stays, then copied into exactly as much memory as it takes. Taken out of its place
-    // meanwhile: a caller's `tag_value` may do anything, even make another event.
-    thread_local!(static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
-    let mut tags: Vec<(K, V)> = tags.into_iter().collect();
+) -> (Option<i64>, Option<f64>) {
+    let mut tags: SmallVec<[(K, V); FEW]> = tags.into_iter().collect();
     if tags.is_empty() {
-        return None;
+        return (None, None);
     }
     // Stable, so that the later of two comes later.
     tags.sort_by(|(a, _), (b, _)| a.as_ref().cmp(b.as_ref()));
-    let mut text = BUFFER.take();
-    let (revenue, value) = write(&mut text, &tags, drops);
-    let tags = std::str::from_utf8(&text).expect("JSON is UTF-8").into();
-    text.clear();
-    text.shrink_to(BUFFER_KEPT);
-    BUFFER.set(text);
-    Some(Box::new(ConversionDetails { tags, revenue, value }))
+    write(out, &tags, drops)
 }
 
-/// Writes sorted tags as a JSON object into an empty buffer, and says what they state.
+/// Writes sorted tags, and says what they state.
 fn write<K: AsRef<str>, V: TagValue>(
-    text: &mut Vec<u8>,
+    out: &mut Vec<u8>,
     tags: &[(K, V)],
     drops: &Drops,
 ) -> (Option<i64>, Option<f64>) {
     let (mut revenue, mut value) = (None, None);
-    let mut rest = tags.iter().peekable();
+    let (mut rest, mut before) = (tags.iter().peekable(), b'{');
     while let Some((key, tag)) = rest.next() {
         let key = key.as_ref();
         if rest.peek().is_some_and(|(next, _)| next.as_ref() == key) {
             continue;
         }
-        let tag = tag.tag_value();
-        put(text, key, &tag);
+        out.push(before);
+        before = b',';
+        write_text(out, key);
+        out.push(b':');
+        let tag = if let Some(text) = tag.tag_text() {
+            write_text(out, text);
+            // It states as little.
+            Cow::Owned(Value::Null)
+        } else {
+            let tag = tag.tag_value();
+            write_value(out, &*tag);
+            tag
+        };
         match key {
             "revenue" => {
                 revenue = normalize::revenue(&tag);
@@ -179,19 +225,12 @@ fn write<K: AsRef<str>, V: TagValue>(
             _ => {}
         }
     }
-    text.push(b'}');
+    out.push(b'}');
     (revenue, value)
 }
 
 fn count(tag: &'static str) {
     metrics::counter!(TAGS_UNUSABLE, "tag" => tag).increment(1);
-}
-
-fn put(text: &mut Vec<u8>, key: &str, tag: &Value) {
-    text.push(if text.is_empty() { b'{' } else { b',' });
-    write_value(text, key);
-    text.push(b':');
-    write_value(text, tag);
 }
 
 #[cfg(test)]
@@ -201,7 +240,15 @@ mod tests {
     use super::*;
 
     fn text<K: AsRef<str>, V: TagValue>(tags: impl IntoIterator<Item = (K, V)>) -> String {
-        details(tags, &Drops::default()).map_or_else(String::new, |details| details.tags.into())
+        stated(tags).0
+    }
+
+    type Stated = (Option<i64>, Option<f64>);
+
+    fn stated<K: AsRef<str>, V: TagValue>(tags: impl IntoIterator<Item = (K, V)>) -> (String, Stated) {
+        let mut out = Vec::new();
+        let stated = put(&mut out, tags, &Drops::default());
+        (String::from_utf8(out).unwrap(), stated)
     }
 
     #[test]
@@ -226,9 +273,10 @@ mod tests {
 
     #[test]
     fn nothing_is_no_details() {
-        assert_eq!(details(NO_TAGS, &Drops::default()), None);
-        assert_eq!(details(&Map::new(), &Drops::default()), None);
-        assert_eq!(details(None::<(&str, Value)>, &Drops::default()), None);
+        let nothing = (String::new(), (None, None));
+        assert_eq!(stated(NO_TAGS), nothing);
+        assert_eq!(stated(&Map::new()), nothing);
+        assert_eq!(stated(None::<(&str, Value)>), nothing);
     }
 
     /// A value that makes an event while one is being made.
@@ -247,7 +295,7 @@ mod tests {
 
     #[test]
     fn the_later_of_two_values_counts() {
-        let details = details([("revenue", 1), ("a", 0), ("revenue", 2)], &Drops::default()).unwrap();
-        assert_eq!((&*details.tags, details.revenue), (r#"{"a":0,"revenue":2}"#, Some(2)));
+        let stated = stated([("revenue", 1), ("a", 0), ("revenue", 2)]);
+        assert_eq!(stated, (r#"{"a":0,"revenue":2}"#.to_owned(), (Some(2), None)));
     }
 }

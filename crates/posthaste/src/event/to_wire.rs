@@ -1,12 +1,13 @@
 //! Events in the form in which they are sent: as wire types, and as requests.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use serde_json::Value;
 
 use super::{
     encode::encode_events,
-    user_event::{EventKind, ImpressionEvent, UserEvent},
+    kind::{EventKind, ImpressionEvent},
+    user_event::UserEvent,
 };
 use crate::{
     batch::{Batch, Decision, LogEvent, Snapshot, SnapshotEvent, Visitor},
@@ -94,7 +95,7 @@ impl From<&UserEvent> for Snapshot {
         );
         let mut decisions = Vec::new();
         match event.kind() {
-            EventKind::Impression(impression) => decisions.push(Decision::from(impression)),
+            EventKind::Impression(impression) => decisions.push(Decision::from(&impression)),
             EventKind::Conversion(conversion) => {
                 wire.tags = conversion.tags();
                 wire.revenue = conversion.revenue().map(Value::from);
@@ -105,11 +106,11 @@ impl From<&UserEvent> for Snapshot {
     }
 }
 
-impl From<&ImpressionEvent> for Decision {
-    fn from(impression: &ImpressionEvent) -> Self {
+impl From<&ImpressionEvent<'_>> for Decision {
+    fn from(impression: &ImpressionEvent<'_>) -> Self {
         let (campaign, experiment) = (impression.campaign_id(), impression.experiment_id());
         let mut decision = Self::new(campaign, experiment, impression.variation_id());
-        decision.metadata = impression.metadata().cloned();
+        decision.metadata = impression.metadata().map(Cow::into_owned);
         decision
     }
 }

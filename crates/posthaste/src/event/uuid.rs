@@ -27,9 +27,33 @@ enum Form {
 
 impl EventUuid {
     /// A new random id.
-    #[expect(clippy::disallowed_methods, reason = "this is the one source of ids")]
     pub fn random() -> Self {
-        Self(Form::Canonical(Uuid::new_v4()))
+        Self::of_bytes(Self::random_bytes())
+    }
+
+    /// The bytes of a new random id.
+    #[expect(clippy::disallowed_methods, reason = "this is the one source of ids")]
+    pub(super) fn random_bytes() -> [u8; 16] {
+        Uuid::new_v4().into_bytes()
+    }
+
+    /// An id of these bytes: a lower-case hyphenated uuid.
+    pub(super) fn of_bytes(bytes: [u8; 16]) -> Self {
+        Self(Form::Canonical(Uuid::from_bytes(bytes)))
+    }
+
+    /// Its bytes, or its text where that is no lower-case hyphenated uuid.
+    pub(super) fn as_bytes(&self) -> Result<[u8; 16], &str> {
+        match &self.0 {
+            Form::Canonical(uuid) => Ok(uuid.into_bytes()),
+            Form::Other(text) => Err(text),
+        }
+    }
+
+    /// Writes the id of these bytes as text.
+    pub(super) fn write(bytes: [u8; 16], out: &mut Vec<u8>) {
+        let text = &mut [0; 36];
+        out.extend_from_slice(Uuid::from_bytes(bytes).hyphenated().encode_lower(text).as_bytes());
     }
 
     /// Whether there is no id at all. The Event API requires one.
@@ -42,14 +66,6 @@ impl EventUuid {
         match &self.0 {
             Form::Canonical(uuid) => uuid.hyphenated().encode_lower(buffer),
             Form::Other(text) => text,
-        }
-    }
-
-    /// Bytes on the heap beside the value itself.
-    pub(crate) fn heap_bytes(&self) -> usize {
-        match &self.0 {
-            Form::Canonical(_) => 0,
-            Form::Other(text) => text.len(),
         }
     }
 }

@@ -17,6 +17,8 @@ use super::{
     names::AttributeNames,
     near::NearMisses,
     region::Region,
+    stripes::Stripes,
+    tables::{self, DatafileId, Tables},
 };
 use crate::clock::{Clock, SystemClock};
 
@@ -39,7 +41,7 @@ use crate::clock::{Clock, SystemClock};
 #[doc(alias = "pkg.ProjectConfig")]
 #[derive(Debug, Clone)]
 pub struct ProjectConfig {
-    context: Arc<Context>,
+    contexts: Stripes,
     sdk_key: CompactString,
     environment_key: CompactString,
     send_flag_decisions: bool,
@@ -75,15 +77,18 @@ impl ProjectConfig {
         datafile::parse(json.as_ref()).map(Self::new)
     }
 
-    fn new(datafile: datafile::Datafile) -> Self {
+    fn new(mut datafile: datafile::Datafile) -> Self {
         let mut warnings = datafile.warnings;
+        let id = DatafileId::new();
+        tables::number(id, &mut datafile.experiments, &mut datafile.events);
         let experiments = Index::new(datafile.experiments, &mut warnings);
         warnings.extend(experiments.items().iter().flat_map(index::warnings_of_variations));
         let events = Index::new(datafile.events, &mut warnings);
         let attributes = Index::new(datafile.attributes, &mut warnings);
         let names = AttributeNames::new(attributes.found_by_key());
+        let tables = Tables::new(id, names, experiments.items(), events.items());
         Self {
-            context: Arc::new(datafile.context.with_names(names)),
+            contexts: Stripes::new(datafile.context.with_tables(tables)),
             sdk_key: datafile.sdk_key,
             environment_key: datafile.environment_key,
             send_flag_decisions: datafile.send_flag_decisions,
@@ -147,9 +152,8 @@ impl ProjectConfig {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn with_decision_metadata_sent(mut self) -> Self {
-        self.decision_form = DecisionForm::Todays;
-        self
+    pub fn with_decision_metadata_sent(self) -> Self {
+        self.with_decision_form(DecisionForm::Todays)
     }
 
     /// The same project, its impressions with the ids that the datafile has, as the seed sends them: for comparison with
@@ -172,9 +176,8 @@ impl ProjectConfig {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn with_raw_ids_sent(mut self) -> Self {
-        self.decision_form = DecisionForm::Raw;
-        self
+    pub fn with_raw_ids_sent(self) -> Self {
+        self.with_decision_form(DecisionForm::Raw)
     }
 
     /// The same project, reported as today's SDKs do instead of as the seed does: with
@@ -212,7 +215,15 @@ impl ProjectConfig {
     }
 
     fn with_context(mut self, change: impl FnOnce(Context) -> Context) -> Self {
-        self.context = Arc::new(change(Arc::unwrap_or_clone(self.context)));
+        self.contexts = Stripes::new(change(Context::clone(self.contexts.first())));
+        self
+    }
+
+    fn with_decision_form(mut self, form: DecisionForm) -> Self {
+        let context = self.contexts.first();
+        let tables = context.tables().with_decisions(self.experiments(), form);
+        self.contexts = Stripes::new(Context::clone(context).with_tables(tables));
+        self.decision_form = form;
         self
     }
 
@@ -239,17 +250,17 @@ impl ProjectConfig {
 
     /// The account's id.
     pub fn account_id(&self) -> &str {
-        self.context.account_id()
+        self.context().account_id()
     }
 
     /// The project's id.
     pub fn project_id(&self) -> &str {
-        self.context.project_id()
+        self.context().project_id()
     }
 
     /// The datafile's revision.
     pub fn revision(&self) -> &str {
-        self.context.revision()
+        self.context().revision()
     }
 
     /// The SDK key; empty where the datafile has none.
@@ -264,12 +275,12 @@ impl ProjectConfig {
 
     /// Whether visitors' addresses are to be anonymised; false where the datafile does not say.
     pub fn anonymize_ip(&self) -> bool {
-        self.context.anonymize_ip()
+        self.context().anonymize_ip()
     }
 
     /// Whether bots are filtered out of the results; false where the datafile does not say.
     pub fn bot_filtering(&self) -> bool {
-        self.context.bot_filtering()
+        self.context().bot_filtering()
     }
 
     /// Whether decisions of flags without an experiment are reported; false where the datafile does not say.
@@ -279,7 +290,7 @@ impl ProjectConfig {
 
     /// The data region; US where the datafile does not say.
     pub fn region(&self) -> Region {
-        self.context.region()
+        self.context().region()
     }
 
     /// The experiment of this key; an error where there is none, or where the key stands for several (rules of two
@@ -434,8 +445,14 @@ impl ProjectConfig {
         &self.warnings
     }
 
+    /// The context, always the same.
     pub(crate) fn context(&self) -> &Arc<Context> {
-        &self.context
+        self.contexts.first()
+    }
+
+    /// The context for an event of this thread.
+    pub(crate) fn context_of_this_thread(&self) -> &Arc<Context> {
+        self.contexts.of_this_thread()
     }
 
     pub(crate) fn clock(&self) -> &dyn Clock {

@@ -1,6 +1,6 @@
 //! What impressions report of their decision, put together once for each variation.
 
-use std::sync::Arc;
+use std::sync::OnceLock;
 
 use compact_str::CompactString;
 
@@ -19,13 +19,15 @@ pub(crate) enum DecisionForm {
 }
 
 /// What every impression of one variation carries.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct ReportedDecision {
     pub(crate) campaign_id: CompactString,
     pub(crate) experiment_id: CompactString,
     /// `None` where no variation was decided: `null` on the wire.
     pub(crate) variation_id: Option<CompactString>,
     pub(crate) metadata: Option<DecisionMetadata>,
+    /// How it is written, with the event's ids, once somebody has written it.
+    pub(crate) in_words: OnceLock<Box<[u8]>>,
 }
 
 impl ReportedDecision {
@@ -36,6 +38,7 @@ impl ReportedDecision {
             experiment_id: experiment_id.into(),
             variation_id: variation_id.map(CompactString::from),
             metadata: None,
+            in_words: OnceLock::new(),
         }
     }
 
@@ -45,29 +48,18 @@ impl ReportedDecision {
         let campaign_id = campaign_id(experiment_id, layer_id);
         Self::new(experiment_id, campaign_id, variation_id.filter(|id| is_variation_id(id)))
     }
+
+    /// Bytes of text in it, the campaign's as often as it is written, and of what the metadata are written with.
+    pub(crate) fn text_bytes(&self) -> usize {
+        let metadata = self.metadata.as_ref().map_or(0, |metadata| metadata.text_bytes() + 200);
+        let variation_id = self.variation_id.as_ref().map_or(0, CompactString::len);
+        2 * self.campaign_id.len() + self.experiment_id.len() + variation_id + metadata
+    }
 }
 
 /// The campaign that an experiment's impressions are reported under.
 pub(crate) fn campaign_id<'a>(experiment_id: &'a str, layer_id: &'a str) -> &'a str {
     if layer_id.trim().is_empty() { experiment_id } else { layer_id }
-}
-
-/// One variation's decision in each form, shared by its events.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Forms {
-    pub(super) normal: Arc<ReportedDecision>,
-    pub(super) raw: Arc<ReportedDecision>,
-    pub(super) todays: Arc<ReportedDecision>,
-}
-
-impl Forms {
-    pub(super) fn get(&self, form: DecisionForm) -> &Arc<ReportedDecision> {
-        match form {
-            DecisionForm::Normal => &self.normal,
-            DecisionForm::Raw => &self.raw,
-            DecisionForm::Todays => &self.todays,
-        }
-    }
 }
 
 /// Whether today's SDKs take this for a variation's id; they report any other as `null` (PROTOCOL 2.2, "ids").

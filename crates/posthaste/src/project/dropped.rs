@@ -55,12 +55,12 @@ pub(crate) struct Drops {
 }
 
 impl Drops {
-    pub(crate) fn unknown(&self) {
-        self.unknown.fetch_add(1, Relaxed);
+    pub(crate) fn unknown(&self, count: u64) {
+        self.unknown.fetch_add(count, Relaxed);
     }
 
-    pub(crate) fn invalid(&self) {
-        self.invalid.fetch_add(1, Relaxed);
+    pub(crate) fn invalid(&self, count: u64) {
+        self.invalid.fetch_add(count, Relaxed);
     }
 
     pub(crate) fn revenue(&self) {

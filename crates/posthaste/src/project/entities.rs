@@ -2,9 +2,14 @@
 //!
 //! Plain data, built once by the parser and shared from then on.
 
-use std::sync::Arc;
+use std::sync::OnceLock;
 
 use compact_str::CompactString;
+
+use super::{
+    nameless::is_nameless,
+    tables::{DatafileId, Place},
+};
 
 /// A conversion event that the project defines.
 ///
@@ -17,21 +22,37 @@ use compact_str::CompactString;
 #[doc(alias = "entities.Event")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    ids: Arc<EventIds>,
+    id: CompactString,
+    key: CompactString,
     experiment_ids: Vec<CompactString>,
+    place: Place,
 }
 
 /// The id and key that every conversion of one event carries.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct EventIds {
     pub(crate) id: CompactString,
     pub(crate) key: CompactString,
+    pub(crate) is_nameless: bool,
+    /// How they are written, once somebody has written them.
+    pub(crate) in_words: OnceLock<Box<[u8]>>,
+}
+
+impl EventIds {
+    pub(super) fn new(id: &str, key: &str) -> Self {
+        Self { id: id.into(), key: key.into(), is_nameless: is_nameless(id), in_words: OnceLock::new() }
+    }
+
+    /// Bytes of text in them.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.id.len() + self.key.len()
+    }
 }
 
 impl Event {
     /// An event of this id and key that no experiment uses.
     pub fn new(id: &str, key: &str) -> Self {
-        Self { ids: Arc::new(EventIds { id: id.into(), key: key.into() }), experiment_ids: Vec::new() }
+        Self { id: id.into(), key: key.into(), experiment_ids: Vec::new(), place: Place::default() }
     }
 
     pub(crate) fn with_experiment_ids(mut self, experiment_ids: Vec<CompactString>) -> Self {
@@ -41,12 +62,12 @@ impl Event {
 
     /// The event's id: `entity_id` of a conversion.
     pub fn id(&self) -> &str {
-        &self.ids.id
+        &self.id
     }
 
     /// The event's key: what programs call it by.
     pub fn key(&self) -> &str {
-        &self.ids.key
+        &self.key
     }
 
     /// The experiments that count this event. A conversion is sent even if there is none.
@@ -54,8 +75,13 @@ impl Event {
         self.experiment_ids.iter().map(CompactString::as_str)
     }
 
-    pub(crate) fn ids(&self) -> &Arc<EventIds> {
-        &self.ids
+    pub(super) fn number(&mut self, place: Place) {
+        self.place = place;
+    }
+
+    /// Its number in the tables of this datafile, if it is of that.
+    pub(crate) fn index_in(&self, datafile: DatafileId) -> Option<u32> {
+        self.place.index_in(datafile)
     }
 }
 

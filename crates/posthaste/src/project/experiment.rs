@@ -1,15 +1,14 @@
 //! Experiments with their variations.
 //!
 //! Plain data, built once by the parser and shared from then on. What every event of a variation repeats (its decision)
-//! is put together here, once, so that an event holds one pointer to it.
-
-use std::sync::Arc;
+//! is put together here, once for a project; an event says which it is.
 
 use compact_str::CompactString;
 
 use super::{
-    decision::{DecisionForm, Forms, ReportedDecision, campaign_id},
+    decision::{DecisionForm, ReportedDecision, campaign_id},
     rule::{Rule, RuleKind},
+    tables::{DatafileId, Place},
 };
 use crate::batch::DecisionMetadata;
 
@@ -31,20 +30,20 @@ pub struct Experiment {
     layer_id: CompactString,
     rule: Rule,
     variations: Vec<Variation>,
+    /// Of its first variation; the others follow, and "no variation" behind them.
+    place: Place,
 }
 
 impl Experiment {
     /// An experiment with these variations, which no flag uses. `layer_id` is the campaign; holdouts have none (`""`).
     pub fn new(id: &str, key: &str, layer_id: &str, variations: Vec<Variation>) -> Self {
         let (id, key, layer_id) = (id.into(), key.into(), layer_id.into());
-        Self { id, key, layer_id, rule: Rule::default(), variations }.ruled(Rule::default())
+        Self { id, key, layer_id, rule: Rule::default(), variations, place: Place::default() }
     }
 
     /// The same experiment as this rule of a flag.
     pub(super) fn ruled(mut self, rule: Rule) -> Self {
         self.rule = rule;
-        let variations = std::mem::take(&mut self.variations);
-        self.variations = variations.into_iter().map(|variation| self.own(variation)).collect();
         self
     }
 
@@ -131,30 +130,34 @@ impl Experiment {
         self.variations.iter().rfind(|variation| variation.id == id)
     }
 
-    /// What an impression of `variation` reports; `None` stands for "no variation".
-    pub(crate) fn decision(
-        &self,
-        variation: Option<&Variation>,
-        form: DecisionForm,
-    ) -> Arc<ReportedDecision> {
-        let known = variation.and_then(|variation| variation.decision.as_ref()).map(|forms| forms.get(form));
-        match known {
-            Some(decision) if decision.experiment_id == self.id => Arc::clone(decision),
-            _ => Arc::new(self.report(variation, form)),
+    /// Gives it and its variations their numbers, the first this one. The next number is left.
+    pub(super) fn number(&mut self, datafile: DatafileId, first: u32) -> u32 {
+        self.place = Place::new(datafile, first);
+        let mut next = first;
+        for variation in &mut self.variations {
+            variation.place = Place::new(datafile, next);
+            next = next.saturating_add(1);
         }
+        next.saturating_add(1)
     }
 
-    fn own(&self, mut variation: Variation) -> Variation {
-        let report = |form| Arc::new(self.report(Some(&variation), form));
-        variation.decision = Some(Forms {
-            normal: report(DecisionForm::Normal),
-            raw: report(DecisionForm::Raw),
-            todays: report(DecisionForm::Todays),
-        });
-        variation
+    /// The number of what an impression of `variation` reports; `None` stands for "no variation". There is none where
+    /// the datafile does not have the experiment, or the experiment the variation.
+    pub(crate) fn index_of(&self, variation: Option<&Variation>, datafile: DatafileId) -> Option<u32> {
+        let first = self.place.index_in(datafile)?;
+        let none = first.saturating_add(u32::try_from(self.variations.len()).ok()?);
+        let Some(variation) = variation else { return Some(none) };
+        variation.place.index_in(datafile).filter(|index| (first..none).contains(index))
     }
 
-    fn report(&self, variation: Option<&Variation>, form: DecisionForm) -> ReportedDecision {
+    /// What impressions report, in the order of their numbers.
+    pub(super) fn reports(&self, form: DecisionForm) -> impl Iterator<Item = ReportedDecision> {
+        let variations = self.variations.iter().map(Some).chain([None]);
+        variations.map(move |variation| self.report(variation, form))
+    }
+
+    /// What an impression of `variation` reports.
+    pub(crate) fn report(&self, variation: Option<&Variation>, form: DecisionForm) -> ReportedDecision {
         let id = variation.map(Variation::id);
         match form {
             DecisionForm::Normal => ReportedDecision::normal(&self.id, &self.layer_id, id),
@@ -196,13 +199,13 @@ pub struct Variation {
     id: CompactString,
     key: CompactString,
     feature_enabled: bool,
-    decision: Option<Forms>,
+    place: Place,
 }
 
 impl Variation {
     /// A variation that turns no flag on; it belongs to an experiment once [`Experiment::new`] has taken it.
     pub fn new(id: &str, key: &str) -> Self {
-        Self { id: id.into(), key: key.into(), feature_enabled: false, decision: None }
+        Self { id: id.into(), key: key.into(), feature_enabled: false, place: Place::default() }
     }
 
     /// The variation's id: `variation_id` of a decision.

@@ -18,15 +18,18 @@ pub(crate) struct AttributeNames {
 pub(crate) struct AttributeName {
     pub(crate) entity_id: CompactString,
     pub(crate) key: CompactString,
-    /// `,"key":…,"type":"custom","entity_id":…}`: what follows the value on the wire.
+    /// `,"key":…,"type":"custom","entity_id":…},{"value":`: what follows the value on the wire, to the next one's.
     pub(crate) tail: CompactString,
 }
 
 impl AttributeName {
     pub(crate) fn new(entity_id: &str, key: &str) -> Self {
         let quoted = |text: &str| serde_json::Value::from(text).to_string();
-        let tail =
-            format_compact!(r#","key":{},"type":"custom","entity_id":{}}}"#, quoted(key), quoted(entity_id));
+        let tail = format_compact!(
+            r#","key":{},"type":"custom","entity_id":{}}},{{"value":"#,
+            quoted(key),
+            quoted(entity_id)
+        );
         Self { entity_id: entity_id.into(), key: key.into(), tail }
     }
 }
@@ -57,9 +60,9 @@ impl AttributeNames {
 
     /// Bytes of the longest tail, or of one that is written out, less its names.
     pub(crate) fn tail_bytes_max(&self) -> usize {
-        /// `,"key":"","type":"custom","entity_id":""}` with `{"value":` and a comma.
+        /// `,"key":"","type":"custom","entity_id":""},{"value":` and the value's quotes.
         const PUNCTUATION: usize = 60;
-        self.tail_bytes_max + PUNCTUATION
+        self.tail_bytes_max.max(PUNCTUATION)
     }
 
     pub(crate) fn get(&self, index: u16) -> Option<&AttributeName> {

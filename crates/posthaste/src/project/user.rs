@@ -1,8 +1,10 @@
 //! Whom an event is about.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde_json::Value;
+
+use super::packing::KeptPacking;
 
 /// A visitor: an id, and attributes as the program knows them.
 ///
@@ -17,22 +19,24 @@ use serde_json::Value;
 /// assert_eq!((user.id(), user.attributes().count()), ("visitor-1", 2));
 /// ```
 #[doc(alias = "entities.UserContext")]
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Clone, PartialEq, Default)]
 pub struct UserContext {
     id: String,
     attributes: BTreeMap<String, Value>,
+    packing: KeptPacking,
 }
 
 impl UserContext {
     /// A user without attributes. The id is sent as it is, and may be empty, as in the official SDKs.
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into(), attributes: BTreeMap::new() }
+        Self { id: id.into(), ..Self::default() }
     }
 
     /// The same user with one more attribute; a second value for a key replaces the first.
     #[must_use]
     pub fn attribute(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.attributes.insert(key.into(), value.into());
+        self.packing = KeptPacking::default();
         self
     }
 
@@ -50,6 +54,7 @@ impl UserContext {
         attributes: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
         self.attributes = attributes.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
+        self.packing = KeptPacking::default();
         self
     }
 
@@ -75,5 +80,15 @@ impl UserContext {
     /// The attributes, sorted by key.
     pub fn attributes(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
         self.attributes.iter().map(|(key, value)| (key.as_str(), value))
+    }
+    pub(crate) fn packing(&self) -> &KeptPacking {
+        &self.packing
+    }
+}
+
+impl fmt::Debug for UserContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { id, attributes, packing: _ } = self;
+        f.debug_struct("UserContext").field("id", id).field("attributes", attributes).finish()
     }
 }

@@ -30,6 +30,7 @@ mod metrics;
 mod no_thread;
 mod notifications;
 mod options;
+mod packing;
 mod parity;
 mod persistence;
 mod problems;

@@ -207,7 +207,7 @@ fn events_carry_all_that_the_seeds_carry() {
     assert!(context.anonymize_ip() && context.bot_filtering());
 
     let event = impression();
-    let seen: &ImpressionEvent = event.impression().unwrap();
+    let seen: ImpressionEvent<'_> = event.impression().unwrap();
     assert_eq!((seen.key(), seen.entity_id(), seen.campaign_id()), ("campaign_activated", "60011", "60011"));
     assert_eq!((seen.experiment_id(), seen.variation_id()), ("40011", Some("70111")));
     assert_eq!((event.visitor_id(), event.conversion()), ("visitor-1", None));
@@ -215,7 +215,7 @@ fn events_carry_all_that_the_seeds_carry() {
     assert_eq!(event.context().revision(), "42");
 
     let event = conversion();
-    let done: &ConversionEvent = event.conversion().unwrap();
+    let done: ConversionEvent<'_> = event.conversion().unwrap();
     assert_eq!(
         (done.key(), done.entity_id(), done.revenue(), done.value()),
         ("purchase", "30012", Some(4200), Some(1.5))
