@@ -6,6 +6,7 @@
 const BITS: u32 = 7;
 const MORE: u8 = 0x80;
 
+#[inline]
 pub(super) fn put_number(out: &mut Vec<u8>, mut number: usize) {
     while number >= usize::from(MORE) {
         out.push(lowest(number) | MORE);
@@ -14,6 +15,7 @@ pub(super) fn put_number(out: &mut Vec<u8>, mut number: usize) {
     out.push(lowest(number));
 }
 
+#[inline]
 fn lowest(number: usize) -> u8 {
     u8::try_from(number & usize::from(!MORE)).unwrap_or_default()
 }
@@ -29,6 +31,7 @@ pub(super) fn number_bytes(number: usize) -> usize {
     bits.div_ceil(BITS).max(1) as usize
 }
 
+#[inline]
 pub(super) fn take_number(rest: &mut &[u8]) -> Option<usize> {
     let (mut number, mut shift) = (0_usize, 0);
     loop {
@@ -42,6 +45,7 @@ pub(super) fn take_number(rest: &mut &[u8]) -> Option<usize> {
     }
 }
 
+#[inline]
 pub(super) fn take_bytes<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
     let (bytes, tail) = rest.split_at_checked(length)?;
     *rest = tail;

@@ -29,14 +29,10 @@ pub(crate) fn encode_events<'a>(
     events: impl Iterator<Item = &'a UserEvent> + Clone,
 ) -> (Vec<u8>, Range<usize>) {
     let Some(first) = events.clone().next() else { return (Vec::new(), 0..0) };
-    let context = &**first.context();
+    let [head, tail] = first.context().in_words(head_and_tail);
     let bytes = events.clone().map(UserEvent::wire_bytes_typical).sum::<usize>();
-    let mut out = Vec::with_capacity(bytes + context.text_bytes() + 200);
-    put(&mut out, r#"{"revision":"#);
-    write_text(&mut out, context.revision());
-    field(&mut out, r#","account_id":"#, context.account_id());
-    field(&mut out, r#","client_version":"#, context.client_version());
-    put(&mut out, r#","visitors":["#);
+    let mut out = Vec::with_capacity(head.len() + bytes + tail.len());
+    out.extend_from_slice(head);
     let start = out.len();
     for (at, event) in events.enumerate() {
         if at > 0 {
@@ -45,17 +41,31 @@ pub(crate) fn encode_events<'a>(
         visitor(&mut out, event);
     }
     let visitors = start..out.len();
-    out.push(b']');
-    field(&mut out, r#","project_id":"#, context.project_id());
-    field(&mut out, r#","client_name":"#, context.client_name());
-    put(&mut out, r#","anonymize_ip":"#);
-    boolean(&mut out, context.anonymize_ip());
-    put(&mut out, r#","enrich_decisions":true"#);
-    if context.region_sent() {
-        field(&mut out, r#","region":"#, context.region().as_str());
-    }
-    out.push(b'}');
+    out.extend_from_slice(tail);
     (out, visitors)
+}
+
+/// What a request has before its visitors and behind them.
+#[cold]
+fn head_and_tail(context: &Context) -> [Box<[u8]>; 2] {
+    let head = words(|out| {
+        field(out, r#"{"revision":"#, context.revision());
+        field(out, r#","account_id":"#, context.account_id());
+        field(out, r#","client_version":"#, context.client_version());
+        put(out, r#","visitors":["#);
+    });
+    let tail = words(|out| {
+        field(out, r#"],"project_id":"#, context.project_id());
+        field(out, r#","client_name":"#, context.client_name());
+        put(out, r#","anonymize_ip":"#);
+        boolean(out, context.anonymize_ip());
+        put(out, r#","enrich_decisions":true"#);
+        if context.region_sent() {
+            field(out, r#","region":"#, context.region().as_str());
+        }
+        out.push(b'}');
+    });
+    [head, tail]
 }
 
 fn visitor(out: &mut Vec<u8>, event: &UserEvent) {

@@ -94,6 +94,7 @@ impl Packed {
         &self.0.header.header.context
     }
 
+    #[inline]
     pub(super) fn has(&self, flag: u8) -> bool {
         self.0.header.header.flags & flag != 0
     }
@@ -107,6 +108,7 @@ impl Packed {
         self.parts().visitor
     }
 
+    #[inline]
     pub(super) fn attributes(&self) -> Attributes<'_> {
         Attributes::new(self.parts().attributes)
     }
@@ -128,6 +130,7 @@ impl Packed {
     }
 
     /// The uuid, where it is a canonical one.
+    #[inline]
     pub(super) fn uuid_bytes(&self) -> Option<[u8; 16]> {
         (!self.has(flag::UUID_TEXT)).then_some(self.0.header.header.uuid)
     }
@@ -176,6 +179,7 @@ impl Packed {
         bytes.next_multiple_of(align_of::<Head>())
     }
 
+    #[inline]
     fn parts(&self) -> Parts<'_> {
         let Head { flags, visitor_bytes, attribute_bytes, .. } = self.0.header.header;
         let (bytes, lengths) = if flags & flag::LONG == 0 {
@@ -250,6 +254,7 @@ pub(super) struct Draft {
 
 impl Draft {
     /// An event of this visitor.
+    #[inline]
     pub(super) fn of(visitor: &[u8]) -> Self {
         let mut bytes = scratch::take();
         bytes.extend_from_slice(visitor);
@@ -276,15 +281,18 @@ impl Draft {
     }
 
     /// Under a new random id.
+    #[inline]
     pub(super) fn random_uuid(&mut self) {
         self.uuid = EventUuid::random_bytes();
     }
 
     /// Its ids are there in the context's tables.
+    #[inline]
     pub(super) fn index(&mut self, index: u32) {
         self.index = index;
     }
 
+    #[inline]
     pub(super) fn flag(&mut self, flag: u8) {
         self.flags |= flag;
     }

@@ -10,11 +10,13 @@ thread_local!(static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) });
 
 /// The thread's buffer, empty. Taken out of its place: whoever makes another event meanwhile gets one of its own. A
 /// thread that is ending has none left, and gets a new one each time.
+#[inline]
 pub(super) fn take() -> Vec<u8> {
     BUFFER.try_with(Cell::take).unwrap_or_default()
 }
 
 /// Puts a buffer back in its place.
+#[inline]
 pub(super) fn put_back(mut buffer: Vec<u8>) {
     buffer.clear();
     buffer.shrink_to(BYTES_KEPT);

@@ -5,7 +5,10 @@
 //! count of references ([`stripes`](super::stripes)). Events may share a request only where their contexts are equal in
 //! every field; the tables that events refer to are no part of that, since each event is written with its own.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use compact_str::CompactString;
 
@@ -50,6 +53,8 @@ struct Common {
     region: Region,
     region_sent: bool,
     tables: Arc<Tables>,
+    /// What a request has before its visitors and behind them, once somebody has written it.
+    in_words: OnceLock<[Box<[u8]>; 2]>,
 }
 
 impl Context {
@@ -67,6 +72,7 @@ impl Context {
             region: Region::Us,
             region_sent: false,
             tables: Arc::default(),
+            in_words: OnceLock::new(),
         }))
     }
 
@@ -114,7 +120,9 @@ impl Context {
 
     /// What it has by itself, to be changed.
     fn common(&mut self) -> &mut Common {
-        Arc::make_mut(&mut self.0)
+        let common = Arc::make_mut(&mut self.0);
+        common.in_words = OnceLock::new();
+        common
     }
 
     /// The account that the events belong to.
@@ -162,6 +170,7 @@ impl Context {
         self.0.region_sent
     }
 
+    #[inline]
     pub(crate) fn names(&self) -> &AttributeNames {
         &self.0.tables.names
     }
@@ -192,18 +201,26 @@ impl Context {
     }
 
     /// Which datafile it is of.
+    #[inline]
     pub(crate) fn datafile(&self) -> DatafileId {
         self.0.tables.datafile()
     }
 
     /// The decision of this number.
+    #[inline]
     pub(crate) fn decision(&self, index: u32) -> Option<&ReportedDecision> {
         self.0.tables.decision(index)
     }
 
     /// The event of this number.
+    #[inline]
     pub(crate) fn event_ids(&self, index: u32) -> Option<&EventIds> {
         self.0.tables.event_ids(index)
+    }
+
+    /// What a request has before its visitors and behind them: written by `write` the first time.
+    pub(crate) fn in_words(&self, write: impl FnOnce(&Self) -> [Box<[u8]>; 2]) -> &[Box<[u8]>; 2] {
+        self.0.in_words.get_or_init(|| write(self))
     }
 
     /// Bytes of text in it.

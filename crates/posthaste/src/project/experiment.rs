@@ -143,6 +143,7 @@ impl Experiment {
 
     /// The number of what an impression of `variation` reports; `None` stands for "no variation". There is none where
     /// the datafile does not have the experiment, or the experiment the variation.
+    #[inline]
     pub(crate) fn index_of(&self, variation: Option<&Variation>, datafile: DatafileId) -> Option<u32> {
         let first = self.place.index_in(datafile)?;
         let none = first.saturating_add(u32::try_from(self.variations.len()).ok()?);

@@ -7,7 +7,7 @@
 use std::{
     fmt,
     sync::{
-        OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
@@ -18,11 +18,12 @@ use super::tables::DatafileId;
 #[derive(Default)]
 pub(crate) struct KeptPacking {
     is_wanted: AtomicBool,
-    kept: OnceLock<Packing>,
+    /// Clones of the visitor share it.
+    kept: OnceLock<Arc<Packing>>,
 }
 
 /// Attributes as packed, and what was left out.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Packing {
     pub(crate) datafile: DatafileId,
     pub(crate) packed: Box<[u8]>,
@@ -41,8 +42,9 @@ pub(crate) struct PackingCounts {
 
 impl KeptPacking {
     /// What is kept for this datafile.
+    #[inline]
     pub(crate) fn get(&self, datafile: DatafileId) -> Option<&Packing> {
-        self.kept.get().filter(|packing| packing.datafile == datafile)
+        self.kept.get().map(|packing| &**packing).filter(|packing| packing.datafile == datafile)
     }
 
     /// Keeps what `make` gives, once somebody has asked for the second time.
@@ -51,7 +53,7 @@ impl KeptPacking {
             return;
         }
         if self.is_wanted.load(Relaxed) {
-            self.kept.get_or_init(make);
+            self.kept.get_or_init(|| Arc::new(make()));
         } else {
             self.is_wanted.store(true, Relaxed);
         }

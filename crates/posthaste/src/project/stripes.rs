@@ -37,6 +37,7 @@ impl Stripes {
     }
 
     /// The calling thread's own, unless there are more threads than stripes.
+    #[inline]
     pub(super) fn of_this_thread(&self) -> &Arc<Context> {
         static THREADS: AtomicUsize = AtomicUsize::new(0);
         thread_local!(static THREAD: usize = THREADS.fetch_add(1, Relaxed));

@@ -50,6 +50,7 @@ impl Place {
     }
 
     /// Its number in the tables of this datafile, if it is there.
+    #[inline]
     pub(super) fn index_in(self, datafile: DatafileId) -> Option<u32> {
         let is_there = self.datafile == datafile && datafile != DatafileId::default();
         is_there.then_some(self.index)
@@ -89,14 +90,17 @@ impl Tables {
         }
     }
 
+    #[inline]
     pub(super) fn datafile(&self) -> DatafileId {
         self.datafile
     }
 
+    #[inline]
     pub(super) fn decision(&self, index: u32) -> Option<&ReportedDecision> {
         self.decisions.get(usize::try_from(index).ok()?)
     }
 
+    #[inline]
     pub(super) fn event_ids(&self, index: u32) -> Option<&EventIds> {
         self.events.get(usize::try_from(index).ok()?)
     }
