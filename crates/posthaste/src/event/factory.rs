@@ -18,8 +18,7 @@ use crate::{
     },
 };
 
-/// Attributes whose key starts like this are Optimizely's own, and sent though no datafile has them.
-/// What the ids and keys of attributes begin with that are the SDKs' own.
+/// Attributes whose id and key start like this are the SDKs' own, and sent though no datafile has them.
 pub(crate) const RESERVED_PREFIX: &str = "$opt_";
 
 /// A visitor saw a variation of an experiment.

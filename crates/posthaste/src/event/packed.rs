@@ -31,7 +31,7 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct Packed(ThinArc<Head, u8>);
 
-/// What every event has. Public within the event: whoever asks for a time or a flag reads it here.
+/// What every event has.
 #[derive(Debug, Clone)]
 pub(super) struct Head {
     uuid: [u8; 16],
@@ -187,8 +187,7 @@ impl Packed {
         } else {
             self.long_parts()
         };
-        let split = |bytes: &'_ [u8], at: usize| bytes.split_at_checked(at).is_some();
-        debug_assert!(split(bytes, lengths[0] + lengths[1]), "the lengths are those of the bytes");
+        debug_assert!(bytes.len() >= lengths[0] + lengths[1], "the lengths are those of the bytes");
         let (visitor, rest) = bytes.split_at_checked(lengths[0]).unwrap_or_default();
         let (attributes, rest) = rest.split_at_checked(lengths[1]).unwrap_or_default();
         Parts { visitor, attributes, rest }
