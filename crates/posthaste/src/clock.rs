@@ -92,8 +92,11 @@ impl Clock for SystemClock {
 
 #[cfg(target_os = "linux")]
 fn ms_since_1970() -> i64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-    time.tv_sec.saturating_mul(1_000).saturating_add(time.tv_nsec / 1_000_000).max(0)
+    use nix::{sys::time::TimeValLike, time::ClockId};
+
+    // Every kernel has this clock; where none answered, time would stand still, and events be refused.
+    let time = ClockId::CLOCK_REALTIME_COARSE.now();
+    time.map_or(0, |time| time.num_milliseconds().max(0))
 }
 
 #[cfg(not(target_os = "linux"))]
