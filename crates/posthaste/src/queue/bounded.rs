@@ -95,7 +95,7 @@ pub enum Growing {}
 #[derive(Debug)]
 pub enum Preallocated {}
 
-impl<T: QueueItem> InMemoryQueue<T> {
+impl<T> InMemoryQueue<T> {
     /// An empty queue for at most `capacity` items.
     pub fn new(capacity: usize) -> Self {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
@@ -104,14 +104,14 @@ impl<T: QueueItem> InMemoryQueue<T> {
     }
 }
 
-impl<T: QueueItem> ChanQueue<T> {
+impl<T> ChanQueue<T> {
     /// An empty queue for at most `capacity` items, whose memory is taken now.
     pub fn new(capacity: usize) -> Self {
         Self::with(capacity, 1, Memory { at_start: capacity, kept: capacity })
     }
 }
 
-impl<T: QueueItem, M> BoundedQueue<T, M> {
+impl<T, M> BoundedQueue<T, M> {
     fn with(capacity: usize, stripes: usize, memory: Memory) -> Self {
         Self {
             stripes: Stripes::new(capacity, stripes, memory),
@@ -130,7 +130,9 @@ impl<T: QueueItem, M> BoundedQueue<T, M> {
         self.bytes_max = bytes;
         self
     }
+}
 
+impl<T: QueueItem, M> BoundedQueue<T, M> {
     /// Items of one size, as events are, need no counting where nothing bounds them.
     fn counts_bytes(&self) -> bool {
         self.bytes_max != usize::MAX || T::EVENTS.is_none()

@@ -32,7 +32,7 @@ pub(super) struct Store<T> {
     memory: Memory,
 }
 
-impl<T: QueueItem> Store<T> {
+impl<T> Store<T> {
     pub(super) fn new(memory: Memory) -> Self {
         Self {
             items: VecDeque::with_capacity(memory.at_start),
@@ -43,7 +43,9 @@ impl<T: QueueItem> Store<T> {
             memory,
         }
     }
+}
 
+impl<T: QueueItem> Store<T> {
     /// Everything that has been added so far is here from now on.
     pub(super) fn filled_from(&mut self, stripes: &Stripes<T>) -> &mut Self {
         stripes.take(&mut self.runs, self.memory);
