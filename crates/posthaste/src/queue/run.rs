@@ -59,7 +59,9 @@ pub(super) fn merge<T>(runs: &mut [Run<T>], line: &mut VecDeque<Option<T>>, memo
         }
     }
     drop(items);
-    runs.iter_mut().for_each(|run| run.clear(memory));
+    for run in runs {
+        run.clear(memory);
+    }
 }
 
 /// Each block's number, the run it is in, and how many items it has there.

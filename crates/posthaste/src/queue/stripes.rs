@@ -31,7 +31,7 @@ const WAITS_MAX: u8 = 2;
 const BLOCKS_APART: u64 = 8;
 
 pub(super) struct Stripes<T> {
-    stripes: Box<[CachePadded<Mutex<Stripe<T>>>]>,
+    each: Box<[CachePadded<Mutex<Stripe<T>>>]>,
     /// How many of them are in use, less one: a power of two. Changes only while all of these are locked.
     mask: CachePadded<AtomicUsize>,
     places: CachePadded<Places>,
@@ -81,7 +81,7 @@ impl<T> Stripes<T> {
         let count = stripes_max.max(1).next_power_of_two();
         let stripe = || CachePadded::new(Mutex::new(Stripe::new(memory)));
         Self {
-            stripes: (0..count).map(|_| stripe()).collect(),
+            each: (0..count).map(|_| stripe()).collect(),
             mask: CachePadded::new(AtomicUsize::new(0)),
             places: CachePadded::new(Places::new(capacity)),
         }
@@ -93,7 +93,7 @@ impl<T> Stripes<T> {
         match stripe.ensure_place(&self.places, in_use) {
             Ok(after) => {
                 stripe.push(item, events);
-                let is_crowded = stripe.is_crowded(home, has_waited) && in_use < self.stripes.len();
+                let is_crowded = stripe.is_crowded(home, has_waited) && in_use < self.each.len();
                 drop(stripe);
                 self.afterwards(if is_crowded { After::Spread } else { after }, in_use);
                 Ok(())
@@ -123,7 +123,7 @@ impl<T> Stripes<T> {
     }
 
     fn stripe(&self, at: usize) -> &Mutex<Stripe<T>> {
-        self.stripes.get(at).expect("no more are in use than there are")
+        self.each.get(at).expect("no more are in use than there are")
     }
 
     /// All stripes that are in use.
@@ -132,7 +132,7 @@ impl<T> Stripes<T> {
         all.push(self.stripe(0).lock());
         // With the first lock held, the number stays.
         let in_use = self.mask.load(Ordering::Acquire) + 1;
-        all.extend(self.stripes.iter().take(in_use).skip(1).map(|stripe| stripe.lock()));
+        all.extend(self.each.iter().take(in_use).skip(1).map(|stripe| stripe.lock()));
         all
     }
 
@@ -167,14 +167,14 @@ impl<T> Stripes<T> {
     #[cold]
     fn end_blocks(&self) {
         let in_use = self.mask.load(Ordering::Acquire) + 1;
-        self.stripes.iter().take(in_use).for_each(|stripe| stripe.lock().end_block(&self.places));
+        self.each.iter().take(in_use).for_each(|stripe| stripe.lock().end_block(&self.places));
     }
 
     /// Twice as many stripes, where no more than so many are in use.
     #[cold]
     pub(super) fn spread(&self, in_use: usize) {
         let mut all = self.lock_all();
-        if all.len() > in_use || all.len() >= self.stripes.len() {
+        if all.len() > in_use || all.len() >= self.each.len() {
             return;
         }
         all.iter_mut().for_each(|stripe| stripe.end_block(&self.places));
@@ -208,7 +208,7 @@ impl<T> Stripes<T> {
 
     /// Takes nothing once this has returned. What was taken is there by then.
     pub(super) fn close(&self) {
-        self.stripes.iter().for_each(|stripe| stripe.lock().is_closed = true);
+        self.each.iter().for_each(|stripe| stripe.lock().is_closed = true);
     }
 
     pub(super) fn is_closed(&self, home: usize) -> bool {

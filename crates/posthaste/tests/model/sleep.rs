@@ -27,7 +27,9 @@ fn sleep_while_two_come(rings: fn(usize, &Alarm, &Queue) -> bool) {
         })
     });
     let sleeps = alarm.set(2, || size(&queue));
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     assert!(!sleeps || rung.load(SeqCst), "it sleeps, and there are {}", size(&queue));
 }
 

@@ -20,7 +20,9 @@ fn what_is_added_comes_out_once_and_in_its_threads_order() {
             thread::spawn(move || add_all(&queue, home, first..first + 2))
         });
         let mut items = take(&queue);
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         items.extend(take(&queue));
         assert_eq!((of(&items, 10), of(&items, 20), items.len()), (vec![10, 11], vec![20, 21], 4));
     });
@@ -37,7 +39,9 @@ fn a_threads_order_stays_while_stripes_become_more() {
         });
         queue.spread(1);
         let mut items = take(&queue);
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         items.extend(take(&queue));
         assert_eq!((of(&items, 10), of(&items, 20), items.len()), (vec![10, 11], vec![20, 21], 4));
     });
