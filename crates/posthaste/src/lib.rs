@@ -49,6 +49,7 @@ pub mod notification;
 
 pub mod clock;
 pub mod metrics;
+mod sync;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
 mod text;

@@ -87,8 +87,17 @@ impl<T: Item> Shared<T> {
 
     fn try_add(&self, item: T) -> Result<Receipt, Refused<T>> {
         let receipt = self.queue().add(item).inspect_err(|_| self.note_broken())?;
-        self.mailbox().grown_to(self.queue().size());
+        self.note_added();
         Ok(receipt)
+    }
+
+    /// Wakes the machine if it waits for this item.
+    fn note_added(&self) {
+        if self.queue().grows_by_adding_alone() {
+            self.mailbox().one_more();
+        } else {
+            self.mailbox().grown(|| self.queue().size());
+        }
     }
 
     /// The oldest items that are not under way become dead letters, as many as it takes to make room.

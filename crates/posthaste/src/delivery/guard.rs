@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use crate::outcome::Refusal;
@@ -22,20 +23,31 @@ pub(super) struct Guarded<T> {
     queue: Arc<dyn DeliveryQueue<T>>,
     /// Whether it is one of ours.
     is_own: bool,
+    /// Whether it grows by what is added, one at a time, and by nothing else.
+    grows_by_adding_alone: bool,
     broken: OnceLock<String>,
-    /// What it counted last.
-    counts: Mutex<Counts>,
+    /// What it counted last. Whoever adds reads what is beside it.
+    counts: CachePadded<Mutex<Counts>>,
 }
 
 impl<T> Guarded<T> {
     pub(super) fn new(queue: Arc<dyn DeliveryQueue<T>>) -> Self {
-        let is_own = catch_unwind(AssertUnwindSafe(|| queue.is_own())).unwrap_or_default();
-        Self { queue, is_own, broken: OnceLock::new(), counts: Mutex::default() }
+        let says = |what: fn(&dyn DeliveryQueue<T>) -> bool| {
+            catch_unwind(AssertUnwindSafe(|| what(&*queue))).unwrap_or_default()
+        };
+        let (is_own, grows_by_adding_alone) =
+            (says(|queue| queue.is_own()), says(|queue| queue.grows_by_adding_alone()));
+        Self { queue, is_own, grows_by_adding_alone, broken: OnceLock::new(), counts: CachePadded::default() }
     }
 
     /// The queue as the caller gave it: a panic is the caller's.
     pub(super) fn bare(&self) -> &dyn DeliveryQueue<T> {
         &*self.queue
+    }
+
+    /// Whether each item that is added makes it larger by one, and nothing else does.
+    pub(super) fn grows_by_adding_alone(&self) -> bool {
+        self.grows_by_adding_alone
     }
 
     /// What it said when it panicked.

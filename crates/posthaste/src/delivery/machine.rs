@@ -459,10 +459,8 @@ impl<T: Item> Machine<T> {
     /// Waits until there is something to do.
     async fn sleep(&mut self) {
         let wake_at = self.wake_at();
-        self.shared.mailbox().sleep_until(wake_at);
-        if wake_at.is_some_and(|size| self.shared.queue().size() >= size) {
-            self.shared.mailbox().sleep_until(None);
-            // Somebody is about to finish adding; lets them, where one thread runs both of us.
+        if wake_at.is_some_and(|at| !self.shared.mailbox().wake_at(at, || self.shared.queue().size())) {
+            // It has come meanwhile. Lets others go on, where one thread runs all of us.
             tokio::task::yield_now().await;
             return;
         }
@@ -479,7 +477,7 @@ impl<T: Item> Machine<T> {
             () = shared.mailbox().woken() => {}
             () = wait(timer) => *timer = None,
         }
-        shared.mailbox().sleep_until(None);
+        shared.mailbox().wake_at_no_size();
         if let Some(answered) = answered {
             self.settle(answered);
         }

@@ -2,25 +2,20 @@
 //!
 //! The machine says from which size of the queue on it has something to do. Callers wake it only then.
 
-use std::{
-    sync::atomic::{AtomicUsize, Ordering::SeqCst},
-    time::Duration,
-};
+use std::time::Duration;
 
+use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, futures::Notified};
 
-use super::pending::Asked;
-
-/// No size that a queue can reach.
-const AWAKE: usize = usize::MAX;
+use super::{alarm::Alarm, pending::Asked};
 
 /// What waits for the machine.
 #[derive(Debug)]
 pub(super) struct Mailbox<T> {
     wake: Notify,
-    /// The queue's size from which the machine wants to be woken; [`AWAKE`] while it does not sleep.
-    wake_at: AtomicUsize,
+    /// Whoever adds reads it: nothing else that changes shares its cache lines.
+    alarm: CachePadded<Alarm>,
     commands: Mutex<Commands<T>>,
 }
 
@@ -42,7 +37,7 @@ impl<T> Default for Mailbox<T> {
     fn default() -> Self {
         Self {
             wake: Notify::new(),
-            wake_at: AtomicUsize::new(AWAKE),
+            alarm: CachePadded::new(Alarm::new()),
             commands: Mutex::new(Commands { pending: Vec::new(), ended: false }),
         }
     }
@@ -81,16 +76,28 @@ impl<T> Mailbox<T> {
         self.wake.notify_one();
     }
 
-    /// The queue has grown to this size.
-    pub(super) fn grown_to(&self, size: usize) {
-        if size >= self.wake_at.load(SeqCst) && self.wake_at.swap(AWAKE, SeqCst) != AWAKE {
-            self.wake.notify_one();
+    /// One more item is in the queue.
+    pub(super) fn one_more(&self) {
+        if self.alarm.one_more() {
+            self.wake();
         }
     }
 
-    /// The machine wants to be woken once the queue has this size; `None`: at no size, as while it is awake.
-    pub(super) fn sleep_until(&self, size: Option<usize>) {
-        self.wake_at.store(size.unwrap_or(AWAKE), SeqCst);
+    /// The queue may have grown, to this size.
+    pub(super) fn grown(&self, size: impl FnOnce() -> usize) {
+        if self.alarm.grown(size) {
+            self.wake();
+        }
+    }
+
+    /// The machine is about to sleep, and wants to be woken once the queue has this size. False: it has it by now.
+    pub(super) fn wake_at(&self, at: usize, size: impl FnOnce() -> usize) -> bool {
+        self.alarm.set(at, size)
+    }
+
+    /// No size of the queue is a reason to wake.
+    pub(super) fn wake_at_no_size(&self) {
+        self.alarm.stop();
     }
 
     pub(super) fn woken(&self) -> Notified<'_> {

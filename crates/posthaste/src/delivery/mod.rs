@@ -12,6 +12,7 @@
 //! it is settled, so whatever ends this task early leaves everything unfinished where it was.
 
 mod admission;
+mod alarm;
 mod books;
 mod burial;
 mod direct;

@@ -9,6 +9,7 @@ use std::{
     },
 };
 
+use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 
 use super::{
@@ -27,13 +28,14 @@ use crate::{
     queue::{DeliveryQueue, Leased, QueueWatcher},
 };
 
+/// Whoever adds reads the queue, the options and the way in. What the machine writes at each turn is on other cache lines.
 #[derive(Debug)]
 pub(super) struct Shared<T> {
-    queue: Guarded<T>,
-    options: Options<T>,
+    queue: CachePadded<Guarded<T>>,
+    options: CachePadded<Options<T>>,
     clock: Arc<dyn Clock>,
     books: Books,
-    admission: Admission,
+    admission: CachePadded<Admission>,
     mailbox: Mailbox<T>,
     letters: Letters<T>,
     health: Mutex<Health>,
@@ -58,11 +60,11 @@ impl<T: Item> Shared<T> {
         );
         let books = Books::new(&options.pipeline, letters.count() as u64);
         Self {
-            queue,
-            options,
+            queue: CachePadded::new(queue),
+            options: CachePadded::new(options),
             clock,
             books,
-            admission: Admission::default(),
+            admission: CachePadded::default(),
             mailbox: Mailbox::default(),
             letters,
             health: Mutex::default(),
@@ -167,7 +169,7 @@ impl<T: Item> Shared<T> {
 impl<T: Item> QueueWatcher for Weak<Shared<T>> {
     fn changed(&self) {
         if let Some(shared) = self.upgrade() {
-            shared.mailbox.grown_to(shared.queue.size());
+            shared.mailbox.grown(|| shared.queue.size());
             shared.admission.room_made();
         }
     }

@@ -108,10 +108,11 @@ impl<T> Supply<T> {
         self.empty = 0;
     }
 
-    /// There should have been something. That passes at once where somebody is about to finish adding; a disk that cannot be
-    /// read is asked again later, and a queue that is elsewhere less and less often.
+    /// There should have been something. Our queues in memory never say so. Others may count an item before they hand it
+    /// out, which passes at once; a disk that cannot be read is asked again later, and a queue that is elsewhere less and
+    /// less often.
     pub(super) fn ran_dry(&mut self, now: Duration) {
-        /// Turns that somebody may need to finish adding.
+        /// Turns that such a queue may need.
         const TURNS: u32 = 1_000;
         /// Half of the first pause.
         const FAR_RETRY: Duration = Duration::from_millis(5);

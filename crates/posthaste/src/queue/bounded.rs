@@ -1,29 +1,44 @@
 //! Queues in memory: events survive everything but the end of the process.
 //!
-//! Producers reserve a place, then put the item into an inbox, without a lock. Whoever takes items out first moves them
-//! from the inbox into an ordered store, under a lock that producers never touch. The reservation bounds the queue:
-//! size and bound are one number, so concurrent callers cannot overshoot. Bytes are bounded in the same way, where a
-//! bound is set.
+//! Producers put items into stripes, each thread into one; whoever takes items out first moves them from there into an
+//! ordered store, under a lock that producers never touch. The stripes' places bound the queue, so that concurrent callers
+//! cannot overshoot. Bytes are bounded by a number that all share, where a bound is set or items differ in size.
 
-use std::{
-    fmt,
-    sync::atomic::{AtomicUsize, Ordering::SeqCst},
-};
+use std::{fmt, marker::PhantomData, num::NonZero, sync::atomic::Ordering::SeqCst, thread};
 
-use crossbeam_channel::{Receiver, Sender};
-use crossbeam_queue::SegQueue;
-use parking_lot::Mutex;
+use crossbeam_utils::CachePadded;
 
 use super::{
     Counts, DeliveryQueue, Eventually, Leased, Queue, QueueError, QueueItem, Receipt, Refused,
+    home::home,
     leasing::Leasing,
+    run::Memory,
     store::{Gone, Store},
-    tally::{HELD_MAX, NotTaken, Tally},
+    stripes::{NotTaken, Stripes},
 };
-use crate::outcome::Refusal;
+use crate::{
+    outcome::Refusal,
+    sync::{AtomicUsize, Mutex},
+};
 
-/// The queue that takes memory as it fills; the default of processors and queueing dispatchers. Adding never blocks and
-/// takes no lock. Its events end with the process.
+/// Stripes for each core: two threads that run at the same time seldom meet, though there may be more of them.
+const STRIPES_EACH: usize = 2;
+
+/// More stripes gain nothing, and whoever takes items out visits them all.
+const STRIPES_MAX: usize = 64;
+
+/// Places for each stripe, at least: with fewer, a stripe has to ask for each.
+const PLACES_EACH: usize = 128;
+
+/// Items that a growing queue keeps memory for in each of its parts.
+const KEPT: usize = 256;
+
+/// The queue that takes memory as it fills; the default of processors and queueing dispatchers. Adding never waits for
+/// whoever takes events out, nor for threads that add as well: those share nothing but the last places. Its events end
+/// with the process.
+///
+/// Events of one thread come out in the order in which it added them. So do events of several threads, as long as these
+/// do not add at the very same time; where they do, an event may pass some hundred others of other threads.
 ///
 /// ```
 /// use posthaste::{InMemoryQueue, Queue, Refusal, UserEvent};
@@ -40,10 +55,10 @@ use crate::outcome::Refusal;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "NewInMemoryQueue")]
-pub type InMemoryQueue<T> = BoundedQueue<T, Heap<T>>;
+pub type InMemoryQueue<T> = BoundedQueue<T, Growing>;
 
-/// The queue that hands items over through a channel, whose memory is taken whole at the start: for small bounds. Its
-/// events end with the process.
+/// The queue whose memory is taken whole at the start: for small bounds. All of its events come out in the order in which
+/// they were added. They end with the process.
 ///
 /// In the seed an item goes through a goroutine, and so may be invisible for a while after it has been added; here it
 /// is in the queue once `add` has returned.
@@ -60,61 +75,51 @@ pub type InMemoryQueue<T> = BoundedQueue<T, Heap<T>>;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[doc(alias = "NewChanQueue")]
-pub type ChanQueue<T> = BoundedQueue<T, Channel<T>>;
+pub type ChanQueue<T> = BoundedQueue<T, Preallocated>;
 
-/// A bounded queue in memory over one of two inboxes.
-pub struct BoundedQueue<T, I> {
-    items: Tally,
-    /// Only where items differ in how many events they carry.
-    events: Tally,
+/// A bounded queue in memory, which takes its memory in one of two ways: [`Growing`] or [`Preallocated`].
+pub struct BoundedQueue<T, M> {
+    stripes: Stripes<T>,
     capacity: usize,
-    bytes: AtomicUsize,
     bytes_max: usize,
-    inbox: I,
-    store: Mutex<Store<T>>,
+    bytes: CachePadded<AtomicUsize>,
+    store: CachePadded<Mutex<Store<T>>>,
+    memory: PhantomData<fn() -> M>,
 }
 
-/// How producers hand items over. Takes no more items than have reserved a place.
-pub trait Inbox<T>: Send + Sync {
-    /// Takes an item in.
-    fn push(&self, item: T);
-    /// The oldest item.
-    fn pop(&self) -> Option<T>;
-}
-
-/// An inbox that grows with what is in it.
+/// Memory grows with what is in the queue.
 #[derive(Debug)]
-pub struct Heap<T>(SegQueue<T>);
+pub enum Growing {}
 
-/// An inbox of a fixed size.
+/// Memory is taken whole at the start.
 #[derive(Debug)]
-pub struct Channel<T>(Sender<T>, Receiver<T>);
+pub enum Preallocated {}
 
 impl<T> InMemoryQueue<T> {
     /// An empty queue for at most `capacity` items.
     pub fn new(capacity: usize) -> Self {
-        Self::over(Heap(SegQueue::new()), capacity)
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        let stripes = (cores * STRIPES_EACH).min(STRIPES_MAX).min(capacity / PLACES_EACH);
+        Self::with(capacity, stripes, Memory { at_start: 0, kept: KEPT })
     }
 }
 
 impl<T> ChanQueue<T> {
     /// An empty queue for at most `capacity` items, whose memory is taken now.
     pub fn new(capacity: usize) -> Self {
-        let (sender, receiver) = crossbeam_channel::bounded(capacity);
-        Self::over(Channel(sender, receiver), capacity)
+        Self::with(capacity, 1, Memory { at_start: capacity, kept: capacity })
     }
 }
 
-impl<T, I> BoundedQueue<T, I> {
-    fn over(inbox: I, capacity: usize) -> Self {
+impl<T, M> BoundedQueue<T, M> {
+    fn with(capacity: usize, stripes: usize, memory: Memory) -> Self {
         Self {
-            items: Tally::default(),
-            events: Tally::default(),
-            capacity: capacity.min(HELD_MAX),
-            bytes: AtomicUsize::new(0),
+            stripes: Stripes::new(capacity, stripes, memory),
+            capacity,
             bytes_max: usize::MAX,
-            inbox,
-            store: Mutex::new(Store::default()),
+            bytes: CachePadded::new(AtomicUsize::new(0)),
+            store: CachePadded::new(Mutex::new(Store::new(memory))),
+            memory: PhantomData,
         }
     }
 
@@ -127,7 +132,7 @@ impl<T, I> BoundedQueue<T, I> {
     }
 }
 
-impl<T: QueueItem, I: Inbox<T>> BoundedQueue<T, I> {
+impl<T: QueueItem, M> BoundedQueue<T, M> {
     /// Items of one size, as events are, need no counting where nothing bounds them.
     fn counts_bytes(&self) -> bool {
         self.bytes_max != usize::MAX || T::EVENTS.is_none()
@@ -155,54 +160,59 @@ impl<T: QueueItem, I: Inbox<T>> BoundedQueue<T, I> {
     /// Places and bytes come back only once the items are gone.
     fn gone(&self, gone: Gone) {
         self.give_bytes(gone.bytes);
-        if T::EVENTS.is_none() {
-            self.events.give(gone.events);
-        }
-        self.items.give(gone.items);
+        self.stripes.give_back(gone.tally);
     }
 
-    fn refusal(&self, why: NotTaken) -> Refusal {
-        match why {
+    fn refused(&self, item: T, why: NotTaken) -> Refused<T> {
+        let reason = match why {
             NotTaken::Closed => Refusal::Closed,
             NotTaken::Full => Refusal::QueueFull { capacity: self.capacity },
-        }
+        };
+        Refused::new(item, reason)
     }
 }
 
-impl<T: QueueItem, I: Inbox<T>> Queue<T> for BoundedQueue<T, I> {
+impl<T: QueueItem, M> Queue<T> for BoundedQueue<T, M> {
     fn add(&self, item: T) -> Result<Receipt, Refused<T>> {
+        let home = home();
         if !self.reserve_bytes(&item) {
-            let is_closed = self.items.is_closed();
+            let is_closed = self.stripes.is_closed(home);
             let full = Refusal::QueueBytesFull { bytes_max: self.bytes_max };
             return Err(Refused::new(item, if is_closed { Refusal::Closed } else { full }));
         }
-        if let Err(why) = self.items.take_one(self.capacity) {
-            self.give_bytes(item.bytes());
-            return Err(Refused::new(item, self.refusal(why)));
+        let events = T::EVENTS.unwrap_or_else(|| item.events() as u64);
+        match self.stripes.add(home, item, events) {
+            Ok(()) => Ok(Receipt::stored()),
+            Err((item, why)) => {
+                self.give_bytes(item.bytes());
+                Err(self.refused(item, why))
+            }
         }
-        if T::EVENTS.is_none() {
-            self.events.take(item.events());
-        }
-        self.inbox.push(item);
-        Ok(Receipt::stored())
     }
 
     fn get(&self, count: usize) -> Vec<T> {
-        self.store.lock().filled_from(&self.inbox).get(count)
+        self.store.lock().filled_from(&self.stripes).get(count)
     }
 
     fn remove(&self, count: usize) -> Vec<T> {
-        let removed = self.store.lock().filled_from(&self.inbox).remove(count);
+        let removed = {
+            let mut store = self.store.lock();
+            let mut removed = store.remove(count);
+            if removed.len() < count {
+                removed.extend(store.filled_from(&self.stripes).remove(count - removed.len()));
+            }
+            removed
+        };
         self.gone(removed.iter().map(Gone::of).sum());
         removed
     }
 
     fn size(&self) -> usize {
-        self.items.held()
+        usize::try_from(self.stripes.count().held.items).unwrap_or(usize::MAX)
     }
 }
 
-impl<T: QueueItem, I: Inbox<T>> DeliveryQueue<T> for BoundedQueue<T, I> {
+impl<T: QueueItem, M> DeliveryQueue<T> for BoundedQueue<T, M> {
     fn capacity(&self) -> usize {
         self.capacity
     }
@@ -212,14 +222,8 @@ impl<T: QueueItem, I: Inbox<T>> DeliveryQueue<T> for BoundedQueue<T, I> {
     }
 
     fn counts(&self) -> Counts {
-        let (taken, held) = match T::EVENTS {
-            Some(each) => {
-                let (taken, held) = self.items.taken_and_held();
-                (taken * each, held * each)
-            }
-            None => self.events.taken_and_held(),
-        };
-        Counts::new(taken, held)
+        let count = self.stripes.count();
+        Counts::new(count.taken.events, count.held.events)
     }
 
     fn bytes(&self) -> u64 {
@@ -232,12 +236,17 @@ impl<T: QueueItem, I: Inbox<T>> DeliveryQueue<T> for BoundedQueue<T, I> {
 
     fn lease_within(&self, count: usize, bytes: usize) -> Eventually<Result<Vec<Leased<T>>, QueueError>> {
         let mut leasing = Leasing::new(count, bytes);
-        self.store.lock().filled_from(&self.inbox).lease(&mut leasing);
+        let mut store = self.store.lock();
+        store.lease(&mut leasing);
+        if leasing.wants_more() {
+            store.filled_from(&self.stripes).lease(&mut leasing);
+        }
+        drop(store);
         Eventually::Now(Ok(leasing.leases))
     }
 
     fn begin_backlog(&self) -> bool {
-        self.store.lock().filled_from(&self.inbox).begin_backlog();
+        self.store.lock().filled_from(&self.stripes).begin_backlog();
         true
     }
 
@@ -248,9 +257,7 @@ impl<T: QueueItem, I: Inbox<T>> DeliveryQueue<T> for BoundedQueue<T, I> {
     }
 
     fn newer_than_backlog(&self) -> Option<usize> {
-        let others = self.store.lock().older_than_new()?;
-        // Whoever has reserved a place counts as having added.
-        Some(self.items.held().saturating_sub(others))
+        self.store.lock().filled_from(&self.stripes).newer_than_backlog()
     }
 
     fn settle(&self, ids: &[u64]) -> Eventually<Result<(), QueueError>> {
@@ -264,11 +271,7 @@ impl<T: QueueItem, I: Inbox<T>> DeliveryQueue<T> for BoundedQueue<T, I> {
     }
 
     fn close(&self) {
-        self.items.close();
-        // Whoever reserved a place before that is about to put an item in it.
-        while self.store.lock().filled_from(&self.inbox).live() != self.items.held() {
-            std::thread::yield_now();
-        }
+        self.stripes.close();
     }
 
     fn leases_max(&self) -> Option<usize> {
@@ -278,34 +281,17 @@ impl<T: QueueItem, I: Inbox<T>> DeliveryQueue<T> for BoundedQueue<T, I> {
     fn is_own(&self) -> bool {
         true
     }
+
+    fn grows_by_adding_alone(&self) -> bool {
+        true
+    }
 }
 
-impl<T, I> fmt::Debug for BoundedQueue<T, I> {
+impl<T, M> fmt::Debug for BoundedQueue<T, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BoundedQueue")
-            .field("size", &self.items.held())
+            .field("size", &self.stripes.count().held.items)
             .field("capacity", &self.capacity)
             .finish_non_exhaustive()
-    }
-}
-
-impl<T: Send> Inbox<T> for Heap<T> {
-    fn push(&self, item: T) {
-        self.0.push(item);
-    }
-
-    fn pop(&self) -> Option<T> {
-        self.0.pop()
-    }
-}
-
-impl<T: Send> Inbox<T> for Channel<T> {
-    /// The channel is as large as the queue, and both of its ends are here: a reserved place is free in it.
-    fn push(&self, item: T) {
-        self.0.try_send(item).map_err(drop).expect("a reserved place is free");
-    }
-
-    fn pop(&self) -> Option<T> {
-        self.1.try_recv().ok()
     }
 }

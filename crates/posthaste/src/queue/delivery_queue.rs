@@ -142,6 +142,13 @@ pub trait DeliveryQueue<T>: Queue<T> {
         false
     }
 
+    /// Whether its size grows by what is added here, one item at a time, and by nothing else: then whoever waits for items
+    /// need not ask for the size each time.
+    #[doc(hidden)]
+    fn grows_by_adding_alone(&self) -> bool {
+        false
+    }
+
     /// How long a lease lasts; `None`: until it is settled or released. Delivery [renews](Self::renew) leases three
     /// times in this time.
     fn lease_time(&self) -> Option<Duration> {
@@ -264,6 +271,10 @@ impl<T, Q: DeliveryQueue<T> + ?Sized> DeliveryQueue<T> for Arc<Q> {
 
     fn is_own(&self) -> bool {
         (**self).is_own()
+    }
+
+    fn grows_by_adding_alone(&self) -> bool {
+        (**self).grows_by_adding_alone()
     }
 
     fn lease_time(&self) -> Option<Duration> {

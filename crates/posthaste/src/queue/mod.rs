@@ -16,18 +16,21 @@ mod bounded;
 mod dead_letter_store;
 mod delivery_queue;
 mod eventually;
+mod home;
 mod item;
 mod leasing;
+mod places;
 mod receipt;
+mod run;
 mod sequential;
 #[cfg(feature = "spool")]
 mod spool;
 mod store;
-mod tally;
+mod stripes;
 
 use std::{fmt, sync::Arc};
 
-pub use bounded::{BoundedQueue, ChanQueue, Channel, Heap, InMemoryQueue, Inbox};
+pub use bounded::{BoundedQueue, ChanQueue, Growing, InMemoryQueue, Preallocated};
 pub use dead_letter_store::{DEFAULT_DEAD_LETTERS_MAX, DeadLetterStore, NotKept, Shortage};
 pub(crate) use dead_letter_store::{DeadLetters, Forgotten};
 pub use delivery_queue::{Counts, DeliveryQueue, Displacing, Finish, Leased, QueueError, QueueWatcher};

@@ -4,7 +4,14 @@
 
 use std::collections::VecDeque;
 
-use super::{Inbox, QueueItem, backlog::Backlog, leasing::Leasing};
+use super::{
+    QueueItem,
+    backlog::Backlog,
+    leasing::Leasing,
+    places::Tally,
+    run::{self, Memory, Run},
+    stripes::Stripes,
+};
 
 /// Items in order. An item's id is its distance from the first item that ever was.
 ///
@@ -20,22 +27,29 @@ pub(super) struct Store<T> {
     /// How many places at the front have been leased, or are the backlog's.
     leased: usize,
     backlog: Backlog,
-    /// How many items there are: places that are not gone.
-    live: usize,
+    /// What is taken out of the stripes, on its way to `items`: empty in between.
+    runs: Vec<Run<T>>,
+    memory: Memory,
 }
 
-impl<T> Default for Store<T> {
-    fn default() -> Self {
-        Self { items: VecDeque::new(), first_id: 0, leased: 0, backlog: Backlog::default(), live: 0 }
+impl<T> Store<T> {
+    pub(super) fn new(memory: Memory) -> Self {
+        Self {
+            items: VecDeque::with_capacity(memory.at_start),
+            first_id: 0,
+            leased: 0,
+            backlog: Backlog::default(),
+            runs: vec![Run::new(memory)],
+            memory,
+        }
     }
 }
 
 impl<T: QueueItem> Store<T> {
-    pub(super) fn filled_from(&mut self, inbox: &impl Inbox<T>) -> &mut Self {
-        while let Some(item) = inbox.pop() {
-            self.items.push_back(Some(item));
-            self.live += 1;
-        }
+    /// Everything that has been added so far is here from now on.
+    pub(super) fn filled_from(&mut self, stripes: &Stripes<T>) -> &mut Self {
+        stripes.take(&mut self.runs, self.memory);
+        run::merge(&mut self.runs, &mut self.items, self.memory);
         self
     }
 
@@ -50,21 +64,15 @@ impl<T: QueueItem> Store<T> {
         }
     }
 
-    /// How many items there are.
-    pub(super) fn live(&self) -> usize {
-        self.live
-    }
-
     /// The oldest.
     pub(super) fn get(&self, count: usize) -> Vec<T> {
         self.items.iter().flatten().take(count).cloned().collect()
     }
 
-    /// How many items are leased, or of the backlog; `None`: no backlog is left.
-    pub(super) fn older_than_new(&self) -> Option<usize> {
+    /// How many items are neither leased nor of the backlog; `None`: no backlog is left.
+    pub(super) fn newer_than_backlog(&self) -> Option<usize> {
         // No place behind those that were leased is empty.
-        let new = self.items.len() - self.leased;
-        (!self.backlog.is_empty()).then(|| self.live - new)
+        (!self.backlog.is_empty()).then(|| self.items.len() - self.leased)
     }
 
     /// All leases have ended: everything waits, in one line.
@@ -98,7 +106,6 @@ impl<T: QueueItem> Store<T> {
 
     pub(super) fn settle(&mut self, ids: &[u64]) -> Gone {
         let gone = ids.iter().filter_map(|id| self.take(*id)).map(|item| Gone::of(&item)).sum::<Gone>();
-        self.live -= gone.items;
         self.drop_gone();
         gone
     }
@@ -124,7 +131,6 @@ impl<T: QueueItem> Store<T> {
             let Some(place) = self.items.remove(self.leased) else { break };
             removed.extend(place);
         }
-        self.live -= removed.len();
         self.drop_gone();
         removed
     }
@@ -136,7 +142,7 @@ impl<T: QueueItem> Store<T> {
             self.leased = self.leased.saturating_sub(1);
         }
         if self.items.is_empty() {
-            self.items.shrink_to(1024);
+            self.items.shrink_to(self.memory.kept);
         }
     }
 }
@@ -144,23 +150,22 @@ impl<T: QueueItem> Store<T> {
 /// What has left.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Gone {
-    pub(super) items: usize,
-    pub(super) events: usize,
+    pub(super) tally: Tally,
     pub(super) bytes: usize,
 }
 
 impl Gone {
     pub(super) fn of(item: &impl QueueItem) -> Self {
-        Self { items: 1, events: item.events(), bytes: item.bytes() }
+        Self { tally: Tally { items: 1, events: item.events() as u64 }, bytes: item.bytes() }
     }
 }
 
 impl std::iter::Sum for Gone {
     fn sum<I: Iterator<Item = Self>>(gone: I) -> Self {
-        gone.fold(Self::default(), |a, b| Self {
-            items: a.items + b.items,
-            events: a.events + b.events,
-            bytes: a.bytes + b.bytes,
+        gone.fold(Self::default(), |mut sum, gone| {
+            sum.tally += gone.tally;
+            sum.bytes += gone.bytes;
+            sum
         })
     }
 }

@@ -15,6 +15,7 @@ mod bad_queues;
 mod books;
 mod by_key;
 mod closing;
+mod crowds;
 mod datafiles;
 mod deadlines;
 mod delivery;
