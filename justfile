@@ -22,6 +22,10 @@ bench:
     target/release/posthaste-bench --posthaste target/release/posthaste
     target/release/posthaste-bench-spool
 
+# instructions and allocations of an event, against bench/counts/counts.txt
+counts *flags:
+    scripts/counts {{ flags }}
+
 # the library's documentation, with all features
 docs:
     cargo doc --workspace --all-features --no-deps --locked --open
