@@ -1,6 +1,6 @@
 //! What is measured: the table of cases.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use super::Arguments;
 
@@ -12,9 +12,16 @@ pub(crate) enum Case {
     /// Events are delivered to a server.
     Deliver(Deliver),
     /// `posthaste send` delivers a file.
-    Send(Deliver),
-    /// Records are stored, one a commit.
-    Spool,
+    Send { posthaste: PathBuf, how: Deliver },
+    /// Records are stored, one a commit, by the spool and by a database.
+    Spool { program: PathBuf },
+}
+
+impl Case {
+    /// Whether there is no such thing among the peers.
+    pub(crate) fn is_of_ours_alone(&self) -> bool {
+        matches!(self, Self::Send { .. } | Self::Spool { .. })
+    }
 }
 
 /// How events are delivered.
@@ -40,17 +47,18 @@ const SEND: [(usize, usize, usize); 4] = [(10, 64, 0), (500, 64, 0), (10, 256, 5
 /// In the order of the tables.
 pub(crate) fn cases(arguments: &Arguments) -> Vec<Case> {
     let how = |(batch, in_flight, delay_ms)| Deliver { batch, in_flight, delay_ms };
-    let (threads, deliver, send): (&[usize], Vec<_>, Vec<_>) = if arguments.quick {
+    let (threads, deliver, sends): (&[usize], Vec<_>, Vec<_>) = if arguments.quick {
         (&[1, 2], vec![(10, 64, 0), (10, 64, 50)], vec![(10, 64, 0)])
     } else {
         (&[1, 2, 4], FULL.to_vec(), SEND.to_vec())
     };
     let mut cases: Vec<Case> = threads.iter().map(|&threads| Case::Enqueue { threads }).collect();
     cases.extend(deliver.into_iter().map(|case| Case::Deliver(how(case))));
-    if arguments.posthaste.is_some() {
-        cases.extend(send.into_iter().map(|case| Case::Send(how(case))));
+    if let Some(posthaste) = &arguments.posthaste {
+        let send = |case| Case::Send { posthaste: posthaste.clone(), how: how(case) };
+        cases.extend(sends.into_iter().map(send));
     }
-    cases.extend(arguments.spool.is_some().then_some(Case::Spool));
+    cases.extend(arguments.spool.clone().map(|program| Case::Spool { program }));
     cases
 }
 
@@ -78,8 +86,8 @@ impl fmt::Display for Case {
             Self::Enqueue { threads: 1 } => f.write_str("create + enqueue, 1 thread"),
             Self::Enqueue { threads } => write!(f, "create + enqueue, {threads} threads"),
             Self::Deliver(how) => write!(f, "delivery, {how}"),
-            Self::Send(how) => write!(f, "`posthaste send`, {how}"),
-            Self::Spool => f.write_str("stored, 1 record a commit"),
+            Self::Send { how, .. } => write!(f, "`posthaste send`, {how}"),
+            Self::Spool { .. } => f.write_str("stored, 1 record a commit"),
         }
     }
 }

@@ -77,6 +77,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         for case in cases(arguments) {
             for at in 0..peers.len() {
                 let peer = peers.get((at + round) % peers.len()).expect("within");
+                if !peer.is_ours() && case.is_of_ours_alone() {
+                    continue;
+                }
                 let answer = measure(arguments, work.path(), &files, &case, peer)?;
                 tell(&format!("round {}, {case}, {}: {answer}", round + 1, peer.name))?;
                 results.add(&case, peer, answer);
@@ -96,16 +99,10 @@ fn measure(arguments: &Arguments, work: &Path, files: &Files, case: &Case, peer:
             let server = Server::start(how.delay_ms)?;
             peer.deliver(files, &server.url, case::seconds(arguments), how)
         }
-        Case::Send(how) => match (&arguments.posthaste, peer.is_ours()) {
-            (Some(posthaste), true) => {
-                send::measure(posthaste, work, how, case::send_seconds(arguments)).map(Answer::Figures)
-            }
-            _ => Ok(Answer::Without("not a command line".into())),
-        },
-        Case::Spool => match (&arguments.spool, peer.is_ours()) {
-            (Some(spool), true) => peer::spool(spool, &arguments.out, case::commits(arguments)),
-            _ => Ok(Answer::Without("has no queue on disk".into())),
-        },
+        Case::Send { posthaste, how } => {
+            send::measure(posthaste, work, how, case::send_seconds(arguments)).map(Answer::Figures)
+        }
+        Case::Spool { program } => peer::spool(program, &arguments.out, case::commits(arguments)),
     };
     answer.map_err(failed)
 }
