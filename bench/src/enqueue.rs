@@ -44,7 +44,8 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<Figures> {
     let &Arguments { ref files, count, threads } = arguments;
     let processor = BatchEventProcessor::builder()
         .event_dispatcher(Never)
-        .queue_size(count + 10)
+        // What delivery has leased cannot be removed, and it may lease all while no answer comes.
+        .queue_size(count * 2)
         .flush_interval(Duration::from_secs(3_600))
         .in_flight(1)
         .drop_deadline(Duration::ZERO)
