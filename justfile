@@ -18,9 +18,12 @@ ci:
 
 # figures for BENCHMARKS.md
 bench:
-    cargo build --release --workspace --locked
-    target/release/posthaste-bench --posthaste target/release/posthaste
-    target/release/posthaste-bench-spool
+    bench/run
+    cargo run --release --locked -p posthaste-bench-spool
+
+# instructions and allocations of an event, against bench/counts/counts.txt
+counts *flags:
+    scripts/counts {{ flags }}
 
 # the library's documentation, with all features
 docs:

@@ -1,16 +1,34 @@
 //! What it costs a program to make an event and to hand it over, and what a queued event costs in memory. Nothing is
 //! delivered meanwhile: the dispatcher never answers.
 
-use std::{thread, time::Duration};
-
-use posthaste::{
-    BatchEventProcessor, Dispatcher, LogEvent, ProjectConfig, UserContext, UserEvent,
-    create_impression_user_event, dispatch::DispatchFuture,
+use std::{
+    io::{Error, Result},
+    thread,
+    time::Duration,
 };
 
-use crate::process::{Stopwatch, memory};
+use posthaste::{BatchEventProcessor, Dispatcher, LogEvent, dispatch::DispatchFuture};
 
-const DATAFILE: &str = include_str!("../../crates/posthaste/tests/vectors/larkspur.json");
+use crate::{
+    process::{Figures, Stopwatch, figures, memory, real, thread_cpu},
+    work::{Files, Maker},
+};
+
+/// How often memory that the process already has is filled again, each time with a twentieth of the events.
+const ROUNDS: usize = 10;
+const PART: usize = 20;
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    files: Files,
+    /// How many events.
+    #[arg(long)]
+    count: usize,
+    /// How many threads make them.
+    #[arg(long)]
+    threads: usize,
+}
 
 #[derive(Debug)]
 struct Never;
@@ -21,88 +39,53 @@ impl Dispatcher for Never {
     }
 }
 
-pub(crate) fn config() -> ProjectConfig {
-    ProjectConfig::from_datafile(DATAFILE).expect("the datafile is sound")
-}
-
-/// The bench's event: an impression of a visitor with four attributes, as most lines of the example events have.
-pub(crate) struct Maker {
-    config: ProjectConfig,
-    users: Vec<UserContext>,
-}
-
-impl Maker {
-    /// Visitors are made beforehand: they are the program's, not the event's.
-    pub(crate) fn new() -> Self {
-        let user = |n: usize| {
-            UserContext::new(format!("shopper-{n:05}"))
-                .attribute("plan", "team")
-                .attribute("country", "NZ")
-                .attribute("logged_in", n.is_multiple_of(2))
-                .attribute("age", 20 + n % 60)
-        };
-        Self { config: config(), users: (0..1_024).map(user).collect() }
-    }
-
-    pub(crate) fn make(&self, n: usize) -> UserEvent {
-        let experiment = self.config.experiment_by_key("checkout_button").expect("in the datafile");
-        let variation =
-            experiment.variation_by_key(if n.is_multiple_of(2) { "control" } else { "green_button" });
-        let user = self.users.get(n % self.users.len()).expect("there are users");
-        create_impression_user_event(&self.config, experiment, variation, user)
-    }
-}
-
-/// How often memory that the process already has is filled again.
-const ROUNDS: u32 = 10;
-
-/// What handing over costs.
-pub(crate) struct Enqueued {
-    /// Wall-clock time for each event of each thread, in memory that the process already has.
-    pub(crate) ns: f64,
-    /// The same where every event takes new memory from the system.
-    pub(crate) ns_in_new_memory: f64,
-    /// Resident memory for each event that waits.
-    pub(crate) bytes: f64,
-}
-
-pub(crate) fn measure(events: usize, threads: usize) -> Enqueued {
+/// Wall-clock and processor time for each event of each thread, and resident memory for each that waits.
+pub(crate) fn measure(arguments: &Arguments) -> Result<Figures> {
+    let &Arguments { ref files, count, threads } = arguments;
     let processor = BatchEventProcessor::builder()
         .event_dispatcher(Never)
-        .queue_size(events + 10)
+        // What delivery has leased cannot be removed, and it may lease all while no answer comes.
+        .queue_size(count * 2)
         .flush_interval(Duration::from_secs(3_600))
         .in_flight(1)
         .drop_deadline(Duration::ZERO)
         .build()
-        .expect("the options are sound");
-    let maker = Maker::new();
+        .map_err(Error::other)?;
+    let maker = Maker::new(files)?;
     let before = memory("VmRSS:");
-    let ns_in_new_memory = fill(&processor, &maker, events, threads);
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-    let bytes = memory("VmRSS:").saturating_sub(before) as f64 / events as f64;
-    drop(processor.remove(events));
-    let rounds: f64 = (0..ROUNDS)
-        .map(|_| {
-            let ns = fill(&processor, &maker, events / 20, threads);
-            drop(processor.remove(events));
-            ns
-        })
-        .sum();
-    Enqueued { ns: rounds / f64::from(ROUNDS), ns_in_new_memory, bytes }
+    let (wall_new, _) = fill(&processor, &maker, count, threads)?;
+    let mib = real(memory("VmRSS:").saturating_sub(before)) / 1_048_576.0 / real(count as u64) * 1e6;
+    drop(processor.remove(count));
+    let (mut wall, mut cpu) = (0.0, 0.0);
+    for _ in 0..ROUNDS {
+        let round = fill(&processor, &maker, count / PART, threads)?;
+        (wall, cpu) = (wall + round.0, cpu + round.1);
+        drop(processor.remove(count));
+    }
+    let rounds = real(ROUNDS as u64);
+    Ok(figures([
+        ("ns", wall / rounds),
+        ("ns_new_memory", wall_new),
+        ("cpu_ns", cpu / rounds),
+        ("mib_per_million", mib),
+    ]))
 }
 
-fn fill(processor: &BatchEventProcessor, maker: &Maker, events: usize, threads: usize) -> f64 {
+/// Nanoseconds for each event of a thread: wall-clock, and processor time of that thread.
+fn fill(processor: &BatchEventProcessor, maker: &Maker, count: usize, threads: usize) -> Result<(f64, f64)> {
     let watch = Stopwatch::start();
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                for n in 0..events / threads {
-                    processor.process_event(maker.make(n)).expect("the queue has room").forget();
-                }
-            });
+    let own = || {
+        let before = thread_cpu()?;
+        for n in 0..count / threads {
+            processor.process_event(maker.make(n)).map_err(Error::other)?.forget();
         }
+        Ok(thread_cpu()?.saturating_sub(before))
+    };
+    let cpus: Result<Vec<Duration>> = thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(own)).collect();
+        running.into_iter().map(|thread| thread.join().expect("it returns its errors")).collect()
     });
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-    let ns = watch.wall().as_nanos() as f64 / (events / threads) as f64;
-    ns
+    let (wall, cpu) = (watch.wall(), cpus?.iter().sum::<Duration>());
+    let each = real((count / threads) as u64);
+    Ok((wall.as_secs_f64() * 1e9 / each, cpu.as_secs_f64() * 1e9 / each / real(threads as u64)))
 }

@@ -1,10 +1,24 @@
 //! What the system says of this process, and a child that answers requests.
 
 use std::{
-    io::{BufRead, BufReader},
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Error, Result},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
+
+/// What was measured, by name.
+pub(crate) type Figures = BTreeMap<String, f64>;
+
+pub(crate) fn figures<const N: usize>(named: [(&str, f64); N]) -> Figures {
+    named.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// For figures.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+pub(crate) fn real(count: u64) -> f64 {
+    count as f64
+}
 
 /// Wall-clock and processor time since it was made.
 pub(crate) struct Stopwatch {
@@ -36,6 +50,14 @@ fn cpu() -> Duration {
     Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 
+/// What the calling thread has had of a processor.
+pub(crate) fn thread_cpu() -> Result<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    let ran = text.split(' ').next().and_then(|word| word.parse().ok());
+    ran.map(Duration::from_nanos)
+        .ok_or_else(|| Error::other("no processor time in /proc/thread-self/schedstat"))
+}
+
 /// A line of /proc/self/status, in bytes.
 pub(crate) fn memory(name: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -51,7 +73,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(delay_ms: u64) -> std::io::Result<Self> {
+    pub(crate) fn start(delay_ms: usize) -> Result<Self> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(["serve", "--delay-ms", &delay_ms.to_string()])
             .stdout(Stdio::piped())

@@ -51,7 +51,8 @@ async fn answer(mut stream: TcpStream, delay: Duration) -> std::io::Result<()> {
 fn request_length(buffer: &[u8]) -> Option<usize> {
     const NAME: &[u8] = b"content-length: ";
     let head = buffer.windows(4).position(|window| window == b"\r\n\r\n")?;
-    let at = buffer.windows(NAME.len()).position(|window| window == NAME)?;
+    let lines = buffer.get(..head)?;
+    let at = lines.windows(NAME.len()).position(|window| window.eq_ignore_ascii_case(NAME))?;
     let digits = buffer.get(at + NAME.len()..)?.iter().take_while(|byte| byte.is_ascii_digit());
     let body = digits.fold(0, |length: usize, digit| length * 10 + usize::from(digit - b'0'));
     Some(head + 4 + body)

@@ -35,6 +35,9 @@ struct Args {
     /// Commits measured at each batch size, at most.
     #[arg(long, default_value_t = 3_000)]
     commits: usize,
+    /// Only compares the spool with a database at one record a commit, and says how in a line of JSON.
+    #[arg(long)]
+    lone: bool,
     /// Only opens the backlog in this folder and says how that went.
     #[arg(long, hide = true)]
     open: Option<PathBuf>,
@@ -46,6 +49,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         return backlog::open(dir);
     }
     let dir = tempfile::tempdir_in(&args.dir)?;
+    if args.lone {
+        return lone(dir.path(), args.commits);
+    }
     println!(
         "{:<34} {:>6} {:>12} {:>10} {:>10} {:>10} {:>7}",
         "", "batch", "records/s", "CPU µs", "p50 µs", "p99 µs", "ratio"
@@ -71,6 +77,22 @@ fn compare(dir: &Path, batch: usize, commits: usize) -> Result<(), Box<dyn Error
         let floor = *floor.get_or_insert(figures.records_per_second);
         print(name, batch, &figures, figures.records_per_second / floor);
     }
+    Ok(())
+}
+
+/// Records a second of a spool that is drained as it fills, and by how much that is more than the database's; the same
+/// for a backlog that grows.
+fn lone(dir: &Path, commits: usize) -> Result<(), Box<dyn Error>> {
+    let rate =
+        |subject: &mut dyn Subject| Ok::<_, Box<dyn Error>>(measure(subject, 1, commits)?.records_per_second);
+    let drained = rate(&mut SpoolSubject::drained(&dir.join("drained"))?)?;
+    let sqlite = rate(&mut Sqlite::open(dir)?)?;
+    let growing = rate(&mut SpoolSubject::growing(&dir.join("growing"))?)?;
+    println!(
+        r#"{{"records_per_second": {drained}, "over_sqlite": {}, "growing_over_sqlite": {}}}"#,
+        drained / sqlite,
+        growing / sqlite
+    );
     Ok(())
 }
 
