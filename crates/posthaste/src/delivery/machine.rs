@@ -4,33 +4,32 @@
 //! Invariant: every part of a lease that lasts is in exactly one of what is not grouped, an open group, a request that is ready,
 //! waiting or under way, a half that is kept back for one of these, or a burial.
 
+mod answers;
 mod backlog;
+mod under_way;
 
-use std::{future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
-use tracing::Instrument as _;
 
-use self::backlog::Backlog;
+use self::{backlog::Backlog, under_way::UnderWay};
 use super::{
     ends::Ends,
     expiry::Expiry,
     guard::panic_text,
     item::Item,
-    job::{Halves, Job, Part},
-    lanes::{Lane, Lanes},
+    job::Part,
+    lanes::Lanes,
     line::{Line, Lines},
     options::{Options, WhenFull},
     pending::Asked,
-    settle::{Step, settle},
     shared::Shared,
     supply::Supply,
     telemetry::Published,
-    upstream::{Change, Moment, Why},
 };
 use crate::{
     clock::Sleep,
-    dispatch::{Answer, DispatchError, Dispatcher, Verdict, verdict},
+    dispatch::Dispatcher,
     notification,
     outcome::{CloseReport, FlushReport, Ledger, Pulse, Trouble, merged},
     queue::{Leased, QueueError},
@@ -50,7 +49,7 @@ pub(super) struct Machine<T: Item> {
     supply: Supply<T>,
     backlog: Backlog<T>,
     lanes: Lanes<T>,
-    in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Answered<T>> + Send>>>,
+    in_flight: FuturesUnordered<UnderWay<T>>,
     ends: Ends<T>,
     expiry: Expiry,
     /// New leases before this sequence are not to wait for their group to fill.
@@ -64,13 +63,6 @@ pub(super) struct Machine<T: Item> {
     told_of_trouble: bool,
     /// How many end points had been found when health was last told.
     told_of_lanes: u64,
-}
-
-/// A request that has been answered, or not.
-struct Answered<T> {
-    job: Job<T>,
-    sent: Duration,
-    answer: Answer,
 }
 
 /// Why the loop has ended.
@@ -126,6 +118,7 @@ impl<T: Item> Machine<T> {
         loop {
             self.take_commands();
             self.take_what_is_there();
+            self.tell_of_much_room();
             self.ends.try_again(&mut self.lanes);
             self.ends.bury_displaced(self.backlog.line());
             self.end_backlog();
@@ -210,6 +203,17 @@ impl<T: Item> Machine<T> {
         lanes.retain(&mut keep, shared.options());
         for part in over {
             self.ends.expire(part, self.expiry.reason());
+        }
+    }
+
+    /// Callers who wait for room are told before the machine sleeps; while it works, once there is room for many: each of
+    /// them told by itself would cost more than its event.
+    fn tell_of_much_room(&mut self) {
+        /// Of the queue.
+        const SHARE: usize = 8;
+        let capacity = self.shared.queue().capacity();
+        if self.shared.queue().size() <= capacity - capacity / SHARE {
+            self.ends.tell_of_room();
         }
     }
 
@@ -334,103 +338,11 @@ impl<T: Item> Machine<T> {
         }
     }
 
-    fn send(&mut self, job: Job<T>, sent: Duration) {
-        if let Some(center) = &self.center {
-            center.send(&job.request);
-        }
-        let dispatcher = Arc::clone(&self.dispatcher);
-        let request = job.request.clone();
-        let span = tracing::debug_span!("request", events = request.events(), failures = job.failures);
-        let dispatched = async move { dispatcher.dispatch_event(request).await }.instrument(span);
-        let dispatched = AssertUnwindSafe(dispatched).catch_unwind();
-        self.in_flight.push(Box::pin(async move {
-            let answer = dispatched.await.unwrap_or(Err(DispatchError::Panicked));
-            Answered { job, sent, answer }
-        }));
-    }
-
-    /// Does what an answer asks for.
-    fn settle(&mut self, Answered { mut job, sent, answer }: Answered<T>) {
-        let (now, now_ms) = (self.now(), self.shared.clock().now_ms());
-        let verdict = verdict(&answer, now_ms);
-        self.published.answered(verdict);
-        let moment = Moment { sent, now, now_ms, held_at: job.held_at };
-        self.lanes.to(job.request.end_point(), self.shared.options()).answered(&mut job);
-        self.learn(job.request.end_point(), verdict, &answer, moment);
-        if matches!(verdict, Verdict::Retry { .. } | Verdict::Hold) {
-            job.failed(&answer, now_ms);
-        }
-        let Some(job) = self.without_lost(job, verdict) else { return };
-        let (step, sibling) = settle(job, verdict);
-        self.take_step(step, &answer, now);
-        if let Some(sibling) = sibling {
-            self.take_step(sibling, &answer, now);
-        }
-    }
-
-    /// What is left of a request without what the queue has taken back meanwhile. Where the answer was about an event in it,
-    /// that may be gone: the rest is asked about anew.
-    fn without_lost(&mut self, mut job: Job<T>, verdict: Verdict) -> Option<Job<T>> {
-        if !self.ends.some_are_lost() {
-            return Some(job);
-        }
-        if verdict == Verdict::Delivered {
-            // This half ends as it is; the other is still to be sent.
-            let mut sibling = job.sibling.take().unwrap_or_default();
-            sibling.retain(|part| self.ends.keep(part));
-            job.sibling = (!sibling.is_empty()).then_some(sibling);
-            return Some(job);
-        }
-        let (before, options) = (job.len(), self.shared.options());
-        let is_left = job.retain(|part| self.ends.keep(part), options.end_point.as_ref());
-        if is_left && (job.len() == before || !matches!(verdict, Verdict::Halve | Verdict::Bisect)) {
-            return Some(job);
-        }
-        self.lanes.make_ready(std::mem::take(&mut job.parts), options);
-        self.lanes.make_ready(job.sibling.unwrap_or_default(), options);
-        None
-    }
-
-    fn learn(&mut self, end_point: &str, verdict: Verdict, answer: &Answer, moment: Moment) {
-        let lane = self.lanes.to(end_point, self.shared.options());
-        let had_trouble = lane.upstream().trouble().is_some();
-        let change = lane.upstream_mut().answered(verdict, answer, moment);
-        self.is_health_stale |= had_trouble || lane.upstream().trouble().is_some() || change.is_some();
-        match change {
-            Some(Change::Opened(why)) => log_opened(why, lane),
-            Some(Change::Closed(_)) => {
-                tracing::info!(end_point, "the upstream works again");
-                lane.hurry(moment.now);
-                self.begin_backlog();
-            }
-            None => {}
-        }
-    }
-
-    fn take_step(&mut self, step: Step<T>, answer: &Answer, now: Duration) {
-        let (lanes, options) = (&mut self.lanes, self.shared.options());
-        match step {
-            Step::Delivered(parts) => self.ends.delivered(parts),
-            Step::Retry(job, at_least) => lanes.retry(job, at_least, now, options),
-            Step::Hold(job) => lanes.hold(job, now, options),
-            Step::Send(parts) => lanes.make_ready(parts, options),
-            Step::SendBoth(Halves { left, right, split_lease }) => {
-                self.ends.split(split_lease);
-                lanes.make_ready(left, options);
-                lanes.make_ready(right, options);
-            }
-            Step::AskLeft(Halves { left, right, split_lease }) => {
-                self.ends.split(split_lease);
-                lanes.ask_about(left, right, options);
-            }
-            Step::Bury(part, reason) => self.ends.bury(part, reason, answer),
-        }
-    }
-
     /// Whatever is there by now, without waiting.
     fn take_what_is_there(&mut self) {
+        let at = self.at();
         while let Some(Some(answered)) = self.in_flight.next().now_or_never() {
-            self.settle(answered);
+            self.settle(answered, at);
         }
         self.ends.follow_letters();
         while let Some(event) = self.ends.next_event().now_or_never() {
@@ -466,6 +378,13 @@ impl<T: Item> Machine<T> {
             tokio::task::yield_now().await;
             return;
         }
+        // What was sent just now is written here, and a server that is near may have answered already.
+        if let Some(Some(answered)) = self.in_flight.next().now_or_never() {
+            self.shared.mailbox().sleep_until(None);
+            self.settle(answered, self.at());
+            return;
+        }
+        self.ends.tell_of_room();
         self.set_timer();
         let shared = Arc::clone(&self.shared);
         let Self { in_flight, ends, supply, backlog, timer, .. } = self;
@@ -481,7 +400,7 @@ impl<T: Item> Machine<T> {
         }
         shared.mailbox().sleep_until(None);
         if let Some(answered) = answered {
-            self.settle(answered);
+            self.settle(answered, self.at());
         }
         if let Some(event) = event {
             self.ends.take(event, &mut self.lanes);
@@ -585,6 +504,7 @@ impl<T: Item> Machine<T> {
         let until = self.ends.closing().unwrap_or_default();
         let reasons = self.reasons();
         self.in_flight.clear();
+        self.ends.tell_of_room();
         self.ends.finish(until, &mut self.lanes).await;
         self.shared.queue().release();
         let within = until.saturating_sub(self.now()).saturating_add(DISK_GRACE);
@@ -623,21 +543,6 @@ const AT_ONCE: usize = 4_096;
 
 /// How many windows may be leased while an end point holds back what it has, unless the queue sets its own bound.
 const BLOCKED_WINDOWS: usize = 16;
-
-fn log_opened<T: Item>(why: Why, lane: &Lane<T>) {
-    let end_point = &**lane.upstream().end_point();
-    let answer = lane.upstream().trouble().map_or("", |trouble| &trouble.what);
-    match why {
-        Why::Failing => {
-            tracing::warn!(end_point, answer, "the end point fails; its events wait in the queue");
-        }
-        Why::Held => tracing::error!(
-            end_point,
-            answer,
-            "the end point refuses every request; put its address or credential right; its events wait in the queue"
-        ),
-    }
-}
 
 async fn wait(timer: &mut Option<(Duration, Sleep)>) {
     match timer {

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use super::user_event::{EventKind, UserEvent};
-use crate::batch::{DecisionMetadata, write_value};
+use crate::batch::{DecisionMetadata, body_memory, write_value};
 
 /// The body for these events, under the first one's context, and where in it the visitors stand.
 pub(crate) fn encode_events<'a>(
@@ -12,7 +12,7 @@ pub(crate) fn encode_events<'a>(
 ) -> (Vec<u8>, Range<usize>) {
     let Some(first) = events.clone().next() else { return (Vec::new(), 0..0) };
     let context = &**first.context();
-    let mut out = Vec::with_capacity(events.clone().map(UserEvent::wire_bytes_typical).sum::<usize>() + 256);
+    let mut out = body_memory(events.clone().map(UserEvent::wire_bytes_typical).sum::<usize>() + 256);
     out.extend_from_slice(br#"{"revision":"#);
     text(&mut out, context.revision());
     field(&mut out, r#","account_id":"#, context.account_id());

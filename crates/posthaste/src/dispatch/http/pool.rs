@@ -21,7 +21,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Idle connections kept for each host.
 const IDLE_MAX: usize = 256;
 /// Header lines of an answer that are understood: with more, its status would be lost, and the request sent again.
-const ANSWER_HEADERS_MAX: usize = 1_000;
+pub(super) const ANSWER_HEADERS_MAX: usize = 1_000;
 
 type HttpClient = Client<Connector, Full<Bytes>>;
 
