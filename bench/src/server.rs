@@ -45,7 +45,8 @@ async fn answer(mut stream: TcpStream, delay: Duration) -> std::io::Result<()> {
         buffer.drain(..length.min(buffer.len()));
         skip(&stream, missing).await?;
         if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
+            // Timers count whole milliseconds, and round up: this is the time that was asked for, within one of them.
+            tokio::time::sleep(delay.saturating_sub(Duration::from_millis(1))).await;
         }
         stream.write_all(ANSWER).await?;
     }

@@ -53,7 +53,8 @@ mod tests {
         drop(other);
         let again = take(1_500);
         assert_eq!((again.as_ptr(), again.len(), again.capacity()), (place, 0, 2_000));
-        assert_ne!(take(1_500).as_ptr(), place);
+        let another = take(1_500);
+        assert_ne!(another.as_ptr(), place);
     }
 
     #[test]
@@ -63,7 +64,7 @@ mod tests {
             give(Bytes::from(vec![1; 10]));
         }
         assert_eq!(
-            SPARE.with_borrow(|spare| (spare.len(), spare.iter().all(|body| body.is_empty()))),
+            SPARE.with_borrow(|spare| (spare.len(), spare.iter().all(Vec::is_empty))),
             (SPARE_MAX, true)
         );
     }

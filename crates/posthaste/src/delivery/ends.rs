@@ -98,7 +98,7 @@ impl<T: Item> Ends<T> {
     }
 
     /// The lease of an item that takes this many bytes.
-    pub(super) fn begin_lease(&mut self, line: Line, id: u64, bytes: usize) -> Lease {
+    pub(super) fn begin_lease(&mut self, line: Line, id: u64, bytes: impl FnOnce() -> usize) -> Lease {
         let lease = self.leases.begin_in(line, id);
         self.held.begin(lease.place(), bytes);
         self.waiters.lease_begun(lease.place());
@@ -237,7 +237,7 @@ impl<T: Item> Ends<T> {
         }
         let displaced = self.shared.queue().displaced(AT_ONCE);
         let burial = |Leased { id, item, .. }: Leased<T>| {
-            let lease = self.begin_lease(line, id, item.bytes());
+            let lease = self.begin_lease(line, id, || item.bytes());
             let letter = self.shared.letter(item, DeadReason::Displaced, None, String::new());
             Burial { id: None, lease, letter, is_whole: true }
         };

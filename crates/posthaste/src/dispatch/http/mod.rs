@@ -1,5 +1,6 @@
-//! Requests over HTTP: one pooled client, connections kept alive, HTTP/2 where the server offers it, rustls with the
-//! system's roots, proxies. No redirects: a redirected POST would lose its body.
+//! Requests over HTTP: connections kept alive, HTTP/2 where the server offers it, rustls with the system's roots, proxies.
+//! Requests to `http` are written here ([`plain`]), those to `https` by hyper-util's client ([`pool`]). No redirects: a
+//! redirected POST would lose its body.
 //!
 //! The status decides. Once the head of an answer has come, there is an answer, whatever becomes of the rest:
 //!
