@@ -10,6 +10,7 @@ use super::{
     depth::{LEVELS_MAX, is_deeper_than},
     json::write_value,
     raw::{DecodeError, RawBatch},
+    spare,
     taken::Taken,
     wire::Batch,
 };
@@ -236,6 +237,11 @@ impl LogEvent {
     /// When it was put back last, if it [was](Self::with_put_back_ms).
     pub fn put_back_ms(&self) -> Option<i64> {
         self.put_back.map(Taken::ms)
+    }
+
+    /// It has been answered, and is done with: its body's memory is for another.
+    pub(crate) fn let_go(self) {
+        spare::give(self.body);
     }
 
     /// Two requests that carry half of the events each, the smaller half first; `None` where there is no more than one

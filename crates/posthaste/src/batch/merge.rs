@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::{log_event::LogEvent, raw::RawBatch, taken::Taken};
+use super::{log_event::LogEvent, raw::RawBatch, spare, taken::Taken};
 
 impl LogEvent {
     /// Whether the two may be one request: both go to the same address, and have the same fields outside the visitors. A
@@ -46,7 +46,7 @@ impl LogEvent {
         let bytes: usize = requests.clone().map(|request| request.visitors.len() + 1).sum();
         let events = requests.clone().map(|request| request.events).sum();
         let taken_ms = requests.clone().filter_map(Self::taken_ms).min();
-        let mut body = Vec::with_capacity(before.len() + bytes + after.len());
+        let mut body = spare::take(before.len() + bytes + after.len());
         body.extend_from_slice(before);
         for (at, request) in requests.enumerate() {
             if at > 0 {

@@ -25,6 +25,7 @@ mod json;
 mod log_event;
 mod merge;
 mod raw;
+mod spare;
 mod taken;
 mod wire;
 
@@ -32,4 +33,5 @@ pub(crate) use depth::{LEVELS_MAX, TAGS_LEVELS_MAX, is_deeper_than};
 pub(crate) use json::{needs_no_escape, write_text, write_value};
 pub use log_event::LogEvent;
 pub use raw::{DecodeError, NotABatch, RawBatch};
+pub(crate) use spare::take as body_memory;
 pub use wire::{Batch, Decision, DecisionMetadata, Snapshot, SnapshotEvent, Visitor, VisitorAttribute};

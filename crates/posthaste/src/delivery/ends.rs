@@ -23,7 +23,7 @@ use super::{
 use crate::{
     dispatch::Answer,
     outcome::{DeadReason, Trouble},
-    queue::{Leased, QueueError},
+    queue::{Eventually, Leased, QueueError},
 };
 
 /// What is leased, and what is left to do with what has ended.
@@ -39,6 +39,8 @@ pub(super) struct Ends<T: Item> {
     backlog_events: u64,
     /// Something has changed that others want to know of.
     has_news: bool,
+    /// The queue has room that callers who wait for some have not been told of.
+    has_room: bool,
 }
 
 /// Something that has taken its time.
@@ -62,6 +64,7 @@ impl<T: Item> Ends<T> {
             waiters: Waiters::default(),
             backlog_events: 0,
             has_news: false,
+            has_room: false,
             shared,
         }
     }
@@ -95,7 +98,7 @@ impl<T: Item> Ends<T> {
     }
 
     /// The lease of an item that takes this many bytes.
-    pub(super) fn begin_lease(&mut self, line: Line, id: u64, bytes: usize) -> Lease {
+    pub(super) fn begin_lease(&mut self, line: Line, id: u64, bytes: impl FnOnce() -> usize) -> Lease {
         let lease = self.leases.begin_in(line, id);
         self.held.begin(lease.place(), bytes);
         self.waiters.lease_begun(lease.place());
@@ -136,8 +139,9 @@ impl<T: Item> Ends<T> {
 
     fn end(&mut self, parts: impl Iterator<Item = (Lease, usize, Fate)>) {
         let Self { leases, held, waiters, shared, backlog_events, .. } = self;
-        let mut ids = Vec::new();
+        let mut ids = Vec::with_capacity(parts.size_hint().0);
         let answer = shared.books().act(|act| {
+            let mut delivered = 0;
             for (lease, events, fate) in parts {
                 if leases.is_paced(lease) {
                     *backlog_events = backlog_events.saturating_sub(events as u64);
@@ -154,13 +158,26 @@ impl<T: Item> Ends<T> {
                         waiters.lease_ended(lease.place());
                     }
                 }
-                note(act, events, fate);
+                match fate {
+                    Fate::Delivered => delivered += events,
+                    Fate::Buried(reason) => act.bury(events, reason),
+                }
             }
+            act.deliver(delivered);
             shared.queue().settle(&ids)
         });
-        let (now, now_ms) = (self.now(), self.now_ms());
-        self.endings.begin(ids, answer, now, now_ms);
-        self.shared.admission().room_made();
+        self.has_room = true;
+        if !matches!(answer, Eventually::Now(Ok(()))) {
+            let (now, now_ms) = (self.now(), self.now_ms());
+            self.endings.begin(ids, answer, now, now_ms);
+        }
+    }
+
+    /// Tells callers who wait for room, if there is some that they have not been told of.
+    pub(super) fn tell_of_room(&mut self) {
+        if std::mem::take(&mut self.has_room) {
+            self.shared.admission().room_made();
+        }
     }
 
     /// A part that the API refuses.
@@ -220,7 +237,7 @@ impl<T: Item> Ends<T> {
         }
         let displaced = self.shared.queue().displaced(AT_ONCE);
         let burial = |Leased { id, item, .. }: Leased<T>| {
-            let lease = self.begin_lease(line, id, item.bytes());
+            let lease = self.begin_lease(line, id, || item.bytes());
             let letter = self.shared.letter(item, DeadReason::Displaced, None, String::new());
             Burial { id: None, lease, letter, is_whole: true }
         };
@@ -399,14 +416,6 @@ fn keep<T>(leases: &mut Leases, part: &Part<T>) -> bool {
         leases.end_part(part.lease, 0, Fate::Delivered);
     }
     !is_lost
-}
-
-/// Counts what became of these events.
-fn note(act: &Act<'_>, events: usize, fate: Fate) {
-    match fate {
-        Fate::Delivered => act.deliver(events),
-        Fate::Buried(reason) => act.bury(events, reason),
-    }
 }
 
 /// They will come to an end again.

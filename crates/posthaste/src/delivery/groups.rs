@@ -16,6 +16,9 @@ struct Group<T> {
     events: usize,
 }
 
+/// Parts that a group has room for from its beginning, at most: moving them as it grows costs more than the room.
+const ROOM: usize = 128;
+
 /// Contexts that gather at the same time, at most: one more, and the oldest group goes as it is.
 const OPEN_MAX: usize = 64;
 
@@ -42,7 +45,7 @@ impl<T: Item> Groups<T> {
     fn add_to(&mut self, at: usize, part: Part<T>) -> Option<Vec<Part<T>>> {
         let group = self.open.get_mut(at)?;
         if group.events + part.item.events() > self.size {
-            return Some(std::mem::replace(group, Group::of(part)).parts);
+            return Some(std::mem::replace(group, Group::of(part, self.size)).parts);
         }
         group.events += part.item.events();
         group.parts.push(part);
@@ -50,7 +53,7 @@ impl<T: Item> Groups<T> {
     }
 
     fn begin(&mut self, part: Part<T>) -> Option<Vec<Part<T>>> {
-        self.open.push(Group::of(part));
+        self.open.push(Group::of(part, self.size));
         (self.open.len() > OPEN_MAX).then(|| self.open.remove(0).parts)
     }
 
@@ -83,8 +86,12 @@ impl<T: Item> Groups<T> {
 }
 
 impl<T: Item> Group<T> {
-    fn of(part: Part<T>) -> Self {
-        Self { events: part.item.events(), parts: vec![part] }
+    /// A group that may come to have so many.
+    fn of(part: Part<T>, size: usize) -> Self {
+        let events = part.item.events();
+        let mut parts = Vec::with_capacity(size.min(ROOM));
+        parts.push(part);
+        Self { parts, events }
     }
 
     fn first(&self) -> Option<&Part<T>> {

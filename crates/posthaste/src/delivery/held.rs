@@ -32,8 +32,9 @@ impl Held {
     }
 
     /// The lease of this place has begun.
-    pub(super) fn begin(&mut self, place: Place, bytes: usize) {
+    pub(super) fn begin(&mut self, place: Place, bytes: impl FnOnce() -> usize) {
         if self.bytes_max != usize::MAX {
+            let bytes = bytes();
             *self.of(place.line) += bytes;
             self.by_lease.insert(place, Bytes { bytes, line: place.line });
         }
@@ -91,14 +92,14 @@ mod tests {
     #[test]
     fn what_is_leased_takes_room_until_it_ends() {
         let mut held = Held::new(100);
-        held.begin(new(0), 60);
-        held.begin(new(1), 30);
+        held.begin(new(0), || 60);
+        held.begin(new(1), || 30);
         assert_eq!(held.left(Line::New), 10);
         held.end(new(0));
         held.end(new(0));
         held.end(new(7));
         assert_eq!(held.left(Line::New), 70);
-        held.begin(new(2), 500);
+        held.begin(new(2), || 500);
         assert_eq!(held.left(Line::New), 0);
         held.end(new(1));
         assert_eq!(held.left(Line::New), 0);
@@ -109,14 +110,14 @@ mod tests {
     #[test]
     fn a_backlog_leaves_half_to_what_is_new() {
         let mut held = Held::new(100);
-        held.begin(new(0), 90);
+        held.begin(new(0), || 90);
         held.begin_backlog();
         assert_eq!((held.left(Line::New), held.left(Line::Backlog)), (50, 0));
-        held.begin(new(1), 30);
+        held.begin(new(1), || 30);
         assert_eq!(held.left(Line::New), 20);
         held.end(new(0));
         assert_eq!((held.left(Line::New), held.left(Line::Backlog)), (70, 50));
-        held.begin(old(0), 20);
+        held.begin(old(0), || 20);
         assert_eq!((held.left(Line::New), held.left(Line::Backlog)), (50, 30));
     }
 
@@ -124,7 +125,7 @@ mod tests {
     fn one_item_fits_whatever_the_bound_and_all_fit_without_one() {
         assert_eq!(Held::new(0).left(Line::New), 1);
         let mut unbounded = Held::new(usize::MAX);
-        unbounded.begin(new(0), usize::MAX);
+        unbounded.begin(new(0), || usize::MAX);
         assert_eq!(unbounded.left(Line::New), usize::MAX);
     }
 }

@@ -4,43 +4,41 @@
 //! Invariant: every part of a lease that lasts is in exactly one of what is not grouped, an open group, a request that is ready,
 //! waiting or under way, a half that is kept back for one of these, or a burial.
 
+mod answers;
 mod backlog;
+mod telling;
+mod under_way;
 
-use std::{future::Future, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
-use tracing::Instrument as _;
+use tokio::task::unconstrained;
 
-use self::backlog::Backlog;
+use self::{
+    backlog::Backlog,
+    under_way::{Answered, UnderWay},
+};
 use super::{
     ends::Ends,
     expiry::Expiry,
     guard::panic_text,
     item::Item,
-    job::{Halves, Job, Part},
-    lanes::{Lane, Lanes},
+    job::Part,
+    lanes::Lanes,
     line::{Line, Lines},
     options::{Options, WhenFull},
     pending::Asked,
-    settle::{Step, settle},
     shared::Shared,
     supply::Supply,
     telemetry::Published,
-    upstream::{Change, Moment, Why},
 };
 use crate::{
     clock::Sleep,
-    dispatch::{Answer, DispatchError, Dispatcher, Verdict, verdict},
+    dispatch::Dispatcher,
     notification,
-    outcome::{CloseReport, FlushReport, Ledger, Pulse, Trouble, merged},
+    outcome::Pulse,
     queue::{Leased, QueueError},
 };
-
-/// How long a disk may take, after the deadline, to say that it has everything. Most say so at once.
-const DISK_GRACE: Duration = Duration::from_millis(250);
-
-/// How long after the deadline a dispatcher may still say what is left in its own queue.
-const DISPATCHER_GRACE: Duration = Duration::from_millis(100);
 
 /// One delivery pipeline at work.
 pub(super) struct Machine<T: Item> {
@@ -50,7 +48,7 @@ pub(super) struct Machine<T: Item> {
     supply: Supply<T>,
     backlog: Backlog<T>,
     lanes: Lanes<T>,
-    in_flight: FuturesUnordered<Pin<Box<dyn Future<Output = Answered<T>> + Send>>>,
+    in_flight: FuturesUnordered<UnderWay<T>>,
     ends: Ends<T>,
     expiry: Expiry,
     /// New leases before this sequence are not to wait for their group to fill.
@@ -64,13 +62,6 @@ pub(super) struct Machine<T: Item> {
     told_of_trouble: bool,
     /// How many end points had been found when health was last told.
     told_of_lanes: u64,
-}
-
-/// A request that has been answered, or not.
-struct Answered<T> {
-    job: Job<T>,
-    sent: Duration,
-    answer: Answer,
 }
 
 /// Why the loop has ended.
@@ -126,6 +117,7 @@ impl<T: Item> Machine<T> {
         loop {
             self.take_commands();
             self.take_what_is_there();
+            self.tell_of_much_room();
             self.ends.try_again(&mut self.lanes);
             self.ends.bury_displaced(self.backlog.line());
             self.end_backlog();
@@ -213,6 +205,17 @@ impl<T: Item> Machine<T> {
         }
     }
 
+    /// Callers who wait for room are told before the machine sleeps; while it works, once there is room for many: each of
+    /// them told by itself would cost more than its event.
+    fn tell_of_much_room(&mut self) {
+        /// Of the queue.
+        const SHARE: usize = 8;
+        let capacity = self.shared.queue().capacity();
+        if self.shared.queue().size() <= capacity - capacity / SHARE {
+            self.ends.tell_of_room();
+        }
+    }
+
     fn is_full(&self) -> bool {
         self.shared.queue().size() >= self.shared.queue().capacity()
     }
@@ -251,7 +254,7 @@ impl<T: Item> Machine<T> {
         self.supply_of(line).flows();
         let now_ms = self.shared.clock().now_ms();
         for Leased { id, item, .. } in leased {
-            let lease = self.ends.begin_lease(line, id, item.bytes());
+            let lease = self.ends.begin_lease(line, id, || item.bytes());
             self.supply_of(line).leased(item.events());
             let part = Part { lease, item };
             if self.expiry.is_over(&part.item, now_ms) {
@@ -334,103 +337,11 @@ impl<T: Item> Machine<T> {
         }
     }
 
-    fn send(&mut self, job: Job<T>, sent: Duration) {
-        if let Some(center) = &self.center {
-            center.send(&job.request);
-        }
-        let dispatcher = Arc::clone(&self.dispatcher);
-        let request = job.request.clone();
-        let span = tracing::debug_span!("request", events = request.events(), failures = job.failures);
-        let dispatched = async move { dispatcher.dispatch_event(request).await }.instrument(span);
-        let dispatched = AssertUnwindSafe(dispatched).catch_unwind();
-        self.in_flight.push(Box::pin(async move {
-            let answer = dispatched.await.unwrap_or(Err(DispatchError::Panicked));
-            Answered { job, sent, answer }
-        }));
-    }
-
-    /// Does what an answer asks for.
-    fn settle(&mut self, Answered { mut job, sent, answer }: Answered<T>) {
-        let (now, now_ms) = (self.now(), self.shared.clock().now_ms());
-        let verdict = verdict(&answer, now_ms);
-        self.published.answered(verdict);
-        let moment = Moment { sent, now, now_ms, held_at: job.held_at };
-        self.lanes.to(job.request.end_point(), self.shared.options()).answered(&mut job);
-        self.learn(job.request.end_point(), verdict, &answer, moment);
-        if matches!(verdict, Verdict::Retry { .. } | Verdict::Hold) {
-            job.failed(&answer, now_ms);
-        }
-        let Some(job) = self.without_lost(job, verdict) else { return };
-        let (step, sibling) = settle(job, verdict);
-        self.take_step(step, &answer, now);
-        if let Some(sibling) = sibling {
-            self.take_step(sibling, &answer, now);
-        }
-    }
-
-    /// What is left of a request without what the queue has taken back meanwhile. Where the answer was about an event in it,
-    /// that may be gone: the rest is asked about anew.
-    fn without_lost(&mut self, mut job: Job<T>, verdict: Verdict) -> Option<Job<T>> {
-        if !self.ends.some_are_lost() {
-            return Some(job);
-        }
-        if verdict == Verdict::Delivered {
-            // This half ends as it is; the other is still to be sent.
-            let mut sibling = job.sibling.take().unwrap_or_default();
-            sibling.retain(|part| self.ends.keep(part));
-            job.sibling = (!sibling.is_empty()).then_some(sibling);
-            return Some(job);
-        }
-        let (before, options) = (job.len(), self.shared.options());
-        let is_left = job.retain(|part| self.ends.keep(part), options.end_point.as_ref());
-        if is_left && (job.len() == before || !matches!(verdict, Verdict::Halve | Verdict::Bisect)) {
-            return Some(job);
-        }
-        self.lanes.make_ready(std::mem::take(&mut job.parts), options);
-        self.lanes.make_ready(job.sibling.unwrap_or_default(), options);
-        None
-    }
-
-    fn learn(&mut self, end_point: &str, verdict: Verdict, answer: &Answer, moment: Moment) {
-        let lane = self.lanes.to(end_point, self.shared.options());
-        let had_trouble = lane.upstream().trouble().is_some();
-        let change = lane.upstream_mut().answered(verdict, answer, moment);
-        self.is_health_stale |= had_trouble || lane.upstream().trouble().is_some() || change.is_some();
-        match change {
-            Some(Change::Opened(why)) => log_opened(why, lane),
-            Some(Change::Closed(_)) => {
-                tracing::info!(end_point, "the upstream works again");
-                lane.hurry(moment.now);
-                self.begin_backlog();
-            }
-            None => {}
-        }
-    }
-
-    fn take_step(&mut self, step: Step<T>, answer: &Answer, now: Duration) {
-        let (lanes, options) = (&mut self.lanes, self.shared.options());
-        match step {
-            Step::Delivered(parts) => self.ends.delivered(parts),
-            Step::Retry(job, at_least) => lanes.retry(job, at_least, now, options),
-            Step::Hold(job) => lanes.hold(job, now, options),
-            Step::Send(parts) => lanes.make_ready(parts, options),
-            Step::SendBoth(Halves { left, right, split_lease }) => {
-                self.ends.split(split_lease);
-                lanes.make_ready(left, options);
-                lanes.make_ready(right, options);
-            }
-            Step::AskLeft(Halves { left, right, split_lease }) => {
-                self.ends.split(split_lease);
-                lanes.ask_about(left, right, options);
-            }
-            Step::Bury(part, reason) => self.ends.bury(part, reason, answer),
-        }
-    }
-
     /// Whatever is there by now, without waiting.
     fn take_what_is_there(&mut self) {
-        while let Some(Some(answered)) = self.in_flight.next().now_or_never() {
-            self.settle(answered);
+        let at = self.at();
+        while let Some(answered) = self.answered() {
+            self.settle(answered, at);
         }
         self.ends.follow_letters();
         while let Some(event) = self.ends.next_event().now_or_never() {
@@ -442,6 +353,12 @@ impl<T: Item> Machine<T> {
         if let Some(leased) = self.backlog.supply_mut().next().now_or_never() {
             self.take_late_leases(leased, Line::Backlog);
         }
+    }
+
+    /// A request whose answer is there. All of them are looked at in one turn: were tokio to say after some that the turn is
+    /// over, each of the others would be asked again, and again in vain.
+    fn answered(&mut self) -> Option<Answered<T>> {
+        unconstrained(self.in_flight.next()).now_or_never().flatten()
     }
 
     /// The queue has taken its time to lease.
@@ -464,13 +381,22 @@ impl<T: Item> Machine<T> {
             tokio::task::yield_now().await;
             return;
         }
+        // What was sent just now is written here, and a server that is near may have answered already.
+        if let Some(answered) = self.answered() {
+            self.shared.mailbox().wake_at_no_size();
+            self.settle(answered, self.at());
+            // A dispatcher that answers at once lets others on this thread have their turn, too.
+            tokio::task::coop::consume_budget().await;
+            return;
+        }
+        self.ends.tell_of_room();
         self.set_timer();
         let shared = Arc::clone(&self.shared);
         let Self { in_flight, ends, supply, backlog, timer, .. } = self;
         let (mut answered, mut event, mut leased) = (None, None, None);
         tokio::select! {
             biased;
-            Some(next) = in_flight.next(), if !in_flight.is_empty() => answered = Some(next),
+            Some(next) = unconstrained(in_flight.next()), if !in_flight.is_empty() => answered = Some(next),
             next = ends.next_event() => event = Some(next),
             next = supply.next() => leased = Some((next, Line::New)),
             next = backlog.supply_mut().next() => leased = Some((next, Line::Backlog)),
@@ -479,7 +405,7 @@ impl<T: Item> Machine<T> {
         }
         shared.mailbox().wake_at_no_size();
         if let Some(answered) = answered {
-            self.settle(answered);
+            self.settle(answered, self.at());
         }
         if let Some(event) = event {
             self.ends.take(event, &mut self.lanes);
@@ -526,94 +452,6 @@ impl<T: Item> Machine<T> {
             self.timer = Some((at, sleep));
         }
     }
-
-    fn publish(&mut self, now_or_never: bool) {
-        if self.is_health_to_be_told() {
-            self.shared.set_health(self.lanes.health(), self.trouble().cloned());
-        }
-        self.published.publish(&self.shared, &self.lanes, now_or_never);
-    }
-
-    fn is_health_to_be_told(&mut self) -> bool {
-        let (has_trouble, found) = (self.trouble().is_some(), self.lanes.found());
-        let had_trouble = std::mem::replace(&mut self.told_of_trouble, has_trouble);
-        let had_found = std::mem::replace(&mut self.told_of_lanes, found);
-        let is_stale = std::mem::take(&mut self.is_health_stale) | self.ends.has_news();
-        is_stale || has_trouble != had_trouble || found != had_found
-    }
-
-    /// What is wrong with the queue or the dead letters.
-    fn trouble(&self) -> Option<&Trouble> {
-        self.ends.trouble().or_else(|| self.supply.trouble()).or_else(|| self.backlog.supply().trouble())
-    }
-
-    /// Why what is left is left.
-    fn reasons(&self) -> Vec<Trouble> {
-        let now_ms = self.shared.clock().now_ms();
-        let known = self.shared.health();
-        let of_lanes = self.lanes.iter().flat_map(|lane| lane.troubles(now_ms));
-        let unleased = [
-            (self.unleased_new(), "not taken from the queue yet"),
-            (self.unleased_backlog(), "not taken from the queue yet: drain_rate sets the pace"),
-        ];
-        let in_queue = unleased
-            .into_iter()
-            .filter(|(items, _)| *items > 0)
-            .map(|(items, what)| Trouble::new(what, now_ms).with_events(items as u64));
-        merged(known.ended.into_iter().chain(known.queue).chain(of_lanes).chain(in_queue))
-    }
-
-    /// Answers whoever need not or cannot wait any longer, while others do.
-    fn answer_waiters(&mut self) {
-        let over = self.ends.take_over(self.unleased_lines());
-        if over.is_empty() {
-            return;
-        }
-        let ledger = self.shared.ledger();
-        for (asked, left) in over {
-            let reasons = if left > 0 { self.reasons() } else { Vec::new() };
-            // Others may have taken events out meanwhile.
-            let left = left.min(ledger.queued);
-            asked.answer(left, &CloseReport::new(ledger, reasons, None, Vec::new()));
-        }
-    }
-
-    /// Everything unfinished goes back to the queue, and everybody who waits is told.
-    async fn finish(&mut self) {
-        let until = self.ends.closing().unwrap_or_default();
-        let reasons = self.reasons();
-        self.in_flight.clear();
-        self.ends.finish(until, &mut self.lanes).await;
-        self.shared.queue().release();
-        let within = until.saturating_sub(self.now()).saturating_add(DISK_GRACE);
-        self.shared.queue().finish(within).await;
-        let not_stored = self.shared.give_up();
-        let dispatcher = self.flush_dispatcher(until).await;
-        self.publish(true);
-        let told = self.shared.mailbox().end().unwrap_or_default();
-        let asked = self.ends.take_waiters().into_iter().chain(told.into_iter().map(|command| command.asked));
-        let report = CloseReport::new(self.shared.ledger(), reasons, dispatcher, not_stored);
-        asked.for_each(|asked| asked.answer(report.left, &report));
-    }
-
-    /// A dispatcher with a queue of its own gets what is left of the time, and a moment more to say what is left: its
-    /// deadline is ours.
-    async fn flush_dispatcher(&mut self, until: Duration) -> Option<FlushReport> {
-        let within = until.saturating_sub(self.now());
-        let flush = AssertUnwindSafe(async { self.dispatcher.flush(within).await }).catch_unwind();
-        let what = tokio::select! {
-            biased;
-            report = flush => match report {
-                Ok(report) => return report,
-                Err(_) => "the dispatcher panicked in flush",
-            },
-            () = self.shared.clock().sleep(within.saturating_add(DISPATCHER_GRACE)) => {
-                "the dispatcher did not say in time what is left"
-            }
-        };
-        let trouble = Trouble::new(what, self.shared.clock().now_ms());
-        Some(FlushReport::new(0, Ledger::default(), vec![trouble]))
-    }
 }
 
 /// Items leased in one call, at most. Keeps its memory and time small.
@@ -621,21 +459,6 @@ const AT_ONCE: usize = 4_096;
 
 /// How many windows may be leased while an end point holds back what it has, unless the queue sets its own bound.
 const BLOCKED_WINDOWS: usize = 16;
-
-fn log_opened<T: Item>(why: Why, lane: &Lane<T>) {
-    let end_point = &**lane.upstream().end_point();
-    let answer = lane.upstream().trouble().map_or("", |trouble| &trouble.what);
-    match why {
-        Why::Failing => {
-            tracing::warn!(end_point, answer, "the end point fails; its events wait in the queue");
-        }
-        Why::Held => tracing::error!(
-            end_point,
-            answer,
-            "the end point refuses every request; put its address or credential right; its events wait in the queue"
-        ),
-    }
-}
 
 async fn wait(timer: &mut Option<(Duration, Sleep)>) {
     match timer {

@@ -36,6 +36,7 @@ pub(super) fn settle<T: Item>(mut job: Job<T>, verdict: Verdict) -> (Step<T>, Op
     let sibling = job.sibling.take();
     let step = match verdict {
         Verdict::Delivered => {
+            job.request.let_go();
             // This half was good, so the bad event is in the other.
             return (Step::Delivered(job.parts), sibling.map(suspect));
         }

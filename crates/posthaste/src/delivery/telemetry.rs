@@ -24,7 +24,8 @@ pub(super) struct Published {
     ledger: Ledger,
     buried: BTreeMap<&'static str, u64>,
     revived: u64,
-    answers: BTreeMap<&'static str, u64>,
+    /// In the order of [`Verdict::NAMES`].
+    answers: [u64; Verdict::NAMES.len()],
     at: Option<Duration>,
     /// Something may have changed since.
     is_stale: bool,
@@ -58,7 +59,7 @@ impl Published {
             ledger: Ledger::default(),
             buried: BTreeMap::new(),
             revived: 0,
-            answers: BTreeMap::new(),
+            answers: [0; Verdict::NAMES.len()],
             at: None,
             is_stale: true,
             logged: shared.ledger().dead_lettered,
@@ -68,7 +69,9 @@ impl Published {
 
     /// A request has been answered.
     pub(super) fn answered(&mut self, verdict: Verdict) {
-        *self.answers.entry(verdict.name()).or_default() += 1;
+        if let Some(count) = self.answers.get_mut(verdict.index()) {
+            *count += 1;
+        }
     }
 
     /// When to report what has changed, if nothing else happens until then.
@@ -104,7 +107,8 @@ impl Published {
             ::metrics::counter!(metrics::DEAD_LETTERED, "pipeline" => self.pipeline.clone(), "reason" => reason.name())
                 .increment(grown);
         }
-        for (outcome, count) in std::mem::take(&mut self.answers) {
+        let answers = std::mem::take(&mut self.answers);
+        for (outcome, count) in Verdict::NAMES.into_iter().zip(answers).filter(|(_, count)| *count > 0) {
             ::metrics::counter!(metrics::REQUESTS, "pipeline" => self.pipeline.clone(), "outcome" => outcome)
                 .increment(count);
         }

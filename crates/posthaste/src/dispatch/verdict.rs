@@ -31,12 +31,17 @@ impl Verdict {
 
     /// The verdict's name in metrics.
     pub fn name(self) -> &'static str {
+        Self::NAMES.get(self.index()).copied().unwrap_or_default()
+    }
+
+    /// Its place among [`NAMES`](Self::NAMES).
+    pub(crate) fn index(self) -> usize {
         match self {
-            Self::Delivered => "delivered",
-            Self::Retry { .. } => "retry",
-            Self::Halve => "halve",
-            Self::Bisect => "bisect",
-            Self::Hold => "hold",
+            Self::Delivered => 0,
+            Self::Retry { .. } => 1,
+            Self::Halve => 2,
+            Self::Bisect => 3,
+            Self::Hold => 4,
         }
     }
 }

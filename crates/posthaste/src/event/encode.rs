@@ -14,7 +14,7 @@ use super::{
     uuid::EventUuid,
 };
 use crate::{
-    batch::{DecisionMetadata, needs_no_escape, write_text, write_value},
+    batch::{DecisionMetadata, body_memory, needs_no_escape, write_text, write_value},
     project::Context,
 };
 
@@ -31,7 +31,7 @@ pub(crate) fn encode_events<'a>(
     let Some(first) = events.clone().next() else { return (Vec::new(), 0..0) };
     let [head, tail] = first.context().in_words(head_and_tail);
     let bytes = events.clone().map(UserEvent::wire_bytes_typical).sum::<usize>();
-    let mut out = Vec::with_capacity(head.len() + bytes + tail.len());
+    let mut out = body_memory(head.len() + bytes + tail.len());
     out.extend_from_slice(head);
     let start = out.len();
     for (at, event) in events.enumerate() {

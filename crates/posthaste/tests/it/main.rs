@@ -26,6 +26,7 @@ mod folders;
 mod halving;
 mod house;
 mod http;
+mod kept_connections;
 mod letter_bounds;
 mod metrics;
 mod no_thread;

@@ -5,7 +5,9 @@ use std::{fmt, sync::Arc, time::Duration};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use parking_lot::Mutex;
 
-use super::{HttpEventDispatcher, Inner, Strict, connector, pool::Pool, proxy::ProxyChoice};
+use super::{
+    HttpEventDispatcher, Inner, Strict, connector, plain::Connections, pool::Pool, proxy::ProxyChoice,
+};
 use crate::dispatch::HttpSetupError;
 
 /// How long connecting may take: resolving, TCP and proxy; not TLS, which is part of the request.
@@ -120,12 +122,13 @@ impl HttpEventDispatcherBuilder {
         let headers = self.checked_headers()?;
         let connector = connector::new(self.connect_timeout, self.proxy.proxies()?)?;
         Ok(HttpEventDispatcher(Arc::new(Inner {
+            connections: Connections::new(connector.clone(), self.connection_age_max),
             pool: Pool::new(connector, self.connection_age_max),
             headers,
             request_timeout: self.request_timeout,
             strict: self.strict,
             gzip: self.gzip,
-            end_point: Mutex::new(None),
+            place: Mutex::new(None),
         })))
     }
 

@@ -33,7 +33,7 @@ use crate::dispatch::HttpSetupError;
 pub(super) type Connector = HttpsConnector<Connect>;
 
 /// To the end point, or to the proxy in front of it: TLS here is what an `https` proxy is spoken to with.
-type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

@@ -1,5 +1,6 @@
-//! Requests over HTTP: one pooled client, connections kept alive, HTTP/2 where the server offers it, rustls with the
-//! system's roots, proxies. No redirects: a redirected POST would lose its body.
+//! Requests over HTTP: connections kept alive, HTTP/2 where the server offers it, rustls with the system's roots, proxies.
+//! Requests to `http` are written here ([`plain`]), those to `https` by hyper-util's client ([`pool`]). No redirects: a
+//! redirected POST would lose its body.
 //!
 //! The status decides. Once the head of an answer has come, there is an answer, whatever becomes of the rest:
 //!
@@ -16,12 +17,13 @@
 
 mod builder;
 mod connector;
+mod plain;
 mod pool;
 mod proxy;
 mod strict;
 mod text;
 
-use std::{io::Write, sync::Arc, time::Duration};
+use std::{future::ready, io::Write, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
@@ -39,7 +41,11 @@ pub use self::{
     builder::HttpEventDispatcherBuilder,
     strict::{Share, ShareError, Strict},
 };
-use self::{pool::Pool, text::text_of};
+use self::{
+    plain::{Connections, Place},
+    pool::Pool,
+    text::text_of,
+};
 use super::{
     Answer, DispatchError, DispatchFuture, Dispatcher, EndPoint, EndPointError, HttpSetupError, Response,
     RetryAfter,
@@ -75,13 +81,16 @@ pub struct HttpEventDispatcher(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
+    /// For `http`.
+    connections: Connections,
+    /// For `https`, and where answers are unusual.
     pool: Pool,
     headers: HeaderMap,
     request_timeout: Duration,
     strict: Strict,
     gzip: bool,
     /// The last one that was checked: the next request most likely goes there as well.
-    end_point: Mutex<Option<EndPoint>>,
+    place: Mutex<Option<Arc<Place>>>,
 }
 
 impl HttpEventDispatcher {
@@ -98,38 +107,81 @@ impl HttpEventDispatcher {
 
 impl Dispatcher for HttpEventDispatcher {
     fn dispatch_event(&self, event: LogEvent) -> DispatchFuture {
+        let place = match self.0.place(event.end_point()) {
+            Ok(place) => place,
+            Err(error) => return Box::pin(ready(Err(error.into()))),
+        };
         let inner = Arc::clone(&self.0);
-        Box::pin(async move {
-            let to = inner.end_point(event.end_point())?;
-            let request = inner.request(&event, &to);
-            inner.send(request, &to).await
-        })
+        let further = inner.further(&event);
+        // Each future is as large as its way needs, and the plain one is small.
+        if place.is_plain() {
+            Box::pin(async move { inner.send_plain(&event, &place, further).await })
+        } else {
+            Box::pin(async move {
+                let request = inner.request(&event, &place, &further);
+                inner.send(request, place.end_point()).await
+            })
+        }
+    }
+}
+
+/// What a request has beyond what every request has.
+struct Further {
+    is_strict: bool,
+    is_gzipped: bool,
+}
+
+const STRICT: (&str, &str) = ("x-optimizely-strict", "true");
+const GZIPPED: (&str, &str) = ("content-encoding", "gzip");
+
+impl Further {
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        match (self.is_strict, self.is_gzipped) {
+            (false, false) => &[],
+            (true, false) => &[STRICT],
+            (false, true) => &[GZIPPED],
+            (true, true) => &[STRICT, GZIPPED],
+        }
+    }
+
+    fn body(&self, event: &LogEvent) -> Bytes {
+        if self.is_gzipped { gzipped(event.body()) } else { event.body().clone() }
     }
 }
 
 impl Inner {
-    fn end_point(&self, url: &str) -> Result<EndPoint, EndPointError> {
-        let mut last = self.end_point.lock();
-        if let Some(end_point) = last.as_ref().filter(|end_point| end_point.as_str() == url) {
-            return Ok(end_point.clone());
+    fn place(&self, url: &str) -> Result<Arc<Place>, EndPointError> {
+        let mut last = self.place.lock();
+        if let Some(place) = last.as_ref().filter(|place| place.end_point().as_str() == url) {
+            return Ok(Arc::clone(place));
         }
-        Ok(last.insert(EndPoint::check(url)?).clone())
+        let place = self.connections.place(EndPoint::check(url)?, &self.headers);
+        Ok(Arc::clone(last.insert(Arc::new(place))))
     }
 
-    fn request(&self, event: &LogEvent, to: &EndPoint) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::default());
+    fn further(&self, event: &LogEvent) -> Further {
+        let is_gzipped = self.gzip && event.body().len() >= GZIP_BYTES_MIN;
+        Further { is_strict: self.strict.is_due(), is_gzipped }
+    }
+
+    async fn send_plain(&self, event: &LogEvent, to: &Place, further: Further) -> Answer {
+        let body = further.body(event);
+        let as_request = || self.request_of(body.clone(), to, &further);
+        self.connections.send(to, further.headers(), &body, self.request_timeout, as_request).await
+    }
+
+    fn request(&self, event: &LogEvent, to: &Place, further: &Further) -> Request<Full<Bytes>> {
+        self.request_of(further.body(event), to, further)
+    }
+
+    fn request_of(&self, body: Bytes, to: &Place, further: &Further) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = to.uri().clone();
+        *request.uri_mut() = to.end_point().uri().clone();
         *request.headers_mut() = self.headers.clone();
-        if self.strict.is_due() {
-            request.headers_mut().insert("x-optimizely-strict", HeaderValue::from_static("true"));
+        for (name, value) in further.headers() {
+            request.headers_mut().insert(*name, HeaderValue::from_static(value));
         }
-        let mut body = event.body().clone();
-        if self.gzip && body.len() >= GZIP_BYTES_MIN {
-            body = gzipped(&body);
-            request.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        }
-        *request.body_mut() = Full::new(body);
         request
     }
 

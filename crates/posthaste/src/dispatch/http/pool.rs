@@ -1,4 +1,4 @@
-//! The connections that there are, and how old they may become.
+//! hyper-util's client, its connections, and how old they may become.
 //!
 //! A host's name is looked up when a connection is made. Where its addresses may change, as in a failover, connections
 //! must not last for ever: all are left after a while, each once its request has ended, and new ones are made.
@@ -17,11 +17,11 @@ use tokio::time::Instant;
 use super::connector::Connector;
 
 /// Shorter than the minute after which load balancers drop a connection without a word.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Idle connections kept for each host.
 const IDLE_MAX: usize = 256;
 /// Header lines of an answer that are understood: with more, its status would be lost, and the request sent again.
-const ANSWER_HEADERS_MAX: usize = 1_000;
+pub(super) const ANSWER_HEADERS_MAX: usize = 1_000;
 
 type HttpClient = Client<Connector, Full<Bytes>>;
 
