@@ -17,6 +17,8 @@ mod dead_letter_store;
 mod delivery_queue;
 mod eventually;
 mod item;
+#[cfg(feature = "jetstream")]
+pub mod jetstream;
 mod leasing;
 mod receipt;
 mod sequential;
@@ -33,6 +35,8 @@ pub(crate) use dead_letter_store::{DeadLetters, Forgotten};
 pub use delivery_queue::{Counts, DeliveryQueue, Displacing, Finish, Leased, QueueError, QueueWatcher};
 pub use eventually::Eventually;
 pub use item::QueueItem;
+#[cfg(feature = "jetstream")]
+pub use jetstream::JetStreamQueue;
 pub use receipt::Receipt;
 pub(crate) use receipt::block_on_within;
 pub use sequential::Sequential;

@@ -1,0 +1,513 @@
+//! What this process has of a tenant's events at one moment, and how many it has had: under one lock, so that the counts
+//! balance whenever somebody looks.
+//!
+//! ```text
+//! add ─▶ window ─ acknowledged ─▶ handed over          a message ─▶ buffer ─ lease ─▶ leased ─ settle ─▶ settling ─▶ gone
+//!                                     ▲                                                  └─ release, lost ─▶ handed over
+//!                                     └──────────────────────────────────────────────────┘
+//! ```
+//!
+//! Invariants: `taken = held + handed over + ended`, in events, where what is held is in the window or leased. What is in
+//! the buffer is the stream's: it is counted once it is leased. No message is twice in the buffer and the leases: one that
+//! comes again is the same lease, which lasts anew.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use async_nats::Subject;
+use rustc_hash::FxHashMap;
+use tokio::sync::oneshot;
+
+use crate::{
+    batch::LogEvent,
+    outcome::Refusal,
+    queue::{Counts, Leased, QueueItem as _, leasing::Leasing},
+};
+
+/// A request on its way into the stream.
+#[derive(Debug)]
+pub(super) struct Publishing {
+    pub(super) request: LogEvent,
+    pub(super) id: String,
+    pub(super) bytes: usize,
+    /// Whoever holds the receipt.
+    pub(super) told: oneshot::Sender<Result<(), Refusal>>,
+}
+
+/// A message that nobody here works on yet.
+#[derive(Debug)]
+struct Fetched {
+    sequence: u64,
+    lease: Held,
+}
+
+/// A message that is ours for a while.
+#[derive(Debug)]
+struct Held {
+    item: LogEvent,
+    /// Where to say what becomes of it.
+    reply: Subject,
+    /// Until then nobody else gets it.
+    until: Duration,
+    fetched_at: Duration,
+}
+
+#[derive(Debug)]
+struct Lease {
+    sequence: u64,
+    held: Held,
+    /// It has come to its end, and the stream has not confirmed that.
+    is_settling: bool,
+}
+
+/// Where a message of the stream is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Buffer,
+    Lease(u64),
+    /// It cannot be read, and is on its way to the dead letters.
+    Aside,
+}
+
+/// What to do about a message that has come.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Arrived {
+    /// It waits in the buffer.
+    Buffered,
+    /// It has come before, and still is here.
+    Known,
+    /// It has come to its end here, and the stream does not know: it is to be told again.
+    Settled,
+}
+
+/// How much has gone through, in events unless it says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// Taken from callers.
+    pub accepted: u64,
+    /// Taken from callers, and in the stream by now.
+    pub published: u64,
+    /// Publishes that the stream knew already, having been tried again: in messages.
+    pub repeated: u64,
+    /// Leased from the stream.
+    pub leased: u64,
+    /// Leased, and given back or lost: others deliver them.
+    pub returned: u64,
+    /// Of messages that cannot be read, and are dead letters.
+    pub unreadable: u64,
+    /// Taken from callers, and given up at the end.
+    pub given_up: u64,
+    /// On their way into the stream now.
+    pub publishing: u64,
+    /// Leased now.
+    pub held: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    is_closed: bool,
+    next_id: u64,
+    window: BTreeMap<u64, Publishing>,
+    window_bytes: usize,
+    /// Why a publish has failed last, and whether that is for want of room.
+    publish_trouble: Option<(String, bool)>,
+    /// Somebody was refused for want of room in the window.
+    has_refused: bool,
+    buffer: VecDeque<Fetched>,
+    buffer_bytes: usize,
+    leases: BTreeMap<u64, Lease>,
+    places: FxHashMap<u64, Place>,
+    settling: usize,
+    /// Asides and messages of no answer, under way.
+    busy: usize,
+    traffic: Traffic,
+    /// Messages that the stream still had for us when it sent the last one.
+    left_in_stream: u64,
+    /// The last sequences that were published and fetched.
+    last_published: u64,
+    last_fetched: u64,
+    /// Heartbeats of a pull without a message since something was published.
+    idle_beats: u32,
+    /// Nobody leases: nothing is fetched until somebody does.
+    is_resting: bool,
+}
+
+/// The window's bounds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) items: usize,
+    pub(super) bytes: usize,
+}
+
+fn events(request: &LogEvent) -> u64 {
+    request.events() as u64
+}
+
+/// The way in.
+impl State {
+    pub(super) fn close(&mut self) {
+        self.is_closed = true;
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
+    /// Why no more can be taken, if so.
+    pub(super) fn refusal(&mut self, bytes: usize, bounds: Bounds) -> Option<Refusal> {
+        if self.is_closed {
+            return Some(Refusal::Closed);
+        }
+        let is_full = self.window.len() >= bounds.items;
+        let has_no_bytes = !self.window.is_empty() && self.window_bytes.saturating_add(bytes) > bounds.bytes;
+        if !is_full && !has_no_bytes {
+            return None;
+        }
+        self.has_refused = true;
+        Some(match &self.publish_trouble {
+            Some((why, true)) => Refusal::StorageFull(why.clone()),
+            _ if is_full => Refusal::QueueFull { capacity: bounds.items },
+            _ => Refusal::QueueBytesFull { bytes_max: bounds.bytes },
+        })
+    }
+
+    /// Takes one more; returns its key.
+    pub(super) fn publish(&mut self, publishing: Publishing) -> u64 {
+        let key = self.next_id;
+        self.next_id += 1;
+        self.window_bytes += publishing.bytes;
+        let events = events(&publishing.request);
+        self.traffic.accepted += events;
+        self.traffic.publishing += events;
+        self.window.insert(key, publishing);
+        key
+    }
+
+    /// What is to be sent, unless it was given up.
+    pub(super) fn publishing(&self, key: u64) -> Option<&Publishing> {
+        self.window.get(&key)
+    }
+
+    pub(super) fn publish_failed(&mut self, why: String, is_full: bool) {
+        self.publish_trouble = Some((why, is_full));
+    }
+
+    pub(super) fn publish_trouble(&self) -> Option<&str> {
+        self.publish_trouble.as_ref().map(|(why, _)| why.as_str())
+    }
+
+    /// The stream has it. Returns it, and whether somebody waits for that: room, or the end.
+    pub(super) fn published(
+        &mut self,
+        key: u64,
+        sequence: u64,
+        is_repeat: bool,
+    ) -> Option<(Publishing, bool)> {
+        let publishing = self.remove_publishing(key)?;
+        self.publish_trouble = None;
+        self.traffic.published += events(&publishing.request);
+        self.traffic.repeated += u64::from(is_repeat);
+        self.last_published = self.last_published.max(sequence);
+        self.idle_beats = 0;
+        let is_awaited = std::mem::take(&mut self.has_refused) || self.window.is_empty();
+        Some((publishing, is_awaited))
+    }
+
+    fn remove_publishing(&mut self, key: u64) -> Option<Publishing> {
+        let publishing = self.window.remove(&key)?;
+        self.window_bytes -= publishing.bytes;
+        self.traffic.publishing -= events(&publishing.request);
+        Some(publishing)
+    }
+
+    /// Nobody waits for the stream any longer.
+    pub(super) fn give_up(&mut self) -> Vec<(u64, Publishing)> {
+        let keys: Vec<u64> = self.window.keys().copied().collect();
+        let given_up: Vec<(u64, Publishing)> =
+            keys.into_iter().filter_map(|key| Some((key, self.remove_publishing(key)?))).collect();
+        self.traffic.given_up +=
+            given_up.iter().map(|(_, publishing)| events(&publishing.request)).sum::<u64>();
+        given_up
+    }
+}
+
+/// The way out.
+impl State {
+    /// A message has come. `left`: how many more the stream has for us.
+    pub(super) fn arrived(
+        &mut self,
+        sequence: u64,
+        reply: Subject,
+        left: u64,
+        now: Duration,
+        until: Duration,
+        item: impl FnOnce() -> LogEvent,
+    ) -> Arrived {
+        self.last_fetched = self.last_fetched.max(sequence);
+        self.left_in_stream = left;
+        self.idle_beats = 0;
+        match self.places.get(&sequence) {
+            None => {
+                let held = Held { item: item(), reply, until, fetched_at: now };
+                self.buffer_bytes += held.item.bytes();
+                self.places.insert(sequence, Place::Buffer);
+                self.buffer.push_back(Fetched { sequence, lease: held });
+                Arrived::Buffered
+            }
+            Some(Place::Aside) => Arrived::Known,
+            Some(Place::Buffer) => {
+                let known = self.buffer.iter_mut().find(|fetched| fetched.sequence == sequence);
+                if let Some(fetched) = known {
+                    (fetched.lease.reply, fetched.lease.until) = (reply, until);
+                }
+                Arrived::Known
+            }
+            Some(Place::Lease(id)) => {
+                let Some(lease) = self.leases.get_mut(id) else { return Arrived::Known };
+                (lease.held.reply, lease.held.until) = (reply, until);
+                if lease.is_settling { Arrived::Settled } else { Arrived::Known }
+            }
+        }
+    }
+
+    /// A message that cannot be read. False: it is on its way already.
+    pub(super) fn aside(&mut self, sequence: u64) -> bool {
+        self.last_fetched = self.last_fetched.max(sequence);
+        let is_new = self.places.insert(sequence, Place::Aside).is_none();
+        self.busy += usize::from(is_new);
+        is_new
+    }
+
+    /// It is a dead letter with so many events, or could not be kept, and comes again.
+    pub(super) fn set_aside(&mut self, sequence: u64, kept: Option<u64>) {
+        self.places.remove(&sequence);
+        self.busy -= 1;
+        self.traffic.unreadable += kept.unwrap_or_default();
+    }
+
+    /// A pull is open, and the stream has nothing for it.
+    pub(super) fn idle(&mut self) {
+        // One may have been on its way while something was published.
+        const SURE: u32 = 2;
+        self.idle_beats = self.idle_beats.saturating_add(1);
+        if self.idle_beats >= SURE {
+            self.left_in_stream = 0;
+            self.last_published = self.last_published.min(self.last_fetched);
+        }
+    }
+
+    /// Messages that the stream probably has for us.
+    fn in_stream(&self) -> u64 {
+        self.left_in_stream.max(u64::from(self.last_published > self.last_fetched))
+    }
+
+    /// How many messages more the buffer bears.
+    pub(super) fn room(&self, items: usize, bytes: usize) -> usize {
+        if self.is_closed || self.is_resting || self.buffer_bytes >= bytes {
+            return 0;
+        }
+        items.saturating_sub(self.buffer.len())
+    }
+
+    pub(super) fn has_buffered(&self) -> bool {
+        !self.buffer.is_empty()
+    }
+
+    /// Somebody wants something: fetching goes on. True: it had stopped.
+    pub(super) fn wanted(&mut self) -> bool {
+        std::mem::take(&mut self.is_resting)
+    }
+
+    /// Hands out what the buffer has.
+    pub(super) fn lease(&mut self, leasing: &mut Leasing<LogEvent>) {
+        while leasing.wants_more()
+            && let Some(Fetched { sequence, lease }) = self.buffer.pop_front()
+        {
+            let id = self.next_id;
+            self.next_id += 1;
+            self.buffer_bytes -= lease.item.bytes();
+            let events = events(&lease.item);
+            self.traffic.leased += events;
+            self.traffic.held += events;
+            leasing.take(id, lease.item.clone());
+            self.places.insert(sequence, Place::Lease(id));
+            self.leases.insert(id, Lease { sequence, held: lease, is_settling: false });
+        }
+    }
+
+    /// These have come to their end. Returns where to say so.
+    pub(super) fn settle(&mut self, ids: &[u64]) -> Vec<(u64, Subject)> {
+        let mut replies = Vec::with_capacity(ids.len());
+        for id in ids {
+            let Some(lease) = self.leases.get_mut(id) else { continue };
+            if !std::mem::replace(&mut lease.is_settling, true) {
+                self.settling += 1;
+                self.traffic.held -= events(&lease.held.item);
+            }
+            replies.push((*id, lease.held.reply.clone()));
+        }
+        replies
+    }
+
+    /// The stream has confirmed the end of these.
+    pub(super) fn settled(&mut self, ids: &[u64]) {
+        for id in ids {
+            if let Some(lease) = self.leases.remove(id) {
+                self.places.remove(&lease.sequence);
+                self.settling -= usize::from(lease.is_settling);
+            }
+        }
+    }
+
+    /// The place in the stream of a leased message.
+    pub(super) fn sequence_of(&self, id: u64) -> Option<u64> {
+        self.leases.get(&id).map(|lease| lease.sequence)
+    }
+
+    /// Where to say that these are still worked on.
+    pub(super) fn replies(&self, ids: &[u64]) -> Vec<(u64, Subject)> {
+        let lasting = |id: &u64| self.leases.get(id).filter(|lease| !lease.is_settling);
+        ids.iter().filter_map(|id| Some((*id, lasting(id)?.held.reply.clone()))).collect()
+    }
+
+    /// The stream knows that these are worked on.
+    pub(super) fn renewed(&mut self, ids: &[u64], until: Duration) {
+        for id in ids {
+            if let Some(lease) = self.leases.get_mut(id) {
+                lease.held.until = lease.held.until.max(until);
+            }
+        }
+    }
+
+    /// Those of these leases that have run out: others may have their messages. They end here.
+    pub(super) fn lose_over(&mut self, ids: &[u64], now: Duration) -> Vec<u64> {
+        let is_over =
+            |id: &u64| self.leases.get(id).is_none_or(|lease| !lease.is_settling && lease.held.until <= now);
+        let lost: Vec<u64> = ids.iter().copied().filter(is_over).collect();
+        for id in &lost {
+            self.give_back(*id);
+        }
+        lost
+    }
+
+    /// Its message is the stream's again.
+    fn give_back(&mut self, id: u64) -> Option<Subject> {
+        let lease = self.leases.remove(&id)?;
+        self.places.remove(&lease.sequence);
+        let events = events(&lease.held.item);
+        self.traffic.held -= events;
+        self.traffic.returned += events;
+        Some(lease.held.reply)
+    }
+
+    /// All leases end, and the buffer is empty. Returns where to say so.
+    pub(super) fn release(&mut self) -> Vec<Subject> {
+        let lasting = self.leases.iter().filter(|(_, lease)| !lease.is_settling);
+        let ids: Vec<u64> = lasting.map(|(id, _)| *id).collect();
+        let mut replies: Vec<Subject> = ids.into_iter().filter_map(|id| self.give_back(id)).collect();
+        replies.extend(self.empty_buffer());
+        replies
+    }
+
+    fn empty_buffer(&mut self) -> Vec<Subject> {
+        self.buffer_bytes = 0;
+        self.is_resting |= !self.buffer.is_empty();
+        self.left_in_stream += self.buffer.len() as u64;
+        let Self { buffer, places, .. } = self;
+        let let_go = |fetched: Fetched| {
+            places.remove(&fetched.sequence);
+            fetched.lease.reply
+        };
+        buffer.drain(..).map(let_go).collect()
+    }
+
+    /// What waits in the buffer and would run out before this time.
+    pub(super) fn buffered_until(&self, until: Duration) -> Vec<(u64, Subject)> {
+        let over = self.buffer.iter().filter(|fetched| fetched.lease.until <= until);
+        over.map(|fetched| (fetched.sequence, fetched.lease.reply.clone())).collect()
+    }
+
+    /// The stream knows that these of the buffer are still wanted.
+    pub(super) fn buffer_renewed(&mut self, sequences: &[u64], until: Duration) {
+        for fetched in &mut self.buffer {
+            if sequences.contains(&fetched.sequence) {
+                fetched.lease.until = until;
+            }
+        }
+    }
+
+    /// What ran out in the buffer goes: others may have it. What has been there for longer than `idle` goes with everything
+    /// else: nobody here wants it. Returns where to say so.
+    pub(super) fn let_go(&mut self, now: Duration, idle: Duration) -> Vec<Subject> {
+        if self.buffer.front().is_some_and(|first| first.lease.fetched_at.saturating_add(idle) <= now) {
+            return self.empty_buffer();
+        }
+        let Self { buffer, places, buffer_bytes, .. } = self;
+        buffer.retain(|fetched| {
+            let lasts = fetched.lease.until > now;
+            if !lasts {
+                places.remove(&fetched.sequence);
+                *buffer_bytes -= fetched.lease.item.bytes();
+            }
+            lasts
+        });
+        Vec::new()
+    }
+}
+
+/// What it all comes to.
+impl State {
+    pub(super) fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let Traffic { accepted, published, leased, returned, unreadable, publishing, held, .. } =
+            self.traffic;
+        Counts::new(accepted + leased + unreadable, publishing + held)
+            .with_lost(0, unreadable)
+            .with_handed_over(published + returned)
+    }
+
+    /// Items here, and what the stream probably has for us.
+    pub(super) fn size(&self, delivers: bool) -> usize {
+        let here = self.window.len() + self.buffer.len() + self.leases.len() - self.settling;
+        let there = if delivers && !self.is_closed { self.in_stream() } else { 0 };
+        here.saturating_add(usize::try_from(there).unwrap_or(usize::MAX))
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        let leased: usize = self.leases.values().map(|lease| lease.held.item.bytes()).sum();
+        (self.window_bytes + self.buffer_bytes + leased) as u64
+    }
+
+    /// Copies of what is here: what is leased first.
+    pub(super) fn get(&self, count: usize) -> Vec<LogEvent> {
+        let leased = self.leases.values().filter(|lease| !lease.is_settling).map(|lease| &lease.held.item);
+        let buffered = self.buffer.iter().map(|fetched| &fetched.lease.item);
+        let publishing = self.window.values().map(|publishing| &publishing.request);
+        leased.chain(buffered).chain(publishing).take(count).cloned().collect()
+    }
+
+    /// Something is said to the stream of which nobody waits for the answer.
+    pub(super) fn begin_saying(&mut self) {
+        self.busy += 1;
+    }
+
+    pub(super) fn said(&mut self) {
+        self.busy -= 1;
+    }
+
+    /// Whether nothing is under way, neither in nor out.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.window.is_empty() && self.settling == 0 && self.busy == 0
+    }
+
+    /// Leases given up at the end, as the pipeline wants them.
+    pub(super) fn leased_as(key: u64, publishing: Publishing) -> Leased<LogEvent> {
+        Leased::new(key, publishing.request)
+    }
+}
