@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use async_nats::{
-    Message, StatusCode,
+    Message, StatusCode, Subscriber,
     jetstream::consumer::{AckPolicy, DeliverPolicy, pull},
 };
 use futures_util::StreamExt;
@@ -44,6 +44,9 @@ struct Pull {
 pub(super) async fn run(tenant: Arc<Tenant>) {
     loop {
         drop(tenant.core().usable().await);
+        while tenant.state().is_halted() {
+            tenant.wanted.notified().await;
+        }
         if let Err(why) = session(&tenant).await {
             tracing::debug!(why, subject = tenant.subject(), "cannot fetch; trying again");
             tokio::time::sleep(RETRY).await;
@@ -62,6 +65,9 @@ async fn session(tenant: &Arc<Tenant>) -> Result<(), String> {
     let mut pull: Option<Pull> = None;
     let mut tick = tokio::time::interval(HEARTBEAT.min(tenant.ack_wait() / 6));
     loop {
+        if tenant.state().is_halted() {
+            return stop(tenant, messages).await;
+        }
         if pull.is_none() {
             let room = room(tenant).min(PULL_MAX);
             if room > 0 {
@@ -85,6 +91,18 @@ async fn session(tenant: &Arc<Tenant>) -> Result<(), String> {
             () = differs(&mut link, at) => return Ok(()),
         }
     }
+}
+
+/// Ends the pull: what comes all the same is for others, at once.
+async fn stop(tenant: &Arc<Tenant>, mut messages: Subscriber) -> Result<(), String> {
+    messages.unsubscribe().await.map_err(|error| error.to_string())?;
+    let mut replies = Vec::new();
+    while let Ok(Some(message)) = tokio::time::timeout(REFUSED, messages.next()).await {
+        replies
+            .extend(message.reply.filter(|_| message.status.is_none_or(|status| status == StatusCode::OK)));
+    }
+    tenant.give_back(replies);
+    Ok(())
 }
 
 fn room(tenant: &Tenant) -> usize {

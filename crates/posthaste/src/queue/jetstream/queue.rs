@@ -276,6 +276,7 @@ impl DeliveryQueue<LogEvent> for JetStreamQueue {
 
     fn release(&self) {
         let replies = self.0.tenant.state().release();
+        self.0.tenant.wanted.notify_one();
         self.0.tenant.give_back(replies);
     }
 

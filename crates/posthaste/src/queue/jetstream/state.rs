@@ -306,10 +306,15 @@ impl State {
 
     /// How many messages more the buffer bears.
     pub(super) fn room(&self, items: usize, bytes: usize) -> usize {
-        if self.is_closed || self.is_resting || self.buffer_bytes >= bytes {
+        if self.is_halted() || self.buffer_bytes >= bytes {
             return 0;
         }
         items.saturating_sub(self.buffer.len())
+    }
+
+    /// Nothing is to be fetched now.
+    pub(super) fn is_halted(&self) -> bool {
+        self.is_closed || self.is_resting
     }
 
     pub(super) fn has_buffered(&self) -> bool {
@@ -409,6 +414,7 @@ impl State {
         let ids: Vec<u64> = lasting.map(|(id, _)| *id).collect();
         let mut replies: Vec<Subject> = ids.into_iter().filter_map(|id| self.give_back(id)).collect();
         replies.extend(self.empty_buffer());
+        self.is_resting = true;
         replies
     }
 
