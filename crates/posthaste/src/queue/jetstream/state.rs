@@ -17,7 +17,7 @@ use std::{
 };
 
 use async_nats::Subject;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::oneshot;
 
 use crate::{
@@ -52,6 +52,14 @@ struct Held {
     /// Until then nobody else gets it.
     until: Duration,
     fetched_at: Duration,
+}
+
+impl Held {
+    fn renew(&mut self, now: Duration, until: Duration) {
+        if self.until > now {
+            self.until = self.until.max(until);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -106,6 +114,9 @@ pub struct Traffic {
     pub held: u64,
 }
 
+/// Messages that were published here and not fetched since are counted up to here.
+const UNFETCHED_MAX: usize = 65_536;
+
 #[derive(Debug, Default)]
 pub(super) struct State {
     is_closed: bool,
@@ -126,8 +137,8 @@ pub(super) struct State {
     traffic: Traffic,
     /// Messages that the stream still had for us when it sent the last one.
     left_in_stream: u64,
-    /// The last sequences that were published and fetched.
-    last_published: u64,
+    /// Places of messages that were published here and not fetched since, as far as anybody knows.
+    unfetched: VecDeque<u64>,
     last_fetched: u64,
     /// Heartbeats of a pull without a message since something was published.
     idle_beats: u32,
@@ -210,7 +221,9 @@ impl State {
         self.publish_trouble = None;
         self.traffic.published += events(&publishing.request);
         self.traffic.repeated += u64::from(is_repeat);
-        self.last_published = self.last_published.max(sequence);
+        if !is_repeat && sequence > self.last_fetched && self.unfetched.len() < UNFETCHED_MAX {
+            self.unfetched.push_back(sequence);
+        }
         self.idle_beats = 0;
         let is_awaited = std::mem::take(&mut self.has_refused) || self.window.is_empty();
         Some((publishing, is_awaited))
@@ -246,7 +259,7 @@ impl State {
         until: Duration,
         item: impl FnOnce() -> LogEvent,
     ) -> Arrived {
-        self.last_fetched = self.last_fetched.max(sequence);
+        self.fetched(sequence);
         self.left_in_stream = left;
         self.idle_beats = 0;
         match self.places.get(&sequence) {
@@ -273,9 +286,17 @@ impl State {
         }
     }
 
+    /// Messages come in the order of their places, unless they come again.
+    fn fetched(&mut self, sequence: u64) {
+        self.last_fetched = self.last_fetched.max(sequence);
+        while self.unfetched.front().is_some_and(|first| *first <= self.last_fetched) {
+            self.unfetched.pop_front();
+        }
+    }
+
     /// A message that cannot be read. False: it is on its way already.
     pub(super) fn aside(&mut self, sequence: u64) -> bool {
-        self.last_fetched = self.last_fetched.max(sequence);
+        self.fetched(sequence);
         let is_new = self.places.insert(sequence, Place::Aside).is_none();
         self.busy += usize::from(is_new);
         is_new
@@ -295,13 +316,13 @@ impl State {
         self.idle_beats = self.idle_beats.saturating_add(1);
         if self.idle_beats >= SURE {
             self.left_in_stream = 0;
-            self.last_published = self.last_published.min(self.last_fetched);
+            self.unfetched.clear();
         }
     }
 
     /// Messages that the stream probably has for us.
     fn in_stream(&self) -> u64 {
-        self.left_in_stream.max(u64::from(self.last_published > self.last_fetched))
+        self.left_in_stream.max(self.unfetched.len() as u64)
     }
 
     /// How many messages more the buffer bears.
@@ -378,11 +399,12 @@ impl State {
         ids.iter().filter_map(|id| Some((*id, lasting(id)?.held.reply.clone()))).collect()
     }
 
-    /// The stream knows that these are worked on.
-    pub(super) fn renewed(&mut self, ids: &[u64], until: Duration) {
+    /// The stream has heard by now that these are worked on. It says so of messages that others have, too: what had run out
+    /// before stays lost.
+    pub(super) fn renewed(&mut self, ids: &[u64], now: Duration, until: Duration) {
         for id in ids {
             if let Some(lease) = self.leases.get_mut(id) {
-                lease.held.until = lease.held.until.max(until);
+                lease.held.renew(now, until);
             }
         }
     }
@@ -393,41 +415,41 @@ impl State {
             |id: &u64| self.leases.get(id).is_none_or(|lease| !lease.is_settling && lease.held.until <= now);
         let lost: Vec<u64> = ids.iter().copied().filter(is_over).collect();
         for id in &lost {
-            self.give_back(*id);
+            self.give_back(*id, now);
         }
         lost
     }
 
-    /// Its message is the stream's again.
-    fn give_back(&mut self, id: u64) -> Option<Subject> {
+    /// Its message is the stream's again. Returns where to say so, unless others may have it: they would lose it.
+    fn give_back(&mut self, id: u64, now: Duration) -> Option<Subject> {
         let lease = self.leases.remove(&id)?;
         self.places.remove(&lease.sequence);
         let events = events(&lease.held.item);
         self.traffic.held -= events;
         self.traffic.returned += events;
-        Some(lease.held.reply)
+        (lease.held.until > now).then_some(lease.held.reply)
     }
 
     /// All leases end, and the buffer is empty. Returns where to say so.
-    pub(super) fn release(&mut self) -> Vec<Subject> {
+    pub(super) fn release(&mut self, now: Duration) -> Vec<Subject> {
         let lasting = self.leases.iter().filter(|(_, lease)| !lease.is_settling);
         let ids: Vec<u64> = lasting.map(|(id, _)| *id).collect();
-        let mut replies: Vec<Subject> = ids.into_iter().filter_map(|id| self.give_back(id)).collect();
-        replies.extend(self.empty_buffer());
+        let mut replies: Vec<Subject> = ids.into_iter().filter_map(|id| self.give_back(id, now)).collect();
+        replies.extend(self.empty_buffer(now));
         self.is_resting = true;
         replies
     }
 
-    fn empty_buffer(&mut self) -> Vec<Subject> {
+    fn empty_buffer(&mut self, now: Duration) -> Vec<Subject> {
         self.buffer_bytes = 0;
         self.is_resting |= !self.buffer.is_empty();
         self.left_in_stream += self.buffer.len() as u64;
         let Self { buffer, places, .. } = self;
         let let_go = |fetched: Fetched| {
             places.remove(&fetched.sequence);
-            fetched.lease.reply
+            (fetched.lease.until > now).then_some(fetched.lease.reply)
         };
-        buffer.drain(..).map(let_go).collect()
+        buffer.drain(..).filter_map(let_go).collect()
     }
 
     /// What waits in the buffer and would run out before this time.
@@ -437,11 +459,10 @@ impl State {
     }
 
     /// The stream knows that these of the buffer are still wanted.
-    pub(super) fn buffer_renewed(&mut self, sequences: &[u64], until: Duration) {
-        for fetched in &mut self.buffer {
-            if sequences.contains(&fetched.sequence) {
-                fetched.lease.until = until;
-            }
+    pub(super) fn buffer_renewed(&mut self, sequences: &[u64], now: Duration, until: Duration) {
+        let sequences: FxHashSet<u64> = sequences.iter().copied().collect();
+        for fetched in self.buffer.iter_mut().filter(|fetched| sequences.contains(&fetched.sequence)) {
+            fetched.lease.renew(now, until);
         }
     }
 
@@ -449,7 +470,7 @@ impl State {
     /// else: nobody here wants it. Returns where to say so.
     pub(super) fn let_go(&mut self, now: Duration, idle: Duration) -> Vec<Subject> {
         if self.buffer.front().is_some_and(|first| first.lease.fetched_at.saturating_add(idle) <= now) {
-            return self.empty_buffer();
+            return self.empty_buffer(now);
         }
         let Self { buffer, places, buffer_bytes, .. } = self;
         buffer.retain(|fetched| {

@@ -188,11 +188,18 @@ impl Tenant {
 
     /// These are still worked on. Returns those that are lost.
     pub(super) async fn renew(&self, ids: &[u64]) -> Vec<u64> {
-        let (asked_at, replies) = (now(), self.state().replies(ids));
+        let asked_at = now();
+        let replies = {
+            let mut state = self.state();
+            state.lose_over(ids, asked_at);
+            state.replies(ids)
+        };
         let (confirmed, _) = self.say(replies, IN_PROGRESS, self.renew_within()).await;
         let mut state = self.state();
-        state.renewed(&confirmed, asked_at.saturating_add(self.ack_wait()));
-        state.lose_over(ids, now())
+        let now = now();
+        state.renewed(&confirmed, now, asked_at.saturating_add(self.ack_wait()));
+        // Those that ended above are among them.
+        state.lose_over(ids, now)
     }
 
     /// What waits in the buffer lasts on, or goes.
@@ -204,8 +211,9 @@ impl Tenant {
         } else {
             let (confirmed, _) = self.say(over, IN_PROGRESS, self.renew_within()).await;
             let mut state = self.state();
-            state.buffer_renewed(&confirmed, asked_at.saturating_add(self.ack_wait()));
-            state.let_go(now(), self.ack_wait())
+            let now = now();
+            state.buffer_renewed(&confirmed, now, asked_at.saturating_add(self.ack_wait()));
+            state.let_go(now, self.ack_wait())
         };
         let given_back = given_back.into_iter().map(|reply| (0, reply)).collect();
         self.say(given_back, NAK, ANSWER_WITHIN).await;
