@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_look_waits_for_an_act_and_not_for_ever() {
-        let books = Books::new("test", 2);
+        let books = Books::new("test", Some(2));
         books.act(|act| {
             act.bury(1, DeadReason::Rejected);
             assert_eq!(books.statement(|| Counts::new(1, 1)).ledger.dead_lettered, 3, "an act that lasts");

@@ -104,7 +104,7 @@ fn a_cluster_goes_on_without_one_of_its_servers_and_loses_nothing_when_all_are_k
         sender.settle(&ids(&leases)).wait().unwrap();
         leases
     };
-    assert_eq!(numbers(&leases), Vec::from_iter(0..count), "each once");
+    assert_eq!(numbers(&leases), crate::support::all(0..count), "each once");
     until("all are settled", || oracle.count(STREAM) == 0);
 }
 
@@ -145,7 +145,9 @@ fn while_nats_is_away_a_window_is_taken_and_then_refused_until_it_is_back() {
     assert!(queue.publish_trouble().unwrap().contains("127.0.0.1"), "{:?}", queue.publish_trouble());
     assert_eq!((queue.counts().held, queue.size()), (100, 100));
     servers.restart(0);
-    receipts.into_iter().for_each(|receipt| receipt.wait().unwrap());
+    for receipt in receipts {
+        receipt.wait().unwrap();
+    }
     assert_eq!(oracle.bodies(STREAM), once(0..100));
     assert_eq!((queue.counts().held, queue.publish_trouble()), (0, None));
     balances(&queue, 0);
@@ -175,8 +177,10 @@ fn a_stream_that_is_full_says_so_and_takes_more_once_there_is_room() {
         seen.len() >= receipts.len()
     });
     seen.sort_unstable();
-    assert_eq!(seen, Vec::from_iter(0..receipts.len()));
-    receipts.into_iter().for_each(|receipt| receipt.wait().unwrap());
+    assert_eq!(seen, crate::support::all(0..receipts.len()));
+    for receipt in receipts {
+        receipt.wait().unwrap();
+    }
 }
 
 #[test]

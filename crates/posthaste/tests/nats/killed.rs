@@ -51,6 +51,6 @@ fn a_process_that_is_killed_leaves_its_leases_to_others_within_the_ack_wait_and_
     let killed = Instant::now();
     child.wait().unwrap();
     let heir = queue(&stream, Role::Deliver);
-    assert_eq!(numbers(&lease(&heir, 100, SECOND * 20)), Vec::from_iter(0..100));
+    assert_eq!(numbers(&lease(&heir, 100, SECOND * 20)), crate::support::all(0..100));
     assert!(killed.elapsed() < SECOND * 3, "{:?}", killed.elapsed());
 }

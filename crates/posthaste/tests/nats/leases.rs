@@ -65,7 +65,7 @@ fn what_is_released_is_there_for_others_at_once() {
     add(&one, 0..20);
     let mut leases = lease(&one, 20, SECOND);
     leases.extend(lease(&other, 20 - leases.len(), SECOND * 10));
-    assert_eq!(numbers(&leases), Vec::from_iter(0..20));
+    assert_eq!(numbers(&leases), crate::support::all(0..20));
     one.release();
     other.release();
     balances(&one, 0);
@@ -73,7 +73,7 @@ fn what_is_released_is_there_for_others_at_once() {
     let again = lease(&other, 20, SECOND * 10);
     assert_eq!(
         numbers(&again),
-        Vec::from_iter(0..20),
+        crate::support::all(0..20),
         "long before the ack wait: the other one does not ask"
     );
 }
@@ -98,7 +98,7 @@ fn a_lease_lasts_while_it_is_renewed_and_is_then_named_as_lost() {
 
     let renewed = Instant::now();
     let theirs = lease(&other, 10, SECOND * 10);
-    assert_eq!(numbers(&theirs), Vec::from_iter(0..10));
+    assert_eq!(numbers(&theirs), crate::support::all(0..10));
     assert!(renewed.elapsed() < SECOND * 3, "within the ack wait and a second: {:?}", renewed.elapsed());
     let mut lost = one.renew(&ids(&leases)).wait().unwrap();
     lost.sort_unstable();
@@ -119,7 +119,7 @@ fn what_a_dead_sender_had_comes_back_within_the_ack_wait_and_a_second() {
     drop((doomed, dying));
     let died = Instant::now();
     let heir = queue(&stream, Role::Deliver);
-    assert_eq!(numbers(&lease(&heir, 50, SECOND * 10)), Vec::from_iter(0..50));
+    assert_eq!(numbers(&lease(&heir, 50, SECOND * 10)), crate::support::all(0..50));
     assert!(died.elapsed() < SECOND * 3, "{:?}", died.elapsed());
 }
 
@@ -132,7 +132,7 @@ fn what_nobody_takes_from_a_sender_goes_to_others() {
     until("it has fetched them", || idle.get(10).len() == 10);
     let busy = queue(&stream, Role::Deliver);
     let leases = lease(&busy, 10, SECOND * 10);
-    assert_eq!(numbers(&leases), Vec::from_iter(0..10));
+    assert_eq!(numbers(&leases), crate::support::all(0..10));
     busy.settle(&ids(&leases)).wait().unwrap();
     until("it has let them go", || idle.get(10).is_empty());
     add(&busy, 10..11);

@@ -5,7 +5,8 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
-    reason = "a test that panics has failed, and waits in real time for servers that do"
+    clippy::unnecessary_wraps,
+    reason = "a test that panics has failed, a double answers as what it stands for, and tests wait in real time for servers"
 )]
 
 mod credentials;

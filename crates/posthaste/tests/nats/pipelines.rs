@@ -120,7 +120,7 @@ fn an_upstream_that_is_away_keeps_its_leases_and_says_so() {
     let report = pipeline.close(SECOND).wait();
     assert_eq!((report.left, report.ledger.handed_over), (0, report.ledger.accepted), "{report:?}");
     let leases = crate::support::lease(&other, 50, SECOND * 10);
-    assert_eq!(crate::support::numbers(&leases), Vec::from_iter(0..50), "closing has given them back");
+    assert_eq!(crate::support::numbers(&leases), crate::support::all(0..50), "closing has given them back");
 }
 
 #[test]

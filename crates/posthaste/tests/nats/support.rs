@@ -99,6 +99,10 @@ pub(crate) fn balances(queue: &JetStreamQueue, ended: u64) {
     assert_eq!(counts.taken, counts.held + counts.handed_over + counts.unreadable + ended, "{counts:?}");
 }
 
+pub(crate) fn all(numbers: std::ops::Range<usize>) -> Vec<usize> {
+    numbers.collect()
+}
+
 /// Each number once.
 pub(crate) fn once(numbers: impl IntoIterator<Item = usize>) -> BTreeMap<String, usize> {
     numbers.into_iter().map(|number| (body(number), 1)).collect()
