@@ -23,6 +23,7 @@
 //!
 //! - `http` (default): [`HttpEventDispatcher`].
 //! - `spool`: [`SpoolQueue`], a queue on disk. It needs Linux, macOS or another Unix.
+//! - `jetstream`: [`JetStreamQueue`], a queue in a stream of NATS servers, for several processes.
 //! - `test-util`: [`testing`], doubles for tests of programs that use posthaste.
 //!
 //! Without `spool` it compiles for Windows too. The oldest compiler that takes it is Rust 1.91.
@@ -80,6 +81,8 @@ pub use project::{
     Attribute, Context, DatafileError, Event, Experiment, ExperimentKeyError, ProjectConfig, Region,
     UserContext, Variation,
 };
+#[cfg(feature = "jetstream")]
+pub use queue::JetStreamQueue;
 #[cfg(feature = "spool")]
 pub use queue::SpoolQueue;
 pub use queue::{ChanQueue, InMemoryQueue, Queue, Receipt, Refused};

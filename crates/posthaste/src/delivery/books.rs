@@ -41,10 +41,13 @@ pub(super) struct Books {
     direct: AtomicU64,
     /// Dead letters of an earlier process.
     found: AtomicU64,
+    /// How many events a letter that was found is counted as before it is put back.
+    found_as: u64,
 }
 
 impl Books {
-    pub(super) fn new(pipeline: &str, found: u64) -> Self {
+    /// `found`: dead letters of an earlier process; `None`: others count them.
+    pub(super) fn new(pipeline: &str, found: Option<u64>) -> Self {
         Self {
             pipeline: pipeline.to_owned(),
             acts: Mutex::default(),
@@ -54,7 +57,8 @@ impl Books {
             revived: AtomicU64::default(),
             refused: array::from_fn(|_| AtomicU64::default()),
             direct: AtomicU64::default(),
-            found: found.into(),
+            found: found.unwrap_or_default().into(),
+            found_as: u64::from(found.is_some()),
         }
     }
 
@@ -103,7 +107,8 @@ impl Books {
         let queued = counts.held.wrapping_sub(self.early.lock().values().sum());
         let refused: [u64; Refusal::NAMES.len()] = array::from_fn(|at| load(&self.refused, at));
         let in_all = refused.iter().sum();
-        let ledger = Ledger::new(accepted, self.delivered.load(SeqCst), dead, queued, in_all);
+        let ledger = Ledger::new(accepted, self.delivered.load(SeqCst), dead, queued, in_all)
+            .with_handed_over(counts.handed_over);
         Statement { ledger, buried: by_reason, refused, revived, found, counts }
     }
 
@@ -198,11 +203,12 @@ impl Act<'_> {
         }
     }
 
-    /// A dead letter is in the queue again. One that an earlier process left was counted as one event.
+    /// A dead letter is in the queue again. One that an earlier process left was counted as one event, or not at all where
+    /// others count it.
     pub(super) fn revive(&self, events: usize, was_found: bool) {
         self.0.revived.fetch_add(events as u64, SeqCst);
         if was_found {
-            self.0.found.fetch_add((events as u64).saturating_sub(1), SeqCst);
+            self.0.found.fetch_add((events as u64).saturating_sub(self.0.found_as), SeqCst);
         }
     }
 }
@@ -213,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_queue_that_loses_an_event_unbalances_the_books() {
-        let books = Books::new("test", 0);
+        let books = Books::new("test", Some(0));
         assert!(books.statement(|| Counts::new(3, 3)).ledger.balances());
         books.act(|act| act.deliver(1));
         assert!(books.statement(|| Counts::new(3, 2)).ledger.balances());
@@ -227,7 +233,7 @@ mod tests {
 
     #[test]
     fn what_is_buried_directly_is_accepted_and_dead_at_once_and_can_be_revived() {
-        let books = Books::new("test", 0);
+        let books = Books::new("test", Some(0));
         books.act(|act| act.bury_directly(2, DeadReason::Unusable));
         let ledger = books.statement(|| Counts::new(3, 3)).ledger;
         assert_eq!((ledger.accepted, ledger.dead_lettered, ledger.balances()), (5, 2, true));
@@ -238,7 +244,7 @@ mod tests {
 
     #[test]
     fn what_ended_early_is_counted_once_when_its_item_goes() {
-        let books = Books::new("test", 0);
+        let books = Books::new("test", Some(0));
         // Two items of three events each, of which one and two have ended.
         books.act(|act| {
             act.deliver(1);
@@ -266,7 +272,7 @@ mod tests {
 
     #[test]
     fn the_reasons_add_up_to_the_ledger() {
-        let books = Books::new("test", 4);
+        let books = Books::new("test", Some(4));
         books.act(|act| {
             act.bury(2, DeadReason::Rejected);
             act.bury(1, DeadReason::Displaced);
@@ -285,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_look_waits_for_an_act_and_not_for_ever() {
-        let books = Books::new("test", 2);
+        let books = Books::new("test", Some(2));
         books.act(|act| {
             act.bury(1, DeadReason::Rejected);
             assert_eq!(books.statement(|| Counts::new(1, 1)).ledger.dead_lettered, 3, "an act that lasts");

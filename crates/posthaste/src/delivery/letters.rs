@@ -79,6 +79,11 @@ impl<T: Item> Letters<T> {
         self.store.count()
     }
 
+    /// How many an earlier process has left; `None` where others count them.
+    pub(super) fn found(&self) -> Option<u64> {
+        (!self.store.is_shared()).then(|| self.count() as u64)
+    }
+
     /// Hands a letter to its store, of an item that is still in the queue: nobody takes it until that item has
     /// [left](Self::buried). `of`: the queue's id of the item, where the letter is about the whole of it.
     pub(super) fn push(&self, letter: DeadLetter<T>, of: Option<u64>) -> Result<(u64, Receipt), NotKept<T>> {

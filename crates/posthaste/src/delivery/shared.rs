@@ -58,7 +58,7 @@ impl<T: Item> Shared<T> {
             LetterRoom::new(&options.pipeline, options.letters),
             options.on_dead_letter.take(),
         );
-        let books = Books::new(&options.pipeline, letters.count() as u64);
+        let books = Books::new(&options.pipeline, letters.found());
         Self {
             queue: CachePadded::new(queue),
             options: CachePadded::new(options),

@@ -23,19 +23,28 @@ pub struct Ledger {
     pub dead_lettered: u64,
     /// Events that have not come to an end yet.
     pub queued: u64,
+    /// Events that others have now, and bring to an end: those that went into a queue which several processes share, and
+    /// those that were taken out of it and given back. 0 where no queue is shared.
+    pub handed_over: u64,
     /// Events that were never taken; their callers have them back. They are no part of the balance.
     pub refused: u64,
 }
 
 impl Ledger {
     pub(crate) fn new(accepted: u64, delivered: u64, dead_lettered: u64, queued: u64, refused: u64) -> Self {
-        Self { accepted, delivered, dead_lettered, queued, refused }
+        Self { accepted, delivered, dead_lettered, queued, handed_over: 0, refused }
+    }
+
+    pub(crate) fn with_handed_over(self, handed_over: u64) -> Self {
+        Self { handed_over, ..self }
     }
 
     /// Whether every accepted event is accounted for. Where not, a queue of your own counts wrongly.
     pub fn balances(&self) -> bool {
         let ended = self.delivered.checked_add(self.dead_lettered);
-        ended.and_then(|ended| ended.checked_add(self.queued)) == Some(self.accepted)
+        let elsewhere = self.queued.checked_add(self.handed_over);
+        ended.zip(elsewhere).and_then(|(ended, elsewhere)| ended.checked_add(elsewhere))
+            == Some(self.accepted)
     }
 }
 
@@ -48,6 +57,7 @@ impl std::ops::Add for Ledger {
             delivered: self.delivered + other.delivered,
             dead_lettered: self.dead_lettered + other.dead_lettered,
             queued: self.queued + other.queued,
+            handed_over: self.handed_over + other.handed_over,
             refused: self.refused + other.refused,
         }
     }
@@ -69,5 +79,8 @@ mod tests {
         assert!(!Ledger::new(16, 12, 1, 2, 5).balances());
         assert!(!Ledger::new(14, 12, 1, 2, 5).balances());
         assert!(!Ledger::new(1, u64::MAX, 1, 1, 0).balances());
+        assert!(Ledger::new(20, 12, 1, 2, 5).with_handed_over(5).balances());
+        assert!(!Ledger::new(15, 12, 1, 2, 5).with_handed_over(1).balances());
+        assert!(!Ledger::new(1, 0, 0, u64::MAX, 0).with_handed_over(2).balances());
     }
 }

@@ -63,7 +63,13 @@ pub trait DeadLetterStore<T>: fmt::Debug + Send + Sync {
     /// queue.
     fn push(&self, letter: DeadLetter<T>, of: Option<u64>) -> Result<(u64, Receipt), NotKept<T>>;
 
-    /// Whether the letter of this id was there before this process was. Such a letter counts as one event, whatever it holds.
+    /// Whether other processes keep letters here, too. Then letters that are found are counted by those who wrote them.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Whether the letter of this id was there before this process was, or is of another. Such a letter counts as one event,
+    /// whatever it holds; in a store that is [shared](Self::is_shared), it is not counted before it is put back.
     fn was_found(&self, _id: u64) -> bool {
         false
     }

@@ -310,7 +310,7 @@ impl<T, Q: DeliveryQueue<T> + ?Sized> DeliveryQueue<T> for Arc<Q> {
     }
 }
 
-/// What a queue has counted, in events. `taken` is `held` and everything that has left.
+/// What a queue has counted, in events. `taken` is `held`, `handed_over`, and everything that has ended.
 ///
 /// ```
 /// use posthaste::queue::Counts;
@@ -330,18 +330,35 @@ pub struct Counts {
     pub lost: u64,
     /// Events that left because this version cannot read them; the queue has set them aside.
     pub unreadable: u64,
+    /// Events that others have now: a queue that several processes share has them, and whoever leases them next brings
+    /// them to an end. 0 where one process has the whole queue.
+    pub handed_over: u64,
 }
 
 impl Counts {
     /// A queue that loses nothing.
     pub fn new(taken: u64, held: u64) -> Self {
-        Self { taken, held, lost: 0, unreadable: 0 }
+        Self { taken, held, lost: 0, unreadable: 0, handed_over: 0 }
     }
 
     /// The same, having lost this many, and having set aside that many.
     #[must_use]
     pub fn with_lost(self, lost: u64, unreadable: u64) -> Self {
         Self { lost, unreadable, ..self }
+    }
+
+    /// The same, having handed this many over to others.
+    ///
+    /// ```
+    /// use posthaste::queue::Counts;
+    ///
+    /// // A process that takes events and leaves it to others to deliver them.
+    /// let counts = Counts::new(1_000, 10).with_handed_over(990);
+    /// assert_eq!((counts.held, counts.handed_over), (10, 990));
+    /// ```
+    #[must_use]
+    pub fn with_handed_over(self, handed_over: u64) -> Self {
+        Self { handed_over, ..self }
     }
 }
 

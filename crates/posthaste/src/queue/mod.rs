@@ -18,6 +18,8 @@ mod delivery_queue;
 mod eventually;
 mod home;
 mod item;
+#[cfg(feature = "jetstream")]
+pub mod jetstream;
 mod leasing;
 mod places;
 mod receipt;
@@ -36,6 +38,8 @@ pub(crate) use dead_letter_store::{DeadLetters, Forgotten};
 pub use delivery_queue::{Counts, DeliveryQueue, Displacing, Finish, Leased, QueueError, QueueWatcher};
 pub use eventually::Eventually;
 pub use item::QueueItem;
+#[cfg(feature = "jetstream")]
+pub use jetstream::JetStreamQueue;
 pub use receipt::Receipt;
 pub(crate) use receipt::block_on_within;
 pub use sequential::Sequential;
