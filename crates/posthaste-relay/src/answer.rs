@@ -34,6 +34,8 @@ pub(crate) enum Reason {
     Storage,
     /// The disk has not answered in time. The events may still be delivered.
     DiskTooSlow,
+    /// The stream has not acknowledged in time. The events may still be delivered.
+    StreamTooSlow,
     /// Too much is being read, or waits for the disk.
     Busy,
     /// The relay ends.
@@ -41,7 +43,7 @@ pub(crate) enum Reason {
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Taken,
         Self::Unusable,
         Self::Refused,
@@ -56,6 +58,7 @@ impl Reason {
         Self::Full,
         Self::Storage,
         Self::DiskTooSlow,
+        Self::StreamTooSlow,
         Self::Busy,
         Self::Closed,
     ];
@@ -77,6 +80,7 @@ impl Reason {
             Self::Full => "full",
             Self::Storage => "storage",
             Self::DiskTooSlow => "disk_too_slow",
+            Self::StreamTooSlow => "stream_too_slow",
             Self::Busy => "busy",
             Self::Closed => "closed",
         }
@@ -93,9 +97,12 @@ impl Reason {
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::UnknownPacking => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::Full | Self::Storage | Self::DiskTooSlow | Self::Busy | Self::Closed => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::Full
+            | Self::Storage
+            | Self::DiskTooSlow
+            | Self::StreamTooSlow
+            | Self::Busy
+            | Self::Closed => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -116,6 +123,7 @@ impl Reason {
             Self::Full => "the queue is full; try again later\n",
             Self::Storage => "the events could not be stored; try again later\n",
             Self::DiskTooSlow => "the disk does not answer; try again later\n",
+            Self::StreamTooSlow => "the stream does not answer; try again later\n",
             Self::Busy => "too many requests at once; try again later\n",
             Self::Closed => "this relay ends; try another, or again later\n",
         }

@@ -2,7 +2,13 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use posthaste::{Clock, Ledger, SystemClock, queue::Spool};
+use posthaste::{
+    Clock, Ledger, SystemClock,
+    queue::{
+        Spool,
+        jetstream::{JetStreamError, StreamReport},
+    },
+};
 use serde::Serialize;
 use tokio::{
     net::TcpListener,
@@ -17,8 +23,9 @@ use crate::{
     intake::Budget,
     refusals::Refusals,
     server,
+    stream::Stream,
     tail::Tail,
-    tenants::{OpenSpool, TenantError, Tenants},
+    tenants::{OpenSpool, Tenant, TenantError, Tenants},
     vitals::Vitals,
 };
 
@@ -54,6 +61,8 @@ struct Inner {
     waiting: Semaphore,
     tail: Arc<Tail>,
     vitals: Vitals,
+    /// Where events wait for all relays that share it.
+    stream: Option<Stream>,
 }
 
 /// Why a relay did not start.
@@ -66,6 +75,9 @@ pub enum StartError {
     /// A file of tokens or accounts cannot be used.
     #[error(transparent)]
     Access(#[from] AccessError),
+    /// The stream cannot be used, now or later.
+    #[error(transparent)]
+    Stream(#[from] JetStreamError),
 }
 
 /// How far the relay is on its way to its end.
@@ -126,12 +138,12 @@ impl Default for Stop {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Report {
-    /// Each tenant's.
+    /// Each tenant's, of all its pipelines.
     pub tenants: Vec<TenantReport>,
 }
 
 /// What a tenant's delivery did, and what it left.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
 pub struct TenantReport {
     /// The tenant.
@@ -144,6 +156,8 @@ pub struct TenantReport {
     pub dead_lettered: u64,
     /// Events that are still in the queue.
     pub queued: u64,
+    /// Events that are in the stream that relays share, for whoever delivers them.
+    pub handed_over: u64,
     /// Events that were in memory only, and that no disk took in time.
     pub not_stored: usize,
     /// Why something is left.
@@ -171,8 +185,10 @@ impl Relay {
     fn open_with(config: Config, clock: Arc<dyn Clock>, open: &OpenSpool) -> Result<Self, StartError> {
         let access = Access::open(config.access.clone())?;
         let tail = Arc::new(Tail::default());
-        let tenants = Tenants::open(&config, &clock, &tail, open)?;
+        let stream = Stream::open(&config)?;
+        let tenants = Tenants::open(&config, &clock, &tail, (open, stream.as_ref()))?;
         Ok(Self(Arc::new(Inner {
+            stream,
             access,
             tenants,
             counters: Counters::default(),
@@ -188,8 +204,15 @@ impl Relay {
 
     /// Serves until it is told to [`stop`](Stop::stop), in the order that loses nothing: no longer ready, then no new
     /// connections, then the requests under way, then what can be delivered and synced in time. The admin interface
-    /// answers until all of that is over.
-    pub async fn serve(&self, public: TcpListener, admin: Option<TcpListener>, stop: &Stop) -> Report {
+    /// answers until all of that is over. Without a public listener it only delivers what is in its
+    /// [stream](Config::queue).
+    pub async fn serve(
+        &self,
+        public: impl Into<Option<TcpListener>>,
+        admin: Option<TcpListener>,
+        stop: &Stop,
+    ) -> Report {
+        let public = public.into();
         let within = self.config().shutdown_timeout;
         let for_requests = within.saturating_sub(within / FOR_CLOSING);
         let serving = async {
@@ -214,23 +237,40 @@ impl Relay {
     }
 
     /// What has become of the events of all tenants so far.
+    /// An event that passes two pipelines here, from a bridge through a stream to an upstream, is in the books of both.
     pub fn ledgers(&self) -> Vec<(String, Ledger)> {
-        self.tenants().iter().map(|tenant| (tenant.name().to_owned(), tenant.dispatcher().ledger())).collect()
+        let of = |tenant: &Tenant| {
+            let ledgers = tenant.stages().iter().map(|stage| stage.dispatcher().ledger());
+            (tenant.name().to_owned(), ledgers.fold(Ledger::default(), |sum, ledger| sum + ledger))
+        };
+        self.tenants().iter().map(of).collect()
+    }
+
+    /// What the stream promises, as it was seen last. `None`: there is none, or nobody has seen it yet.
+    pub fn stream_report(&self) -> Option<StreamReport> {
+        self.stream()?.report()
+    }
+
+    /// Why the stream cannot be used now. `None`: it can, or there is none.
+    pub fn stream_trouble(&self) -> Option<JetStreamError> {
+        self.stream()?.trouble()
     }
 
     /// Delivers and syncs what it can within this time, each tenant at the same time.
     async fn close(&self, within: Duration) -> Report {
         let closing = self.tenants().iter().map(|tenant| async move {
-            let report = tenant.dispatcher().close(within).await;
-            TenantReport {
-                name: tenant.name().to_owned(),
-                accepted: report.ledger.accepted,
-                delivered: report.ledger.delivered,
-                dead_lettered: report.ledger.dead_lettered,
-                queued: report.ledger.queued,
-                not_stored: report.not_stored.len(),
-                reasons: report.reasons.iter().map(ToString::to_string).collect(),
+            let stages = tenant.stages().iter().map(|stage| stage.dispatcher().close(within));
+            let mut of = TenantReport { name: tenant.name().to_owned(), ..TenantReport::default() };
+            for report in futures_util::future::join_all(stages).await {
+                of.accepted += report.ledger.accepted;
+                of.delivered += report.ledger.delivered;
+                of.dead_lettered += report.ledger.dead_lettered;
+                of.queued += report.ledger.queued;
+                of.handed_over += report.ledger.handed_over;
+                of.not_stored += report.not_stored.len();
+                of.reasons.extend(report.reasons.iter().map(ToString::to_string));
             }
+            of
         });
         Report { tenants: futures_util::future::join_all(closing).await }
     }
@@ -267,6 +307,11 @@ impl Relay {
         &self.0.waiting
     }
 
+    /// The stream that events wait in, if relays share one.
+    pub(crate) fn stream(&self) -> Option<&Stream> {
+        self.0.stream.as_ref()
+    }
+
     pub(crate) fn tail(&self) -> &Arc<Tail> {
         &self.0.tail
     }
@@ -296,11 +341,14 @@ impl fmt::Display for Report {
 
 impl fmt::Display for TenantReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, accepted, delivered, dead_lettered, queued, .. } = self;
+        let Self { name, accepted, delivered, dead_lettered, queued, handed_over, .. } = self;
         write!(
             f,
             "{name}: {accepted} accepted, {delivered} delivered, {dead_lettered} dead-lettered, {queued} queued"
         )?;
+        if *handed_over > 0 {
+            write!(f, ", {handed_over} in the stream")?;
+        }
         self.reasons.iter().try_for_each(|reason| write!(f, "\n  {reason}"))
     }
 }

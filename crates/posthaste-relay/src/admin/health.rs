@@ -2,7 +2,7 @@
 //! not; so what a restart does not mend is no fault here: an upstream that is away, a full queue, a disk that stalls or
 //! fails (`/readyz` tells of these).
 //!
-//! - Each tenant's delivery is pinged, and its loop answers.
+//! - Each pipeline of each tenant is pinged, and its loop answers.
 //! - The accept loop is asked to go round once.
 //! - The spool's writer cannot be told from the disk under it while that stalls; it is stuck where it has ended while the
 //!   relay has not.
@@ -19,7 +19,7 @@ use posthaste::outcome::Pulse;
 use super::Admin;
 use crate::{
     relay::{Phase, Relay},
-    tenants::Tenant,
+    tenants::{Kind, Stage, Tenant},
 };
 
 /// How long a loop may take to answer. Delivery's ping takes half a second more at most: two seconds are never reached.
@@ -29,23 +29,24 @@ const PING: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct LastBeats {
     accepting: AtomicI64,
-    tenants: Vec<AtomicI64>,
+    /// Of each pipeline.
+    stages: Vec<AtomicI64>,
 }
 
 impl LastBeats {
     pub(super) fn new(relay: &Relay) -> Self {
         let started = relay.vitals().started_ms();
-        let tenants = relay.tenants().iter().map(|_| AtomicI64::new(started)).collect();
-        Self { accepting: AtomicI64::new(started), tenants }
+        let stages = relay.tenants().stages().map(|_| AtomicI64::new(started)).collect();
+        Self { accepting: AtomicI64::new(started), stages }
     }
 }
 
 pub(super) async fn healthz(State(admin): State<Admin>) -> (StatusCode, String) {
     let (relay, last) = (admin.relay(), &admin.0.last_beats);
-    let of_tenants = relay.tenants().iter().zip(&last.tenants);
-    let tenants = join_all(of_tenants.map(|(tenant, last)| tenant_trouble(relay, tenant, last)));
-    let (accepting, tenants) = tokio::join!(accept_trouble(relay, &last.accepting), tenants);
-    let stuck: Vec<String> = accepting.into_iter().chain(tenants.into_iter().flatten()).collect();
+    let of_stages = relay.tenants().stages().zip(&last.stages);
+    let stages = join_all(of_stages.map(|((tenant, stage), last)| stage_trouble(relay, tenant, stage, last)));
+    let (accepting, stages) = tokio::join!(accept_trouble(relay, &last.accepting), stages);
+    let stuck: Vec<String> = accepting.into_iter().chain(stages.into_iter().flatten()).collect();
     if stuck.is_empty() {
         (StatusCode::OK, "ok\n".to_owned())
     } else {
@@ -62,19 +63,23 @@ async fn accept_trouble(relay: &Relay, last: &AtomicI64) -> Option<String> {
     Some(format!("the accept loop is stuck: no answer since {}\n", date(last.load(Relaxed))))
 }
 
-async fn tenant_trouble(relay: &Relay, tenant: &Tenant, last: &AtomicI64) -> Option<String> {
-    let (name, is_closing) = (tenant.name(), relay.vitals().phase() == Phase::Closing);
-    let pulse = tenant.dispatcher().ping(PING).await;
+async fn stage_trouble(relay: &Relay, tenant: &Tenant, stage: &Stage, last: &AtomicI64) -> Option<String> {
+    let is_closing = relay.vitals().phase() == Phase::Closing;
+    let name = match stage.kind() {
+        Kind::Bridge => format!("{} to the stream", tenant.name()),
+        Kind::Here | Kind::Shared => tenant.name().to_owned(),
+    };
+    let pulse = stage.dispatcher().ping(PING).await;
     if pulse == Pulse::Silent {
         let since = date(last.load(Relaxed));
         return Some(format!("delivery of tenant {name} is stuck: no answer since {since}\n"));
     }
     if pulse == Pulse::Ended && !is_closing {
-        let why = tenant.dispatcher().health().ended.map(|trouble| trouble.to_string());
+        let why = stage.dispatcher().health().ended.map(|trouble| trouble.to_string());
         return Some(format!("delivery of tenant {name} has ended: {}\n", why.unwrap_or_default()));
     }
     last.store(relay.clock().now_ms(), Relaxed);
-    let has_writer = tenant.queue().is_none_or(|queue| !queue.spool().is_closed());
+    let has_writer = stage.spool().is_none_or(|queue| !queue.spool().is_closed());
     let text = || format!("the writer of tenant {name}'s queue has ended; restart the relay\n");
     (!has_writer && !is_closing).then(text)
 }

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | who may ask: hosts, origins, sizes | `guard.rs` |
 //! | connections and their bounds | `serve.rs` |
-//! | whether loops go round, events are taken, upstreams answer | `health.rs`, `ready.rs`, `upstream.rs` |
+//! | whether loops go round, events are taken, upstreams and the stream answer | `health.rs`, `ready.rs`, `upstream.rs`, `stream.rs` |
 //! | counts | `ledger.rs`, `metrics/` |
 //! | dead letters | `dead/` |
 //! | what happens, as it happens | `follow.rs` |
@@ -22,6 +22,7 @@ mod metrics;
 mod problem;
 mod ready;
 mod serve;
+mod stream;
 mod table;
 mod upstream;
 

@@ -9,7 +9,10 @@ use posthaste::{
 };
 use serde::Serialize;
 
-use crate::{relay::Relay, tenants::Tenant};
+use crate::{
+    relay::Relay,
+    tenants::{Stage, Tenant},
+};
 
 /// An upstream that owes an answer for so long is waited for. Delivery itself gives a request up much later.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
@@ -56,9 +59,10 @@ impl State {
 }
 
 impl Upstream {
-    pub(super) fn of(relay: &Relay, tenant: &Tenant) -> Self {
-        let (known, trouble) = known(tenant);
-        let (state, trouble) = match overdue(relay, tenant).filter(|_| known == State::Working) {
+    /// `stage`: the tenant's pipeline that sends to it.
+    pub(super) fn of(relay: &Relay, tenant: &Tenant, stage: &Stage) -> Self {
+        let (known, trouble) = known(tenant, stage);
+        let (state, trouble) = match overdue(relay, stage).filter(|_| known == State::Working) {
             Some(overdue) => (State::Waiting, Some(no_answer(relay, overdue))),
             None => (known, trouble.map(UpstreamTrouble::from)),
         };
@@ -75,8 +79,8 @@ impl Upstream {
 }
 
 /// What delivery has learned from answers.
-fn known(tenant: &Tenant) -> (State, Option<Trouble>) {
-    let health = tenant.dispatcher().health();
+fn known(tenant: &Tenant, stage: &Stage) -> (State, Option<Trouble>) {
+    let health = stage.dispatcher().health();
     let Some(found) = health.upstreams.into_iter().find(|one| one.end_point == **tenant.upstream()) else {
         return (State::Working, None);
     };
@@ -89,8 +93,8 @@ fn known(tenant: &Tenant) -> (State, Option<Trouble>) {
 }
 
 /// For how long the upstream has owed an answer, where that is too long.
-fn overdue(relay: &Relay, tenant: &Tenant) -> Option<Duration> {
-    let since = tenant.answers().unanswered_since()?;
+fn overdue(relay: &Relay, stage: &Stage) -> Option<Duration> {
+    let since = stage.answers().unanswered_since()?;
     Some(relay.clock().elapsed().saturating_sub(since)).filter(|age| *age >= ANSWERS_WITHIN)
 }
 

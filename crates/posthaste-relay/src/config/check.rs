@@ -1,5 +1,7 @@
 //! What has to go together: values that are right each by itself, and wrong beside each other.
 
+mod stream;
+
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use posthaste::dispatch::EndPoint;
@@ -9,7 +11,7 @@ use super::{
     draft::takes_the_rest,
     fault::{Fault, Origin},
     kinds::Bytes,
-    settings::Settings,
+    settings::{Settings, lacks},
     url,
 };
 
@@ -23,6 +25,7 @@ const SEGMENTS_MIN: u64 = 4;
 /// Everything that is wrong.
 pub(super) fn faults(settings: &Settings) -> Vec<Fault> {
     let mut checks = Checks { settings, config: settings.draft.config(), faults: Vec::new() };
+    checks.stream();
     checks.who_takes_the_rest();
     checks.names();
     checks.upstreams();
@@ -58,26 +61,34 @@ impl Checks<'_> {
             return;
         }
         let tenants = self.tenants();
+        let lacking = |(_, tenant): &(Origin, TenantConfig)| tenant.upstream.is_empty();
+        // Of one that has no upstream that is told, and no more.
+        if !self.settings.draft.delivers() || tenants.iter().any(lacking) {
+            return self.no_two_of_the_rest(&tenants);
+        }
+        if !tenants.iter().any(|(_, tenant)| takes_the_rest(tenant)) {
+            let which = if tenants.is_empty() { "" } else { " that no tenant takes" };
+            self.fault(
+                self.settings.line(0),
+                format!(
+                    "nothing says where events go{which}; give us, eu, or a URL: --upstream, or upstream in a file \
+                     (--config)"
+                ),
+            );
+        }
+        self.no_two_of_the_rest(&tenants);
+    }
+
+    fn no_two_of_the_rest(&mut self, tenants: &[(Origin, TenantConfig)]) {
         let mut of_the_rest = tenants.iter().filter(|(_, tenant)| takes_the_rest(tenant));
-        match (of_the_rest.next(), of_the_rest.next()) {
-            (None, _) => {
-                let which = if tenants.is_empty() { "" } else { " that no tenant takes" };
-                self.fault(
-                    self.settings.line(0),
-                    format!(
-                        "nothing says where events go{which}; give us, eu, or a URL: --upstream, or upstream in a file \
-                         (--config)"
-                    ),
-                );
-            }
-            (Some((one, first)), Some((other, second))) => self.fault(
+        if let (Some((one, first)), Some((other, second))) = (of_the_rest.next(), of_the_rest.next()) {
+            self.fault(
                 other.clone(),
                 format!(
                     "tenants {:?} ({one}) and {:?} both take what no other does; give one of them accounts or projects",
                     first.name, second.name
                 ),
-            ),
-            (Some(_), None) => {}
+            );
         }
     }
 
@@ -120,8 +131,13 @@ impl Checks<'_> {
     }
 
     fn upstreams(&mut self) {
-        let is_given = |(_, tenant): &(Origin, TenantConfig)| !tenant.upstream.is_empty();
-        for (origin, tenant) in self.tenants().into_iter().filter(is_given) {
+        for (origin, tenant) in self.tenants() {
+            if tenant.upstream.is_empty() {
+                if self.settings.draft.delivers() && self.settings.is_sure_of_tenants() {
+                    self.fault(origin, lacks("upstream"));
+                }
+                continue;
+            }
             let whose =
                 if tenant.name == "default" { String::new() } else { format!("tenant {:?}: ", tenant.name) };
             let problem = url::problem(&tenant.upstream).or_else(|| self.comes_back(&tenant.upstream));
@@ -136,7 +152,7 @@ impl Checks<'_> {
         let Config { listen, admin, .. } = self.config;
         let is_it = |key, at| self.settings.is_sure(&[key]) && comes_back(upstream, at);
         let shown = url::shown(upstream);
-        if is_it("listen", listen) {
+        if self.config.accepts() && is_it("listen", listen) {
             return Some(format!(
                 "upstream {shown} is this relay itself, which listens at {listen}: events would go round for ever; give \
                  another upstream, or listen elsewhere"
@@ -151,7 +167,11 @@ impl Checks<'_> {
 
     fn addresses(&mut self) {
         let Config { listen, admin, .. } = self.config;
-        if admin == Some(listen) && listen.port() != 0 && self.settings.is_sure(&["admin", "listen"]) {
+        if admin == Some(listen)
+            && self.config.accepts()
+            && listen.port() != 0
+            && self.settings.is_sure(&["admin", "listen"])
+        {
             let origin = self.settings.origin_of(&["admin", "listen"]);
             self.fault(origin, format!("admin and listen are both {listen}; give one of them another port"));
         }
@@ -170,6 +190,7 @@ impl Checks<'_> {
         self.fits(("limits.body_bytes_max", limits.body_bytes_max as u64), intake);
         self.fits(unpacked, intake);
         match store {
+            _ if !self.config.keeps() => {}
             Store::Memory { bytes_max } => self.fits(unpacked, ("memory_bytes_max", bytes_max as u64)),
             Store::Disk { bytes_max, .. } => self.fits_a_segment(unpacked, ("disk_bytes_max", bytes_max)),
         }

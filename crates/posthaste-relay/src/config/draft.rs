@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    AccessConfig, Config, DISK_BYTES_MAX, DeadLetterLimits, Forward, Limits, MEMORY_BYTES_MAX, Outage,
-    Repeats, Store, TenantConfig, upstream_url,
+    AccessConfig, Config, DISK_BYTES_MAX, DeadLetterLimits, Forward, Limits, MEMORY_BYTES_MAX, Nats, Outage,
+    Repeats, Role, Store, TenantConfig, upstream_url,
 };
 
 /// Where the relay listens, unless told otherwise: this machine alone.
@@ -28,6 +28,10 @@ pub(super) struct Draft {
     pub(super) upstream: Option<String>,
     pub(super) data: PathBuf,
     pub(super) memory: bool,
+    /// As it was given.
+    pub(super) queue: Option<String>,
+    pub(super) role: Role,
+    pub(super) nats: Nats,
     pub(super) disk_bytes_max: u64,
     pub(super) memory_bytes_max: usize,
     pub(super) drain_delay: Duration,
@@ -53,6 +57,9 @@ impl Default for Draft {
             upstream: None,
             data: DATA.into(),
             memory: false,
+            queue: None,
+            role: of_programs.role,
+            nats: of_programs.nats,
             disk_bytes_max: DISK_BYTES_MAX,
             memory_bytes_max: MEMORY_BYTES_MAX,
             drain_delay: of_programs.drain_delay,
@@ -82,6 +89,10 @@ impl Draft {
             paths: self.paths.clone(),
             strict: self.strict,
             store,
+            // One that is none is a fault, and no config comes out.
+            queue: self.queue.as_deref().and_then(|queue| queue.parse().ok()),
+            role: self.role,
+            nats: self.nats.clone(),
             tenants: self.tenants(),
             forward: self.forward.clone(),
             outage: self.outage,
@@ -94,10 +105,19 @@ impl Draft {
         }
     }
 
+    /// Whether it sends events to upstreams.
+    pub(super) fn delivers(&self) -> bool {
+        self.queue.is_none() || self.role.delivers()
+    }
+
     fn tenants(&self) -> Vec<TenantConfig> {
         let of_upstream = self.upstream.as_deref().map(TenantConfig::default_to);
         let named = self.tenants.iter().map(|(_, tenant)| tenant.clone());
         let mut all: Vec<TenantConfig> = of_upstream.into_iter().chain(named).collect();
+        // Somebody else knows where it delivers.
+        if !self.delivers() && !all.iter().any(takes_the_rest) {
+            all.push(TenantConfig::default_to(""));
+        }
         all.sort_by_key(|tenant| !takes_the_rest(tenant));
         for tenant in &mut all {
             tenant.upstream = upstream_url(&tenant.upstream);

@@ -6,6 +6,7 @@ use super::{
     kinds::{
         Address, Count, Fullness, Ids, Kind, Name, Optional, Place, Rate, Size, Time, Truth, UrlPaths, Wanted,
     },
+    stream::{Monitors, Part, Stream},
     url::Upstream,
     value::Value,
 };
@@ -78,6 +79,7 @@ pub(super) const SECTIONS: &[(&str, &str)] = &[
         "What is kept of events that cannot be delivered, for each tenant. The oldest go first.",
     ),
     ("repeats", "What happens to events that come again: same visitor, entity, uuid and time."),
+    ("nats", "How the stream is used that `queue` names, and made where it is not there."),
     ("access", "Who may post. SIGHUP reads the files anew."),
     ("limits", "What is bounded, whatever comes."),
 ];
@@ -103,6 +105,18 @@ pub(super) const FIELDS: &[Field<Draft>] = &[
         memory,
         Truth,
         "Whether events are kept in memory instead: what is queued is gone with the process."
+    ),
+    field!(
+        "queue",
+        queue,
+        Optional<Stream>,
+        "A stream of NATS JetStream that events wait in, for all relays that share it: nats://HOST:4222/STREAM."
+    ),
+    field!(
+        "role",
+        role,
+        Part,
+        "The relay's part in that: accept (puts events into it), deliver (sends what is in it), or both."
     ),
     field!("disk_bytes_max", disk_bytes_max, Size<u64, 1>, "Bytes that each tenant's queue may take on disk."),
     field!(
@@ -189,6 +203,68 @@ pub(super) const FIELDS: &[Field<Draft>] = &[
         Truth,
         "Whether visitors all of whose events are repeats are left out."
     ),
+    field!(
+        "nats.bridge",
+        nats.bridge,
+        Truth,
+        "Whether events wait in `data` until the stream has them, and are taken while NATS is away; else 503 then."
+    ),
+    field!(
+        "nats.replicas",
+        nats.replicas,
+        Count<1>,
+        "On how many servers each event is, where the stream is made: 1, 3 or 5."
+    ),
+    field!(
+        "nats.bytes_max",
+        nats.bytes_max,
+        Optional<Size<u64, 1>>,
+        "Bytes that the stream may hold, where it is made; \"none\": as many as there is room for."
+    ),
+    field!(
+        "nats.duplicate_window",
+        nats.duplicate_window,
+        Time<10_000>,
+        "How long the stream knows what it has, where it is made: what is put in again within is not stored twice."
+    ),
+    field!(
+        "nats.ack_wait",
+        nats.ack_wait,
+        Time<1_000>,
+        "How soon others get what a dead relay was delivering. The same for all relays."
+    ),
+    field!(
+        "nats.publish_window",
+        nats.publish_window,
+        Count<1>,
+        "Requests on their way into the stream at once, at most, for each tenant."
+    ),
+    field!(
+        "nats.monitors",
+        nats.monitors,
+        Monitors,
+        "The servers' monitoring addresses, such as http://HOST:8222: these alone say whether they sync always."
+    ),
+    field!(
+        "nats.creds_file",
+        nats.creds_file,
+        Optional<Place>,
+        "A file with a user's JWT and seed; \"none\": what NATS_CREDS, NATS_NKEY, NATS_TOKEN, NATS_USER say."
+    ),
+    field!("nats.nkey_file", nats.nkey_file, Optional<Place>, "A file with the seed of an nkey, instead."),
+    field!(
+        "nats.ca_file",
+        nats.ca_file,
+        Optional<Place>,
+        "Certificates that the servers' are held against; \"none\": NATS_CA, or the system's."
+    ),
+    field!(
+        "nats.cert_file",
+        nats.cert_file,
+        Optional<Place>,
+        "The relay's own certificate for the servers; \"none\": NATS_CERT, if there is one."
+    ),
+    field!("nats.key_file", nats.key_file, Optional<Place>, "Its key; \"none\": NATS_KEY."),
     field!(
         "access.tokens_file",
         access.tokens_file,

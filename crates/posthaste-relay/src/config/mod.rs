@@ -1,11 +1,11 @@
 //! What is in force: every option of the relay, as plain data that has been checked.
 //!
 //! Nothing in here is a secret: tokens stay in their files, and are read when the relay starts or is told to read them
-//! anew.
+//! anew. A password in the address of a stream is in that alone, which never shows it.
 //!
 //! ```text
 //! fields     the list of options; whatever is read, shown or documented is made from it
-//! kinds      the kinds of values: how each is read and shown; value, url: what they share
+//! kinds      the kinds of values: how each is read and shown; value, url, stream: what they share
 //! settings   a config in the making: defaults, file, environment, flags
 //! file       the file, taken apart into keys and values
 //! draft      the options as they are given, and the config that they come to
@@ -22,8 +22,10 @@ mod fields;
 mod file;
 mod kinds;
 mod limits;
+mod nats;
 mod settings;
 mod shown;
+mod stream;
 mod trial;
 mod url;
 mod value;
@@ -32,7 +34,8 @@ use std::{net::SocketAddr, num::NonZeroU32, path::PathBuf, time::Duration};
 
 pub use fault::{ConfigError, Fault, Origin};
 pub use limits::Limits;
-use posthaste::Region;
+pub use nats::{Nats, Role};
+use posthaste::{Region, queue::jetstream::StreamAddress};
 pub use settings::Settings;
 pub use trial::Found;
 pub use url::shown as upstream_shown;
@@ -59,8 +62,14 @@ pub struct Config {
     pub paths: Vec<String>,
     /// Whether a body with faults is answered 400 with the list of them, instead of 204.
     pub strict: bool,
-    /// Where events wait.
+    /// Where events wait; where they wait in a stream, its bridge.
     pub store: Store,
+    /// The stream that events wait in, for all relays that share it; `None`: they wait here alone.
+    pub queue: Option<StreamAddress>,
+    /// What part the relay has in that.
+    pub role: Role,
+    /// How the stream is used.
+    pub nats: Nats,
     /// Who is sent what. The first takes what no other does. Never empty.
     pub tenants: Vec<TenantConfig>,
     /// How events go out.
@@ -109,7 +118,7 @@ pub struct TenantConfig {
     pub accounts: Vec<String>,
     /// Whose events it takes, by project id. A project counts for more than an account.
     pub projects: Vec<String>,
-    /// Where its events go: an `http` or `https` URL.
+    /// Where its events go: an `http` or `https` URL; empty where somebody else delivers them.
     pub upstream: String,
 }
 
@@ -242,6 +251,9 @@ impl Config {
             paths: Vec::new(),
             strict: false,
             store: Store::Memory { bytes_max: MEMORY_BYTES_MAX },
+            queue: None,
+            role: Role::default(),
+            nats: Nats::default(),
             tenants: vec![TenantConfig::default_to(upstream)],
             forward: Forward::default(),
             outage: Outage::default(),
@@ -258,6 +270,21 @@ impl Config {
     #[must_use]
     pub fn on_disk(self, folder: impl Into<PathBuf>) -> Self {
         Self { store: Store::Disk { folder: folder.into(), bytes_max: DISK_BYTES_MAX }, ..self }
+    }
+
+    /// Whether it takes events.
+    pub fn accepts(&self) -> bool {
+        self.queue.is_none() || self.role.accepts()
+    }
+
+    /// Whether it sends events to upstreams.
+    pub fn delivers(&self) -> bool {
+        self.queue.is_none() || self.role.delivers()
+    }
+
+    /// Whether it keeps events itself: those that it delivers, or those that a stream is to get.
+    pub fn keeps(&self) -> bool {
+        self.queue.is_none() || (self.role.accepts() && self.nats.bridge)
     }
 }
 

@@ -210,13 +210,9 @@ impl Settings {
     fn tenant(&mut self, at: &impl Fn(usize) -> Origin, given: file::Tenant) {
         let mut tenant = TenantConfig { name: String::new(), ..TenantConfig::default_to("") };
         let before = self.faults.len();
-        for needed in ["name", "upstream"] {
-            if !given.entries.iter().any(|entry| entry.key == needed) {
-                self.fault(
-                    at(given.line),
-                    format!("a tenant has no {needed}; write {needed} = \"…\" below [[tenant]]"),
-                );
-            }
+        // Whether it needs an upstream hangs on the relay's role, which may be said later.
+        if !given.entries.iter().any(|entry| entry.key == "name") {
+            self.fault(at(given.line), lacks("name"));
         }
         for Entry { key, value, line } in given.entries {
             let Some(field) = TENANT_FIELDS.iter().find(|field| field.key == key) else {
@@ -249,6 +245,11 @@ fn read(path: &Path) -> io::Result<String> {
         )));
     }
     Ok(text)
+}
+
+/// What is missing of a tenant.
+pub(super) fn lacks(needed: &str) -> String {
+    format!("a tenant has no {needed}; write {needed} = \"…\" below [[tenant]]")
 }
 
 fn wrong(key: &str, value: &Value, wanted: &str) -> String {

@@ -1,7 +1,7 @@
 //! Whether what a config names is there: its files can be read, and its folder can be written. Nothing is changed.
 
 use super::{
-    Config, Settings, Store,
+    Config, Nats, Settings, Store,
     fault::{ConfigError, Fault},
 };
 use crate::{access, tenants};
@@ -25,6 +25,7 @@ impl Settings {
         let config = self.draft.config();
         let mut trial = Trial { settings: self, faults: self.faults() };
         let (tokens, accounts) = trial.access(&config);
+        trial.nats(&config);
         let found = Found { tokens, accounts, tenants: trial.folder(&config) };
         if trial.faults.is_empty() { Ok((config, found)) } else { Err(ConfigError::new(trial.faults)) }
     }
@@ -52,9 +53,33 @@ impl Trial<'_> {
         (tokens.map(|tokens| tokens.len()), Some(accounts.len()).filter(|count| *count > 0))
     }
 
+    /// Whether what says who the relay is to NATS can be read.
+    fn nats(&mut self, config: &Config) {
+        if config.queue.is_none() {
+            return;
+        }
+        let Nats { creds_file, nkey_file, ca_file, cert_file, key_file, .. } = &config.nats;
+        for (key, path) in [
+            ("nats.creds_file", creds_file),
+            ("nats.nkey_file", nkey_file),
+            ("nats.ca_file", ca_file),
+            ("nats.cert_file", cert_file),
+            ("nats.key_file", key_file),
+        ] {
+            if let Some(path) = path {
+                let said =
+                    |error| std::io::Error::other(format!("failed to read {}: {error}", path.display()));
+                self.of(key, std::fs::File::open(path).map_err(said));
+            }
+        }
+    }
+
     /// The tenants that the folder has.
     fn folder(&mut self, config: &Config) -> Vec<String> {
         let Store::Disk { folder, .. } = &config.store else { return Vec::new() };
+        if !config.keeps() {
+            return Vec::new();
+        }
         if !self.settings.is_sure(&["data", "memory"]) {
             return Vec::new();
         }

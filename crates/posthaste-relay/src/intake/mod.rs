@@ -38,7 +38,7 @@ use crate::{
     answer::{self, Answer, Reason},
     counters::Repair,
     relay::Relay,
-    tenants::Tenant,
+    tenants::{Kind, Tenant},
 };
 
 /// Asks for a failure status where a body is bad.
@@ -133,7 +133,7 @@ async fn store(relay: &Relay, Sorted { tenant, request, events }: Sorted<'_>) ->
     let Some(request) = request else { return Ok(Reason::Taken) };
     let until = tokio::time::Instant::now() + relay.config().limits.store_timeout;
     let _waiting = relay.waiting().try_acquire().map_err(|_| Reason::Busy)?;
-    let stored = async { safe(add(tenant, request, until).await?, until).await };
+    let stored = async { safe(tenant, add(tenant, request, until).await?, until).await };
     if let Err(reason) = stored.await {
         tenant.has_refused(reason.name(), relay.clock().elapsed());
         return Err(reason.into());
@@ -147,7 +147,7 @@ async fn store(relay: &Relay, Sorted { tenant, request, events }: Sorted<'_>) ->
 async fn add(tenant: &Tenant, request: LogEvent, until: tokio::time::Instant) -> Result<Receipt, Reason> {
     let (mut request, mut pause) = (request, FIRST_PAUSE);
     loop {
-        match tenant.dispatcher().add(request) {
+        match tenant.intake().dispatcher().add(request) {
             Ok(receipt) => return Ok(receipt),
             Err(Refused { item, reason, .. }) if reason.is_full() => {
                 if tokio::time::Instant::now() + pause >= until {
@@ -162,10 +162,11 @@ async fn add(tenant: &Tenant, request: LogEvent, until: tokio::time::Instant) ->
     }
 }
 
-async fn safe(receipt: Receipt, until: tokio::time::Instant) -> Result<(), Reason> {
+async fn safe(tenant: &Tenant, receipt: Receipt, until: tokio::time::Instant) -> Result<(), Reason> {
     match tokio::time::timeout_at(until, receipt).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(reason)) => Err(refused(&reason)),
+        Err(_) if tenant.intake().kind() == Kind::Shared => Err(Reason::StreamTooSlow),
         Err(_) => Err(Reason::DiskTooSlow),
     }
 }
@@ -196,7 +197,7 @@ async fn bury(
     let receipt = tenant
         .bury(held.bytes().clone(), why, relay.clock().now_ms())
         .map_err(|refusal| refused(&refusal))?;
-    safe(receipt, until).await?;
+    safe(tenant, receipt, until).await?;
     Ok(Reason::Unusable)
 }
 

@@ -27,8 +27,14 @@ pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until it is told to stop, and every request under way has its answer, or this time for that is over.
 /// Returns when that time began.
-pub(crate) async fn serve(relay: &Relay, public: TcpListener, stop: &Stop, within: Duration) -> Instant {
+pub(crate) async fn serve(
+    relay: &Relay,
+    public: Option<TcpListener>,
+    stop: &Stop,
+    within: Duration,
+) -> Instant {
     let vitals = relay.vitals();
+    let Some(public) = public else { return serve_nobody(relay, stop).await };
     let mut connections = Connections {
         relay: relay.clone(),
         crowd: Arc::new(Crowd::new(&relay.config().limits)),
@@ -50,6 +56,23 @@ pub(crate) async fn serve(relay: &Relay, public: TcpListener, stop: &Stop, withi
     vitals.enter(Phase::Closing);
     connections.end(within).await;
     closing
+}
+
+/// For one that only delivers: nobody has to notice that it goes.
+async fn serve_nobody(relay: &Relay, stop: &Stop) -> Instant {
+    let vitals = relay.vitals();
+    let answering = async {
+        loop {
+            vitals.asked().await;
+            vitals.beat();
+        }
+    };
+    tokio::select! {
+        () = stop.told() => {}
+        never = answering => match never {},
+    }
+    vitals.enter(Phase::Closing);
+    Instant::now()
 }
 
 /// The connections that there are.

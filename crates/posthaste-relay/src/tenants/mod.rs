@@ -3,6 +3,7 @@
 
 mod folder;
 mod observed;
+mod stage;
 mod tenant;
 mod unanswered;
 
@@ -11,13 +12,18 @@ use std::{path::Path, sync::Arc};
 use posthaste::queue::{OpenError, Spool, SpoolOptions};
 use rustc_hash::FxHashMap;
 
-pub(crate) use self::{folder::check_writable, tenant::Tenant};
+pub(crate) use self::{
+    folder::check_writable,
+    stage::{Kind, Stage},
+    tenant::Tenant,
+};
 pub use self::{
     folder::{About, FolderError, TenantFolder, tenants_in},
     tenant::{TenantError, TenantTrouble},
 };
 use crate::{
     config::{Config, Store, upstream_shown},
+    stream::Stream,
     tail::Tail,
 };
 
@@ -39,16 +45,16 @@ impl Tenants {
         config: &Config,
         clock: &tenant::SharedClock,
         tail: &Arc<Tail>,
-        open: &OpenSpool,
+        ways: (&OpenSpool, Option<&Stream>),
     ) -> Result<Self, TenantError> {
-        let left = folder::left_behind(config)?;
-        if let Store::Disk { folder, .. } = &config.store {
+        let left = if config.keeps() { folder::left_behind(config)? } else { Vec::new() };
+        if let (Store::Disk { folder, .. }, true) = (&config.store, config.keeps()) {
             let names = config.tenants.iter().chain(&left).map(|tenant| tenant.name.clone());
             folder::check_writable(folder, &names.collect::<Vec<_>>())?;
         }
         let mut all = Vec::new();
         for tenant in &config.tenants {
-            all.push(Tenant::open(tenant, config, clock, tail, open)?);
+            all.push(Tenant::open(tenant, config, clock, tail, ways)?);
         }
         for left in left {
             tracing::warn!(
@@ -56,7 +62,7 @@ impl Tenants {
                 upstream = upstream_shown(&left.upstream),
                 "no longer in the config, and not empty: it is delivered"
             );
-            all.push(Tenant::open(&left, config, clock, tail, open)?);
+            all.push(Tenant::open(&left, config, clock, tail, ways)?);
         }
         let routes = |ids: fn(&crate::config::TenantConfig) -> &[String]| {
             let of = |(at, tenant)| ids(tenant).iter().map(move |id| (id.clone(), at));
@@ -88,5 +94,10 @@ impl Tenants {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Tenant> {
         self.all.iter()
+    }
+
+    /// Every pipeline, with its tenant.
+    pub(crate) fn stages(&self) -> impl Iterator<Item = (&Tenant, &Stage)> {
+        self.iter().flat_map(|tenant| tenant.stages().iter().map(move |stage| (tenant, stage)))
     }
 }

@@ -15,7 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use self::page::{Page, Place};
 use super::{Admin, Problem};
-use crate::{relay::Relay, tenants::Tenant};
+use crate::{
+    relay::Relay,
+    tenants::{Stage, Tenant},
+};
 
 /// Letters on a page, unless asked for more or fewer; and at most.
 const LIMIT: usize = 100;
@@ -94,9 +97,8 @@ pub(super) async fn purge(
     let changing = Arc::clone(&admin.0.changing);
     let purge = move |relay: &Relay| {
         let _one = changing.lock();
-        let of =
-            |tenant: &Tenant| tenant.dispatcher().purge_dead_letters_where(&|letter| chosen.wants(letter));
-        Purged { purged: chosen.tenants(relay).map(of).sum() }
+        let of = |stage: &Stage| stage.dispatcher().purge_dead_letters_where(&|letter| chosen.wants(letter));
+        Purged { purged: chosen.stages(relay).map(|(_, stage)| of(stage)).sum() }
     };
     Ok(Json(admin.ask(purge).await?))
 }
@@ -112,10 +114,9 @@ impl Chosen {
         self.reason.is_none_or(|reason| reason == letter.reason)
     }
 
-    fn tenants<'a>(&'a self, relay: &'a Relay) -> impl Iterator<Item = &'a Tenant> {
-        relay
-            .tenants()
-            .iter()
-            .filter(|tenant| self.tenant.as_deref().is_none_or(|name| name == tenant.name()))
+    /// The pipelines that may have such letters.
+    fn stages<'a>(&'a self, relay: &'a Relay) -> impl Iterator<Item = (&'a Tenant, &'a Stage)> {
+        let is_wanted = |tenant: &Tenant| self.tenant.as_deref().is_none_or(|name| name == tenant.name());
+        relay.tenants().stages().filter(move |(tenant, _)| is_wanted(tenant))
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use posthaste::{DeadLetter, DeadReason, LogEvent};
 
 use super::{Chosen, Replayed};
-use crate::{intake, relay::Relay, tenants::Tenant};
+use crate::{intake, relay::Relay, tenants::Stage};
 
 /// Letters that are looked at together.
 const AT_ONCE: usize = 16;
@@ -16,11 +16,11 @@ const STORED_WITHIN: Duration = Duration::from_secs(5);
 
 pub(super) fn replay(relay: &Relay, chosen: &Chosen) -> Replayed {
     let mut sum = Replayed::default();
-    for tenant in chosen.tenants(relay) {
+    for (_, stage) in chosen.stages(relay) {
         let may_go = |letter: &DeadLetter<LogEvent>| !is_unusable(letter.reason) && chosen.wants(letter);
-        sum.replayed += tenant.dispatcher().replay_dead_letters_where(&may_go);
+        sum.replayed += stage.dispatcher().replay_dead_letters_where(&may_go);
         if chosen.reason.is_none_or(is_unusable) {
-            let (mended, left) = mend(relay, tenant);
+            let (mended, left) = mend(relay, stage);
             (sum.replayed, sum.still_unusable) = (sum.replayed + mended, sum.still_unusable + left);
         }
     }
@@ -37,12 +37,12 @@ enum Second {
     Refused,
 }
 
-/// Tries every unusable letter of this tenant again, until the queue takes no more. Returns how many events are in a queue
+/// Tries every unusable letter of this pipeline again, until the queue takes no more. Returns how many events are in a queue
 /// again, and how many stay.
-fn mend(relay: &Relay, tenant: &Tenant) -> (usize, usize) {
+fn mend(relay: &Relay, stage: &Stage) -> (usize, usize) {
     let (mut mended, mut left, mut after) = (0, 0, None);
     loop {
-        let page = tenant.dispatcher().dead_letters_page(after, AT_ONCE);
+        let page = stage.dispatcher().dead_letters_page(after, AT_ONCE);
         let Some((last, _)) = page.last() else { return (mended, left) };
         after = Some(*last);
         let mut gone: HashSet<(i64, Bytes)> = HashSet::new();
@@ -60,7 +60,7 @@ fn mend(relay: &Relay, tenant: &Tenant) -> (usize, usize) {
                 }
             }
         }
-        forget(tenant, &gone);
+        forget(stage, &gone);
         if is_over {
             return (mended, left);
         }
@@ -70,7 +70,7 @@ fn mend(relay: &Relay, tenant: &Tenant) -> (usize, usize) {
 fn second(relay: &Relay, body: &Bytes) -> Second {
     let Some((tenant, request)) = intake::again(relay, body) else { return Second::Unusable };
     let events = request.events();
-    let Ok(receipt) = tenant.dispatcher().add(request) else { return Second::Refused };
+    let Ok(receipt) = tenant.intake().dispatcher().add(request) else { return Second::Refused };
     let stored = async { tokio::time::timeout(STORED_WITHIN, receipt).await };
     match tokio::runtime::Handle::current().block_on(stored) {
         Ok(Ok(())) => Second::PutBack(events),
@@ -78,12 +78,12 @@ fn second(relay: &Relay, body: &Bytes) -> Second {
     }
 }
 
-fn forget(tenant: &Tenant, gone: &HashSet<(i64, Bytes)>) {
+fn forget(stage: &Stage, gone: &HashSet<(i64, Bytes)>) {
     let is_gone = |letter: &DeadLetter<LogEvent>| {
         is_unusable(letter.reason) && gone.contains(&(letter.time_ms, letter.item.body().clone()))
     };
     if !gone.is_empty() {
-        tenant.dispatcher().purge_dead_letters_where(&is_gone);
+        stage.dispatcher().purge_dead_letters_where(&is_gone);
     }
 }
 

@@ -1,4 +1,4 @@
-//! When the oldest event of each tenant was taken, as it was read last. Reading it may have to wait for a disk; whoever
+//! When the oldest event of each pipeline was taken, as it was read last. Reading it may have to wait for a disk; whoever
 //! scrapes does not wait for long, and is told what was known before.
 
 use std::sync::{
@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use super::PATIENCE;
 use crate::relay::Relay;
 
-/// Each tenant's.
+/// Each pipeline's.
 #[derive(Debug)]
 pub(in crate::admin) struct Ages(Vec<Arc<Oldest>>);
 
@@ -25,17 +25,17 @@ struct Oldest {
 
 impl Ages {
     pub(in crate::admin) fn new(relay: &Relay) -> Self {
-        Self(relay.tenants().iter().map(|_| Arc::default()).collect())
+        Self(relay.tenants().stages().map(|_| Arc::default()).collect())
     }
 
-    /// When each tenant's oldest event was taken, in the tenants' order; none: there is none, or nobody knows.
+    /// When each pipeline's oldest event was taken, in their order; none: there is none, or nobody knows.
     pub(super) async fn look(&self, relay: &Relay) -> Vec<Option<i64>> {
         let reading = self.0.iter().enumerate().filter(|(_, oldest)| !oldest.is_read.swap(true, SeqCst));
         let reading = reading.map(|(at, oldest)| {
             let (relay, oldest) = (relay.clone(), Arc::clone(oldest));
             tokio::task::spawn_blocking(move || {
-                let taken_ms =
-                    relay.tenants().iter().nth(at).and_then(|tenant| tenant.dispatcher().oldest_ms());
+                let stage = relay.tenants().stages().nth(at);
+                let taken_ms = stage.and_then(|(_, stage)| stage.dispatcher().oldest_ms());
                 *oldest.taken_ms.lock() = taken_ms;
                 oldest.is_read.store(false, SeqCst);
             })

@@ -3,6 +3,7 @@
 mod ages;
 mod free;
 mod of_relay;
+mod of_stream;
 mod of_tenants;
 mod text;
 
@@ -22,6 +23,7 @@ pub(super) async fn metrics(State(admin): State<Admin>) -> Result<impl IntoRespo
         let mut text = Text::default();
         of_relay::write(relay, free, &mut text);
         of_tenants::write(relay, &oldest, &mut text);
+        of_stream::write(relay, &mut text);
         text.finish()
     };
     let text = admin.ask(write).await?;

@@ -16,7 +16,7 @@ pub(super) fn write(relay: &Relay, free: Option<u64>, text: &mut Text) {
     text.gauge("uptime_seconds", "How long the relay has been up.").sample(&[], up.as_secs_f64());
     let is_taking = relay.vitals().phase() == Phase::Serving;
     text.gauge("serving", "1 until the relay is told to stop, then 0.").sample(&[], u8::from(is_taking));
-    if let Store::Disk { .. } = &relay.config().store {
+    if let (Store::Disk { .. }, true) = (&relay.config().store, relay.config().keeps()) {
         let mut family =
             text.gauge("disk_free_bytes", "Bytes free for the relay on the disk of its data folder.");
         // What cannot be read is not a number, rather than no series.

@@ -4,7 +4,9 @@ use super::{
     written::{sample, table},
     *,
 };
-use crate::config::{AccessConfig, Config, DeadLetterLimits, Forward, Limits, Outage, Repeats, TenantConfig};
+use crate::config::{
+    AccessConfig, Config, DeadLetterLimits, Forward, Limits, Nats, Outage, Repeats, TenantConfig,
+};
 
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/relay.toml");
 const GUIDE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/RELAY.md");
@@ -27,7 +29,7 @@ fn names(section: &str, value: &impl Debug) -> Vec<String> {
 #[test]
 fn every_field_of_the_config_is_an_option() {
     let config = Config::to("");
-    let sections = ["forward", "outage", "dead_letters", "repeats", "access", "limits"];
+    let sections = ["forward", "outage", "dead_letters", "repeats", "nats", "access", "limits"];
     let of_config = names("", &config).into_iter().filter(|name| !sections.contains(&&**name));
     let mut all: Vec<String> = of_config.filter(|name| name != "store" && name != "tenants").collect();
     all.extend(["upstream", "data", "memory", "disk_bytes_max", "memory_bytes_max"].map(str::to_owned));
@@ -35,6 +37,7 @@ fn every_field_of_the_config_is_an_option() {
     all.extend(names("outage.", &Outage::default()));
     all.extend(names("dead_letters.", &DeadLetterLimits::default()));
     all.extend(names("repeats.", &Repeats::default()));
+    all.extend(names("nats.", &Nats::default()));
     all.extend(names("access.", &AccessConfig::default()));
     all.extend(names("limits.", &Limits::default()));
     all.sort();
