@@ -12,6 +12,7 @@
 //! bar, narrow     the bar at a terminal
 //! signals         being asked to stop
 //! threads         whether there can be more of them
+//! nats            a stream of NATS servers, as arguments say it
 //! logging         what the library has to say
 //! arrived         what a collector counted
 //! remote          asking a collector that runs elsewhere
@@ -25,6 +26,7 @@ pub(crate) mod endpoint;
 pub(crate) mod exit;
 pub(crate) mod logging;
 mod narrow;
+pub(crate) mod nats;
 pub(crate) mod output;
 pub(crate) mod remote;
 pub(crate) mod signals;

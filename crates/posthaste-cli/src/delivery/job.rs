@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use posthaste::{OptionsError, ProjectConfig};
+use posthaste::ProjectConfig;
 
 use super::{intake::Progress, metrics};
 use crate::{
@@ -46,6 +46,8 @@ pub(crate) struct Job<'a> {
     pub(crate) leftover: Option<Arc<Keep>>,
     /// Where what is left stays.
     pub(crate) spool: Option<PathBuf>,
+    /// The same, where that is a stream: its address.
+    pub(crate) stream: Option<String>,
     /// Until it is told to stop.
     pub(crate) follows: bool,
 }
@@ -55,7 +57,7 @@ impl<'a> Job<'a> {
     pub(crate) fn new(
         args: &'a DeliveryArgs,
         length: Length,
-        pipeline: impl FnOnce(&Arc<DeadLetterOffice>) -> Result<Pipeline, OptionsError>,
+        pipeline: impl FnOnce(&Arc<DeadLetterOffice>) -> Result<Pipeline, Failure>,
     ) -> Result<Self, Failure> {
         let metrics = args.metrics.map(metrics::Exporter::listen).transpose()?;
         let dead_letters = args.dead_letters.as_deref().map(Keep::open).transpose()?.map(Arc::new);
@@ -74,6 +76,7 @@ impl<'a> Job<'a> {
             office,
             leftover: None,
             spool: None,
+            stream: None,
             follows: false,
         })
     }

@@ -146,7 +146,7 @@ impl Read {
     /// With a spool, what is not stored counts as not read: it will be read again.
     fn new(job: &Job<'_>) -> Self {
         match &*job.pipeline {
-            Pipeline::Memory(_) => Self {
+            Pipeline::Memory(_) | Pipeline::Stream(_) => Self {
                 lines: job.progress.lines.load(Relaxed),
                 next_line: job.progress.line.load(Relaxed) + 1,
                 event_lines: job.progress.event_lines.load(Relaxed),

@@ -78,6 +78,10 @@ fn conclude(job: &Job<'_>, report: &Report) -> Exit {
         let dir = dir.display();
         job.output.note(format_args!("posthaste: {left} in {dir}; run the same command again"));
     }
+    if let (Some(stream), true) = (&job.stream, report.total.left > 0) {
+        let left = output::grouped(report.total.left);
+        job.output.note(format_args!("posthaste: about {left} stay in {stream}; run the same command again"));
+    }
     for reason in &report.reasons {
         job.output.note(format_args!("posthaste: not delivered: {reason}"));
     }
@@ -90,7 +94,7 @@ fn conclude(job: &Job<'_>, report: &Report) -> Exit {
 
 /// Says how to keep what this run could only count.
 fn advise(job: &Job<'_>, report: &Report) {
-    let spooled = job.spool.is_some();
+    let spooled = job.spool.is_some() || job.stream.is_some();
     let lost = [
         (report.rejected, job.rejects.is_some(), "--rejects FILE keeps rejected lines"),
         (

@@ -14,7 +14,8 @@ use super::{
     books::{Books, NotTaken},
     dead::DeadLetterOffice,
     keep::Keep,
-    request::{http, region_of, request},
+    request::{region_of, request},
+    to::To,
 };
 use crate::lines::{self, Fault};
 
@@ -45,11 +46,12 @@ impl InMemory {
         args: &DeliveryArgs,
         queue_size: usize,
         config: Option<Arc<ProjectConfig>>,
+        to: &To,
         office: &Arc<DeadLetterOffice>,
     ) -> Result<Self, OptionsError> {
         let bytes_max = QUEUE_BYTES_MAX.max(args.max_batch_bytes.saturating_mul(4));
         let letters = Arc::clone(office);
-        let batches = QueueEventDispatcher::builder(http(args)?)
+        let batches = QueueEventDispatcher::builder(to.dispatcher(args)?)
             .queue(InMemoryQueue::new(queue_size).bytes_max(bytes_max))
             .in_flight(args.in_flight())
             .when_full(WAIT_FOR_ROOM)
@@ -58,7 +60,7 @@ impl InMemory {
             .build()?;
         let region = config.as_ref().map(|config| config.region()).unwrap_or_default();
         let events = config
-            .map(|config| EventWay::start(args, (queue_size, bytes_max), config, office))
+            .map(|config| EventWay::start(args, (queue_size, bytes_max), config, to, office))
             .transpose()?;
         Ok(Self { events, batches, endpoint: args.endpoint.as_deref().map(Arc::from), region })
     }
@@ -147,6 +149,7 @@ impl EventWay {
         args: &DeliveryArgs,
         (queue_size, bytes_max): (usize, usize),
         config: Arc<ProjectConfig>,
+        to: &To,
         office: &Arc<DeadLetterOffice>,
     ) -> Result<Self, OptionsError> {
         let (letters, known) = (Arc::clone(office), Arc::clone(&config));
@@ -160,7 +163,7 @@ impl EventWay {
             .when_full(WAIT_FOR_ROOM)
             .dead_letters_max(0)
             .on_dead_letter(move |letter| letters.take_event(letter, &known))
-            .event_dispatcher(http(args)?);
+            .event_dispatcher(to.dispatcher(args)?);
         if let Some(endpoint) = args.endpoint.as_deref() {
             builder = builder.event_end_point(endpoint);
         }

@@ -1,20 +1,11 @@
-//! Requests, and what sends them.
+//! Requests.
 
 use std::sync::Arc;
 
-use posthaste::{HttpEventDispatcher, LogEvent, OptionsError, RawBatch, Region};
+use posthaste::{LogEvent, RawBatch, Region};
 
-use super::{args::DeliveryArgs, books::NotTaken};
+use super::books::NotTaken;
 use crate::lines::Fault;
-
-/// What sends requests.
-pub(super) fn http(args: &DeliveryArgs) -> Result<HttpEventDispatcher, OptionsError> {
-    Ok(HttpEventDispatcher::builder()
-        .strict(args.strict)
-        .gzip(args.gzip)
-        .request_timeout(args.request_timeout)
-        .build()?)
-}
 
 /// As the batch says, or else this one.
 pub(super) fn region_of(batch: &RawBatch<'_>, default: Region) -> Region {

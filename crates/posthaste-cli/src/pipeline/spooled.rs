@@ -26,7 +26,8 @@ use super::{
     args::DeliveryArgs,
     books::{Books, NotTaken, SpooledBooks},
     dead::DeadLetterOffice,
-    request::{http, region_of, request},
+    request::{region_of, request},
+    to::To,
 };
 use crate::{common::spool_options, input::Position, lines::Fault};
 
@@ -107,10 +108,10 @@ impl Spooled {
         queue: SpoolQueue<LogEvent>,
         start: Option<Position>,
         region: Option<Region>,
-        office: &Arc<DeadLetterOffice>,
+        (to, office): (&To, &Arc<DeadLetterOffice>),
     ) -> Result<Self, OptionsError> {
         let letters = Arc::clone(office);
-        let mut builder = QueueEventDispatcher::builder(http(args)?)
+        let mut builder = QueueEventDispatcher::builder(to.dispatcher(args)?)
             .queue(queue.clone())
             .batch_size(args.batch_size)
             .flush_interval(args.flush_interval)

@@ -1,4 +1,4 @@
-//! What the reader hands lines to: queues in memory, or one on disk.
+//! What the reader hands lines to: queues in memory, or one on disk; or a stream that nobody reads for.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,6 +12,7 @@ use super::{
     keep::Keep,
     memory::InMemory,
     spooled::Spooled,
+    streamed::Streamed,
 };
 use crate::input::Position;
 
@@ -19,6 +20,8 @@ use crate::input::Position;
 pub(crate) enum Pipeline {
     Memory(InMemory),
     Spool(Box<Spooled>),
+    /// Nothing is read.
+    Stream(Box<Streamed>),
 }
 
 impl Pipeline {
@@ -27,6 +30,7 @@ impl Pipeline {
         match self {
             Self::Memory(memory) => memory.add_event(event),
             Self::Spool(spooled) => spooled.add_event(&event),
+            Self::Stream(_) => Err(NotTaken::Closed),
         }
     }
 
@@ -35,13 +39,14 @@ impl Pipeline {
         match self {
             Self::Memory(memory) => memory.add_batch(body),
             Self::Spool(spooled) => spooled.add_batch(body),
+            Self::Stream(_) => Err(NotTaken::Closed),
         }
     }
 
     /// Tells that a line has been dealt with, and where reading is now.
     pub(crate) fn line_done(&self, position: impl FnOnce() -> Position) -> Result<(), NotTaken> {
         match self {
-            Self::Memory(_) => Ok(()),
+            Self::Memory(_) | Self::Stream(_) => Ok(()),
             Self::Spool(spooled) => spooled.line_done(position),
         }
     }
@@ -49,7 +54,7 @@ impl Pipeline {
     /// Tells that no line follows for now: what there is is stored, and sent without waiting for more.
     pub(crate) fn pause(&self, position: Position) -> Result<(), NotTaken> {
         match self {
-            Self::Memory(_) => Ok(()),
+            Self::Memory(_) | Self::Stream(_) => Ok(()),
             Self::Spool(spooled) => spooled.pause(position),
         }
     }
@@ -57,7 +62,7 @@ impl Pipeline {
     /// Tells that no line follows, and waits until every one is as safe as it will be.
     pub(crate) fn reading_done(&self, position: Position) -> Result<(), NotTaken> {
         match self {
-            Self::Memory(_) => Ok(()),
+            Self::Memory(_) | Self::Stream(_) => Ok(()),
             Self::Spool(spooled) => spooled.reading_done(position),
         }
     }
@@ -66,6 +71,7 @@ impl Pipeline {
         match self {
             Self::Memory(memory) => memory.books(),
             Self::Spool(spooled) => spooled.books(),
+            Self::Stream(streamed) => streamed.books(),
         }
     }
 
@@ -74,13 +80,14 @@ impl Pipeline {
         match self {
             Self::Memory(memory) => memory.health(),
             Self::Spool(spooled) => vec![spooled.health()],
+            Self::Stream(streamed) => streamed.health(),
         }
     }
 
     /// Why the reader waits, where that takes longer than delivery does.
     pub(crate) fn room_wanted(&self) -> Option<String> {
         match self {
-            Self::Memory(_) => None,
+            Self::Memory(_) | Self::Stream(_) => None,
             Self::Spool(spooled) => spooled.room_wanted(),
         }
     }
@@ -90,6 +97,7 @@ impl Pipeline {
         match self {
             Self::Memory(memory) => memory.books().total.accepted,
             Self::Spool(spooled) => spooled.events_of_input(),
+            Self::Stream(streamed) => streamed.books().total.accepted,
         }
     }
 
@@ -98,6 +106,7 @@ impl Pipeline {
         match self {
             Self::Memory(memory) => memory.flush(within).await,
             Self::Spool(spooled) => spooled.flush(within).await,
+            Self::Stream(streamed) => streamed.flush(within).await,
         }
     }
 
@@ -107,6 +116,7 @@ impl Pipeline {
         match self {
             Self::Memory(memory) => Box::pin(memory.close(within)),
             Self::Spool(spooled) => Box::pin(spooled.close(within)),
+            Self::Stream(streamed) => Box::pin(streamed.close(within)),
         }
     }
 
@@ -114,7 +124,7 @@ impl Pipeline {
     pub(crate) fn keep_leftover(&self, keep: &Keep) {
         match self {
             Self::Memory(memory) => memory.keep_leftover(keep),
-            Self::Spool(_) => {}
+            Self::Spool(_) | Self::Stream(_) => {}
         }
     }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use posthaste_relay::config::Settings;
 
-use crate::common::logging::Style;
+use crate::common::{logging::Style, nats::NatsArgs};
 
 /// What the relay itself makes of these values is looked at when all are together: so a wrong one is told of in the same
 /// words wherever it stands.
@@ -25,6 +25,8 @@ pub(super) struct Flags {
     /// Keep events in memory: what is queued is gone with the process
     #[arg(long, conflicts_with = "data")]
     memory: bool,
+    #[command(flatten)]
+    stream: StreamFlags,
     /// All options, in a file (docs/relay.toml is a sample)
     #[arg(long, value_name = "FILE", env = "POSTHASTE_RELAY_CONFIG", hide_env_values = true)]
     config: Option<PathBuf>,
@@ -47,6 +49,31 @@ pub(super) struct Flags {
     /// Write the result as JSON: where it listens and what it does first, what became of events at the end
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// Those of a stream that several relays share.
+#[derive(Debug, clap::Args)]
+struct StreamFlags {
+    /// A stream of NATS that events wait in, for all relays that share it: `nats://HOST:4222/STREAM`
+    ///
+    /// Servers of one cluster stand behind each other, with commas; `tls://` is for TLS. The stream is made where it is not
+    /// there. Who the relay is to the servers is in the address (`USER:PASSWORD@` or `TOKEN@`), in the files below, or in
+    /// the variables that the `nats` command knows.
+    #[arg(long, value_name = "URL")]
+    queue: Option<String>,
+    /// Its part in that: accept (needs no --upstream), deliver (listens for no events), or both [default: both]
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
+    /// Answer 204 once the stream has the events, and 503 while it is away; keep nothing on disk here
+    ///
+    /// Without this flag events are in --data until the stream has them, and are taken while it is away.
+    #[arg(long, conflicts_with_all = ["data", "memory"])]
+    no_bridge: bool,
+    /// On how many servers each event is, where the stream is made: 1, 3 or 5 [default: 3]
+    #[arg(long, value_name = "N")]
+    replicas: Option<String>,
+    #[command(flatten)]
+    nats: NatsArgs,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -83,11 +110,20 @@ impl Flags {
             // Who names a folder wants it used, whatever stands in the file.
             ("--data", "memory", &self.data.as_ref().map(|_| "false".to_owned())),
             ("--memory", "memory", &self.memory.then(|| "true".to_owned())),
+            ("--queue", "queue", &self.stream.queue),
+            ("--role", "role", &self.stream.role),
+            ("--no-bridge", "nats.bridge", &self.stream.no_bridge.then(|| "false".to_owned())),
+            ("--replicas", "nats.replicas", &self.stream.replicas),
             ("--drain-delay", "drain_delay", &self.drain_delay),
             ("--strict", "strict", &self.strict.then(|| "true".to_owned())),
         ] {
             if let Some(value) = value {
                 settings.flag(flag, key, value);
+            }
+        }
+        for (flag, key, path) in self.stream.nats.files() {
+            if let Some(path) = path {
+                settings.flag(flag, key, &path.to_string_lossy());
             }
         }
         settings

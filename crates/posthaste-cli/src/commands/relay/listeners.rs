@@ -27,7 +27,8 @@ pub(super) struct Inherited {
 /// Sockets that a relay listens on.
 #[derive(Debug)]
 pub(super) struct Listeners {
-    pub(super) public: tokio::net::TcpListener,
+    /// `None`: it takes no events.
+    pub(super) public: Option<tokio::net::TcpListener>,
     pub(super) admin: Option<tokio::net::TcpListener>,
 }
 
@@ -59,7 +60,7 @@ impl Inherited {
 
     /// These, and what the config asks for beside them. Must be called within a runtime.
     pub(super) async fn complete(self, config: &Config) -> Result<Listeners, Failure> {
-        let public = open(self.public, config.listen).await?;
+        let public = if config.accepts() { Some(open(self.public, config.listen).await?) } else { None };
         let admin = match config.admin {
             Some(address) => Some(open(self.admin, address).await?),
             None => None,

@@ -16,7 +16,8 @@ use crate::common::{
 /// Take what any Optimizely SDK posts, store it, and deliver it
 ///
 /// Point SDKs at the printed URL. A request is answered 204 once its events are on disk; from then on they are
-/// delivered, however long that takes. SIGHUP reads the files of tokens and accounts anew.
+/// delivered, however long that takes. With --queue they go on into a stream of NATS, which any number of
+/// relays share. SIGHUP reads the files of tokens and accounts anew.
 #[derive(Debug, clap::Args)]
 #[command(
     args_conflicts_with_subcommands = true,
@@ -26,6 +27,9 @@ use crate::common::{
   posthaste relay --upstream http://127.0.0.1:8080/v1/events --listen 8090
   # All options in a file
   posthaste relay --config relay.toml
+  # In front of a stream that several relays share, and behind it
+  posthaste relay --queue nats://127.0.0.1/events --role accept
+  posthaste relay --queue nats://127.0.0.1/events --role deliver --upstream us
   # Any free port; the first line says which
   posthaste relay --upstream us --listen 0 --admin 0 --json
 

@@ -1,7 +1,9 @@
-//! What a relay does, in three lines, or as JSON: where it listens, where events are kept, where they go.
+//! What a relay does, in three lines, or as JSON: where it listens, where events are kept, where they go; and, where
+//! relays share a stream, what that promises.
 
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
+use posthaste::queue::jetstream::{Promise, StreamReport};
 use posthaste_relay::{Config, Store, TenantConfig, config::upstream_shown};
 use serde::Serialize;
 
@@ -10,16 +12,30 @@ use crate::common::output::counted;
 /// What it does.
 #[derive(Debug, Serialize)]
 pub(super) struct Plan {
-    /// Where SDKs post to.
-    url: String,
+    /// Where SDKs post to; `None`: it takes no events.
+    url: Option<String>,
     /// `None`: nowhere.
     admin_url: Option<String>,
-    /// `None`: in memory.
+    /// `None`: in memory, or in the stream alone.
     data: Option<PathBuf>,
+    /// The stream that relays share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<Shared>,
     /// Events that were there already.
     #[serde(skip_serializing_if = "Option::is_none")]
     found: Option<u64>,
     upstreams: Vec<Upstream>,
+}
+
+#[derive(Debug, Serialize)]
+struct Shared {
+    address: String,
+    role: &'static str,
+    /// Under which faults nothing is lost that it has acknowledged; `None`: it has not been seen yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    promises: Option<Vec<Promise>>,
+    #[serde(skip)]
+    said: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -33,39 +49,83 @@ struct Upstream {
 impl Plan {
     pub(super) fn of(config: &Config) -> Self {
         Self {
-            url: url(config.listen),
+            url: config.accepts().then(|| url(config.listen)),
             admin_url: config.admin.map(base),
             data: match &config.store {
-                Store::Memory { .. } => None,
-                Store::Disk { folder, .. } => Some(folder.clone()),
+                Store::Disk { folder, .. } if config.keeps() => Some(folder.clone()),
+                Store::Memory { .. } | Store::Disk { .. } => None,
             },
+            stream: config.queue.as_ref().map(|address| Shared {
+                address: address.to_string(),
+                role: config.role.name(),
+                promises: None,
+                said: Vec::new(),
+            }),
             found: None,
-            upstreams: config.tenants.iter().map(Upstream::of).collect(),
+            upstreams: config.tenants.iter().filter(|_| config.delivers()).map(Upstream::of).collect(),
         }
     }
 
     /// It has begun: at these addresses, and with so many events.
-    pub(super) fn begun(self, listen: SocketAddr, admin: Option<SocketAddr>, found: u64) -> Self {
-        Self { url: url(listen), admin_url: admin.map(base), found: Some(found), ..self }
+    pub(super) fn begun(self, listen: Option<SocketAddr>, admin: Option<SocketAddr>, found: u64) -> Self {
+        Self { url: listen.map(url), admin_url: admin.map(base), found: Some(found), ..self }
+    }
+
+    /// What the stream promises, where there is one; or why that is not known.
+    pub(super) fn promising(mut self, report: Option<StreamReport>, trouble: Option<String>) -> Self {
+        if let Some(stream) = &mut self.stream {
+            stream.said = match (&report, trouble) {
+                (Some(report), _) => report.to_string().lines().map(str::to_owned).collect(),
+                (None, trouble) => vec![format!(
+                    "what the stream promises is not known yet: {}",
+                    trouble.unwrap_or_default()
+                )],
+            };
+            stream.promises = report.map(|report| report.promises);
+        }
+        self
     }
 
     /// A line each.
-    pub(super) fn lines(&self) -> [String; 3] {
+    pub(super) fn lines(&self) -> Vec<String> {
         let admin = self
             .admin_url
             .as_deref()
             .map_or("no admin interface".to_owned(), |url| format!("admin at {url}"));
-        let found = self.found.map(|events| format!("; found there: {}", counted(events, "event", "events")));
-        let keeps = match &self.data {
-            Some(data) => format!(
-                "keeps events in {}, on disk before each 204{}",
-                data.display(),
-                found.unwrap_or_default()
-            ),
-            None => "keeps events in memory: what is queued is gone with the process".to_owned(),
+        let listens = match &self.url {
+            Some(url) => format!("listens at {url}; {admin}"),
+            None => format!("takes no events; {admin}"),
         };
+        let mut lines = vec![listens, self.keeps(), self.delivers()];
+        lines.extend(self.stream.iter().flat_map(|stream| stream.said.iter().cloned()));
+        lines
+    }
+
+    fn keeps(&self) -> String {
+        let found = self.found.map(|events| format!("; found there: {}", counted(events, "event", "events")));
+        let found = found.unwrap_or_default();
+        match (&self.data, &self.stream) {
+            (Some(data), None) => {
+                format!("keeps events in {}, on disk before each 204{found}", data.display())
+            }
+            (Some(data), Some(Shared { address, .. })) => format!(
+                "keeps events in {}, on disk before each 204, until {address} has them{found}",
+                data.display()
+            ),
+            (None, Some(Shared { address, .. })) if self.url.is_some() => {
+                format!("keeps no events here: {address} has them before each 204")
+            }
+            (None, Some(Shared { address, .. })) => format!("keeps no events here: they are in {address}"),
+            (None, None) => "keeps events in memory: what is queued is gone with the process".to_owned(),
+        }
+    }
+
+    fn delivers(&self) -> String {
+        if self.upstreams.is_empty() {
+            return "delivers to nobody: relays with another role do".to_owned();
+        }
         let upstreams: Vec<String> = self.upstreams.iter().map(ToString::to_string).collect();
-        [format!("listens at {}; {admin}", self.url), keeps, format!("delivers to {}", upstreams.join(", "))]
+        format!("delivers to {}", upstreams.join(", "))
     }
 }
 
@@ -97,6 +157,8 @@ fn url(address: SocketAddr) -> String {
 
 #[cfg(test)]
 mod tests {
+    use posthaste_relay::{Nats, Role};
+
     use super::*;
 
     #[test]
@@ -111,9 +173,31 @@ mod tests {
                 "delivers to https://me.example/?*** (default)",
             ]
         );
-        let plan = Plan::of(&config.on_disk("data")).begun("[::1]:81".parse().unwrap(), Some(listen), 1);
-        let [listens, keeps, _] = plan.lines();
-        assert_eq!(listens, "listens at http://[::1]:81/v1/events; admin at http://127.0.0.1:80");
-        assert_eq!(keeps, "keeps events in data, on disk before each 204; found there: 1 event");
+        let begun = |config: &Config| {
+            Plan::of(config)
+                .begun(config.accepts().then(|| "[::1]:81".parse().unwrap()), Some(listen), 1)
+                .lines()
+        };
+        let lines = begun(&config.clone().on_disk("data"));
+        assert_eq!(lines[0], "listens at http://[::1]:81/v1/events; admin at http://127.0.0.1:80");
+        assert_eq!(lines[1], "keeps events in data, on disk before each 204; found there: 1 event");
+        let queue = Some("nats://me:secret@a,b/events".parse().unwrap());
+        let config = Config { queue, ..config.on_disk("data") };
+        let stream = "nats://a:4222,b:4222/events";
+        let lines = begun(&config);
+        assert_eq!(
+            lines[1],
+            format!(
+                "keeps events in data, on disk before each 204, until {stream} has them; found there: 1 event"
+            )
+        );
+        let accepting =
+            Config { role: Role::Accept, nats: Nats { bridge: false, ..Nats::default() }, ..config.clone() };
+        let lines = begun(&accepting);
+        assert_eq!(lines[1], format!("keeps no events here: {stream} has them before each 204"));
+        assert_eq!(lines[2], "delivers to nobody: relays with another role do");
+        let lines = begun(&Config { role: Role::Deliver, ..config });
+        assert_eq!(lines[0], "takes no events; admin at http://127.0.0.1:80");
+        assert_eq!(lines[1], format!("keeps no events here: they are in {stream}"));
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use posthaste::DEFAULT_EVENT_QUEUE_SIZE;
 
 use crate::{
-    common::{spool_options, values},
+    common::{nats::NatsArgs, spool_options, values},
     input::{self, Wanted, Way},
     lines,
     pipeline::DeliveryArgs,
@@ -40,6 +40,9 @@ A bad line is reported, --rejects keeps it, and the others go on. The exit code 
       events.jsonl
   # Again after a kill: it takes up where it ended
   posthaste send --spool DIR --datafile datafile.json events.jsonl
+  # Into a stream that relays deliver, and out of it
+  posthaste send --queue nats://127.0.0.1:4222/events batches.jsonl
+  posthaste send --queue nats://127.0.0.1:4222/events --deliver
   # Like `tail -F`
   posthaste send --spool DIR --follow --datafile datafile.json log.jsonl")]
 pub(crate) struct SendArgs {
@@ -90,6 +93,29 @@ pub(crate) struct SendArgs {
     /// Bytes that the spool may take on disk; reading waits while it is full
     #[arg(long, value_name = "SIZE", default_value = spool_options::DEFAULT_SIZE, value_parser = spool_options::size, requires = "spool")]
     pub(crate) spool_size: u64,
+
+    /// Put events into this stream of NATS rather than send them: `nats://HOST:4222/STREAM`
+    ///
+    /// An event counts as delivered once the stream has acknowledged it; whoever delivers what is in the stream
+    /// (`posthaste relay --role deliver`, or --deliver) sends it from there, a relay to the upstream of its tenant. Servers
+    /// of one cluster stand behind each other, with commas. The stream is made where it is not there. With --spool,
+    /// events are on disk until the stream has them.
+    #[arg(long, value_name = "URL")]
+    pub(crate) queue: Option<String>,
+    /// Send what is in the stream of --queue, and read nothing: until the stream is empty
+    ///
+    /// It goes to --endpoint, or to where each request says. What others are delivering counts as what is in it. Dead
+    /// letters stay in the stream.
+    #[arg(long, requires = "queue", conflicts_with_all = ["files", "spool", "follow", "rejects", "leftover"])]
+    pub(crate) deliver: bool,
+    /// Whose events they are in the stream [default: default; with --deliver: everybody's]
+    #[arg(long, value_name = "NAME", requires = "queue")]
+    pub(crate) tenant: Option<String>,
+    /// On how many servers each event is, where the stream is made: 1, 3 or 5
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "queue")]
+    pub(crate) replicas: usize,
+    #[command(flatten)]
+    pub(crate) nats: NatsArgs,
 
     #[command(flatten)]
     pub(crate) delivery: DeliveryArgs,

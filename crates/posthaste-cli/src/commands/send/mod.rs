@@ -7,11 +7,14 @@
 //!                 └─ bad lines ───▶ --rejects     --dead-letters ◀┘ refused by the API
 //! ```
 //!
+//! With `--queue`, both end in a stream instead of at the Event API; with `--deliver` they come from there (`streams`).
+//!
 //! With `--spool`, both kinds of lines go through one queue on disk instead (see `pipeline`).
 //!
 //! Memory is bounded by the queues, whatever the size of the input: a full queue makes the reader wait.
 
 mod args;
+mod streams;
 
 use std::sync::Arc;
 
@@ -37,25 +40,24 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Failure> {
     let config = config.map(|config| Arc::new(named(config, args)));
     check_files(args)?;
     let stage = Stage::set_up()?;
+    if args.deliver {
+        return streams::deliver(args, stage);
+    }
+    let to = streams::to(args)?;
     let source = input::open(args.wanted(), config.as_deref())?;
     let keep = |path: &Option<_>| path.as_deref().map(Keep::open).transpose().map(|keep| keep.map(Arc::new));
     let (rejects, leftover) = (keep(&args.rejects)?, keep(&args.leftover)?);
     let job = Job::new(&args.delivery, source.length.into(), |office| match source.queue {
         None => {
-            InMemory::start(&args.delivery, args.queue_size(), config.clone(), office).map(Pipeline::Memory)
+            let memory = InMemory::start(&args.delivery, args.queue_size(), config.clone(), &to, office)?;
+            Ok(Pipeline::Memory(memory))
         }
         Some(queue) => {
             let region = config.as_ref().map(|config| config.region());
             let start = Some(source.start.clone());
-            Spooled::start(
-                &args.delivery,
-                Limits::of(args.spool_size, &args.delivery),
-                queue,
-                start,
-                region,
-                office,
-            )
-            .map(|spooled| Pipeline::Spool(Box::new(spooled)))
+            let limits = Limits::of(args.spool_size, &args.delivery);
+            let spooled = Spooled::start(&args.delivery, limits, queue, start, region, (&to, office))?;
+            Ok(Pipeline::Spool(Box::new(spooled)))
         }
     })?;
     let job = Job {

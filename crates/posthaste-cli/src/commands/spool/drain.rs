@@ -15,7 +15,7 @@ use crate::{
     },
     delivery::{self, Job, Length, Stage},
     input::{Position, Source},
-    pipeline::{DeliveryArgs, Limits, Pipeline, Spooled},
+    pipeline::{DeliveryArgs, Limits, Pipeline, Spooled, To},
 };
 
 /// Deliver what waits in a spool, and account for every event
@@ -110,8 +110,9 @@ fn deliver(
     start: Option<Position>,
 ) -> Result<Exit, Failure> {
     let job = Job::new(args, Length::Nothing, |office| {
-        Spooled::start(args, Limits::default(), queue, start.clone(), None, office)
-            .map(|spooled| Pipeline::Spool(Box::new(spooled)))
+        let to = (&To::EndPoints, office);
+        let spooled = Spooled::start(args, Limits::default(), queue, start.clone(), None, to)?;
+        Ok(Pipeline::Spool(Box::new(spooled)))
     })?;
     let job = Job { spool: Some(dir.to_owned()), ..job };
     let start = start.unwrap_or_else(|| Position::start("", None));
