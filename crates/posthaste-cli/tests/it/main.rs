@@ -7,6 +7,9 @@
 )]
 
 mod begun;
+#[path = "../../../posthaste/tests/nats/servers.rs"]
+#[expect(clippy::disallowed_methods, reason = "servers that are real are waited for in real time")]
+mod nats_servers;
 mod relay_process;
 mod relays;
 mod support;
@@ -38,6 +41,7 @@ mod relay_memory;
 mod relay_restarts;
 mod relay_room;
 mod relay_sdks;
+mod relay_streams;
 mod resume;
 mod room;
 mod send;

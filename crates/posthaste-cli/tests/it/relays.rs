@@ -61,7 +61,8 @@ impl Relay {
     pub(crate) fn with_stderr(command: Command) -> Self {
         let begun = Begun::of(command);
         let admin = begun.said["admin_url"].as_str().map(str::to_owned);
-        Self { url: begun.url().to_owned(), admin, begun }
+        // One that only delivers has none.
+        Self { url: begun.said["url"].as_str().unwrap_or_default().to_owned(), admin, begun }
     }
 
     /// Its ledger, of all tenants.
@@ -76,6 +77,16 @@ impl Relay {
     pub(crate) fn delivered(&self) -> Ledger {
         until("everything is delivered", || self.ledger().queued == 0);
         self.ledger()
+    }
+
+    /// What it said first.
+    pub(crate) fn said(&self) -> &Value {
+        &self.begun.said
+    }
+
+    /// Asks its admin interface, and returns the status and the text of the answer.
+    pub(crate) fn ask(&self, method: &str, path: &str) -> (u16, String) {
+        ask(self.admin.as_ref().unwrap(), method, path)
     }
 
     pub(crate) fn kill(mut self) {
@@ -262,8 +273,27 @@ pub(crate) fn visitors(bodies: &[Bytes]) -> Vec<String> {
     found
 }
 
-/// Posts a body, on a connection of its own.
+/// Sends a request without a body, and returns the status and the text of the answer.
+pub(crate) fn ask(base: &str, method: &str, path: &str) -> (u16, String) {
+    let host = base.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    let head =
+        format!("{method} {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+/// Posts a body, on a connection of its own, and returns the status.
 pub(crate) fn post(url: &str, content_type: &str, body: &[u8]) -> u16 {
+    post_for_head(url, content_type, body).0
+}
+
+/// The same, with the head of the answer.
+pub(crate) fn post_for_head(url: &str, content_type: &str, body: &[u8]) -> (u16, String) {
     let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut stream = TcpStream::connect(host).unwrap();
     stream.set_read_timeout(Some(LONG)).unwrap();
@@ -275,7 +305,7 @@ pub(crate) fn post(url: &str, content_type: &str, body: &[u8]) -> u16 {
     stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    answer.split(' ').nth(1).unwrap_or_else(|| panic!("{answer:?}")).parse().unwrap()
+    (answer.split(' ').nth(1).unwrap_or_else(|| panic!("{answer:?}")).parse().unwrap(), answer)
 }
 
 /// An official SDK, in a program of interop/.
