@@ -61,10 +61,12 @@ impl Checks<'_> {
             return;
         }
         let tenants = self.tenants();
-        let lacking = |(_, tenant): &(Origin, TenantConfig)| tenant.upstream.is_empty();
-        // Of one that has no upstream that is told, and no more.
-        if !self.settings.draft.delivers() || tenants.iter().any(lacking) {
+        if !self.settings.draft.delivers() {
             return self.no_two_of_the_rest(&tenants);
+        }
+        // Of one that has no upstream that is told, and no more.
+        if tenants.iter().any(|(_, tenant)| tenant.upstream.is_empty()) {
+            return;
         }
         if !tenants.iter().any(|(_, tenant)| takes_the_rest(tenant)) {
             let which = if tenants.is_empty() { "" } else { " that no tenant takes" };
