@@ -398,7 +398,9 @@ fn relays_in(value: &Yaml<'_>, found: &mut Vec<Vec<String>>) {
         if words.first().is_some_and(|first| first == "relay") {
             found.push(words);
         }
-        list.iter().for_each(|one| relays_in(one, found));
+        for one in list {
+            relays_in(one, found);
+        }
     }
     if let Some(fields) = value.as_mapping() {
         fields.values().for_each(|one| relays_in(one, found));
