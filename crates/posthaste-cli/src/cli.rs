@@ -7,13 +7,15 @@ use crate::{
         collect::{self, CollectArgs},
         completions::{self, CompletionsArgs},
         demo::{self, DemoArgs},
+        doctor::{self, DoctorArgs},
         expect::{self, ExpectArgs},
+        ledger::{self, LedgerArgs},
         man::{self, ManArgs},
         relay::{self, RelayArgs},
         send::{self, SendArgs},
         spool::{self, SpoolArgs},
         tail::{self, TailArgs},
-        torture::{self, ChildArgs, TortureArgs},
+        torture::{self, ChildArgs, PublisherArgs, SenderArgs, TortureArgs},
         validate::{self, ValidateArgs},
     },
     common::{
@@ -51,6 +53,10 @@ use crate::{
   posthaste tail http://127.0.0.1:8080
   # In front of it: stores what SDKs post, and delivers it
   posthaste relay --upstream us
+  # What a stream that relays share promises
+  posthaste doctor nats://127.0.0.1:4222/events
+  # Whether all that went into it is accounted for
+  posthaste ledger nats://127.0.0.1:4222/events
   # Kill it, and count what is lost
   posthaste torture --dir DIR
 
@@ -83,9 +89,15 @@ pub(crate) enum Command {
     Expect(ExpectArgs),
     Tail(TailArgs),
     Validate(ValidateArgs),
+    Doctor(DoctorArgs),
+    Ledger(LedgerArgs),
     Torture(TortureArgs),
     #[command(hide = true)]
     TortureChild(ChildArgs),
+    #[command(hide = true)]
+    TorturePublisher(PublisherArgs),
+    #[command(hide = true)]
+    TortureSender(SenderArgs),
     Completions(CompletionsArgs),
     Man(ManArgs),
 }
@@ -125,7 +137,10 @@ impl Command {
             Self::Relay(args) if args.is_a_look() => (descriptors::OF_A_FILE, 0),
             Self::Collect(args) if args.is_a_look() => (descriptors::OF_A_FILE, 0),
             Self::Collect(_) | Self::Relay(_) => (descriptors::OF_A_LOOK, threads::OF_A_SERVICE),
-            Self::Send(_) | Self::TortureChild(_) => (descriptors::OF_A_RUN, threads::OF_A_RUN),
+            Self::Doctor(_) | Self::Ledger(_) => (descriptors::OF_A_LOOK, threads::OF_A_SERVICE),
+            Self::Send(_) | Self::TortureChild(_) | Self::TorturePublisher(_) | Self::TortureSender(_) => {
+                (descriptors::OF_A_RUN, threads::OF_A_RUN)
+            }
             // Both sides of connections are here.
             Self::Demo(_) => (2 * descriptors::OF_A_RUN, threads::OF_A_RUN),
             // And their threads, in several processes.
@@ -153,8 +168,12 @@ impl Command {
             Self::Expect(args) => expect::run(args),
             Self::Tail(args) => tail::run(args),
             Self::Validate(args) => validate::run(args),
+            Self::Doctor(args) => doctor::run(args),
+            Self::Ledger(args) => ledger::run(args),
             Self::Torture(args) => torture::run(args),
             Self::TortureChild(args) => torture::run_child(args),
+            Self::TorturePublisher(args) => torture::run_publisher(args),
+            Self::TortureSender(args) => torture::run_sender(args),
             Self::Completions(args) => Ok(completions::run(args, Cli::command())),
             Self::Man(args) => man::run(args, Cli::command()),
         }

@@ -3,7 +3,9 @@
 pub(crate) mod collect;
 pub(crate) mod completions;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod expect;
+pub(crate) mod ledger;
 pub(crate) mod man;
 pub(crate) mod relay;
 pub(crate) mod send;

@@ -78,6 +78,9 @@ pub(crate) enum Failure {
     Command { program: OsString, source: io::Error, code: u8 },
     #[error("{0}")]
     Remote(#[from] super::remote::RemoteError),
+    /// Each says what to do.
+    #[error("{0}")]
+    Stream(#[from] posthaste::queue::jetstream::JetStreamError),
     #[error("failed to start delivery: {0}")]
     Delivery(#[from] OptionsError),
     #[error(

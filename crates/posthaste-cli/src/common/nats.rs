@@ -2,7 +2,7 @@
 //!
 //! Clap quotes what it refuses, and an address may hold a password: so it is looked at here.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use posthaste::queue::jetstream::{Credentials, JetStream, JetStreamOptions, StreamAddress};
 
@@ -42,6 +42,12 @@ impl NatsArgs {
         ]
     }
 
+    /// The same as words of a command line, for processes that are started.
+    pub(crate) fn words(&self) -> Vec<OsString> {
+        let given = self.files().into_iter().filter_map(|(flag, _, path)| Some((flag, path?)));
+        given.flat_map(|(flag, path)| [flag.into(), path.into()]).collect()
+    }
+
     /// What is said here goes over what the environment says.
     pub(crate) fn credentials(&self) -> Credentials {
         let mut all = Credentials::from_env(|name| std::env::var(name).ok());
@@ -69,4 +75,9 @@ pub(crate) fn address(flag: &str, text: &str) -> Result<StreamAddress, Failure> 
 /// Opens the stream, and waits until it can be used.
 pub(crate) fn open(options: JetStreamOptions) -> Result<JetStream, Failure> {
     JetStream::open(options).map_err(|error| Failure::Refused(error.to_string()))
+}
+
+/// What it takes to reach the stream that an argument names.
+pub(crate) fn options(flag: &str, text: &str, nats: &NatsArgs) -> Result<JetStreamOptions, Failure> {
+    Ok(JetStreamOptions::new(address(flag, text)?).credentials(nats.credentials()))
 }

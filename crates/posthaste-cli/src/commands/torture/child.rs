@@ -120,7 +120,7 @@ fn tell_of_the_unstored(letter: &DeadLetter<UserEvent>) {
 }
 
 /// Whoever cannot be heard any more has no reason to go on.
-fn note(fact: Fact) {
+pub(super) fn note(fact: Fact) {
     static FACTS: LazyLock<FactLog<Stdout>> = LazyLock::new(|| FactLog::new(io::stdout()));
     if FACTS.note(&fact).is_err() {
         std::process::exit(1);
@@ -239,7 +239,7 @@ impl Child<'_> {
 }
 
 /// Blocks until stdin says so.
-fn told_to_finish() -> Duration {
+pub(super) fn told_to_finish() -> Duration {
     let mut line = String::new();
     let read = io::stdin().lock().read_line(&mut line);
     let millis = line.trim().strip_prefix(FINISH).and_then(|millis| millis.trim().parse().ok());

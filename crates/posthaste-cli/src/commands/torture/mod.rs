@@ -18,6 +18,7 @@ mod dice;
 mod observe;
 mod payload;
 mod plan;
+mod queue;
 mod readers;
 mod relay;
 mod report;
@@ -35,7 +36,10 @@ use std::{
 
 use posthaste::{Clock, SystemClock, dispatch::EndPoint};
 
-pub(crate) use self::child::{ChildArgs, run as run_child};
+pub(crate) use self::{
+    child::{ChildArgs, run as run_child},
+    queue::{PublisherArgs, SenderArgs, run_publisher, run_sender},
+};
 use self::{
     books::Books,
     dice::Dice,
@@ -75,6 +79,8 @@ const LAST_CALL: Duration = Duration::from_secs(2);
   posthaste torture --relay http://127.0.0.1:8090/v1/events \\
       --sink 8095 --kills 100 -- posthaste relay \\
       --upstream http://127.0.0.1:8095/v1/events --data /tmp/relay
+  # A stream of NATS JetStream, made for this and deleted after
+  posthaste torture --queue nats://127.0.0.1:4222/torture --replicas 1
 
 A seed decides the events, the upstream's moods and the moments of the kills; the machine decides \
 what a kill hits. The spool stays in DIR: `posthaste spool` looks into it.
@@ -83,11 +89,17 @@ The exit code is 0 only if nothing was lost, invented or altered, a fresh event 
 faults, nothing waits, and no reader reported damage.")]
 pub(crate) struct TortureArgs {
     /// The spool's folder: on the disk in question, new or empty
-    #[arg(long, value_name = "DIR", required_unless_present = "relay")]
+    #[arg(long, value_name = "DIR", required_unless_present_any = ["relay", "queue"])]
     dir: Option<PathBuf>,
     /// A relay instead, by the URL that it takes events at; --sink must be its upstream
     #[arg(long, value_name = "URL", conflicts_with = "dir", requires = "sink")]
     relay: Option<String>,
+    /// A stream of NATS JetStream instead, with processes that fill and empty it, which are killed: nats://HOST:4222/STREAM, a stream that is not there, or nobody has anything in
+    #[arg(long, value_name = "URL", conflicts_with_all = ["dir", "relay"])]
+    queue: Option<String>,
+    /// On how many servers each event of the stream is to be, where it is made: 1, 3 or 5
+    #[arg(long, value_name = "R", requires = "queue", default_value_t = 3)]
+    replicas: usize,
     /// Where to be the relay's upstream: HOST:PORT, or a port, which means 127.0.0.1
     #[arg(long, value_name = "ADDR", requires = "relay", value_parser = values::address)]
     sink: Option<SocketAddr>,
@@ -116,6 +128,9 @@ pub(crate) fn run(args: &TortureArgs) -> Result<Exit, Failure> {
     if let (Some(url), Some(sink)) = (&args.relay, args.sink) {
         EndPoint::check(url).map_err(|error| Failure::Usage(format!("--relay: {error}")))?;
         return relay::run(args, &Target { url, sink, command: &args.command }, seed, &bar(args));
+    }
+    if let Some(url) = &args.queue {
+        return queue::run(args, url, seed, &bar(args));
     }
     let dir = args.dir.as_deref().unwrap_or(Path::new("."));
     take_folder(dir)?;

@@ -31,7 +31,7 @@ use super::{
     dice::Dice,
     payload, plan,
     readers::Read,
-    report::{Report, Run},
+    report::{Kind, Report, Run},
     upstream::Upstream,
 };
 use crate::common::{
@@ -143,7 +143,7 @@ impl<'a> Torture<'a> {
             read: Read::default(),
             troubles: self.troubles,
         };
-        Ok(Report::new(run, &self.producing.books.verdict()).of_relay(self.kills))
+        Ok(Report::new(run, &self.producing.books.verdict()).of(Kind::Relay, self.kills))
     }
 
     async fn torture(&mut self, relay: &mut Option<Child>, bar: &Bar) -> Result<(), Failure> {

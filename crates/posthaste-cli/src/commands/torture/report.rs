@@ -43,9 +43,17 @@ pub(super) struct Report {
     fresh: Fresh,
     /// In words.
     problems: Vec<String>,
-    /// Whether it was a relay.
+    /// What was tortured.
     #[serde(skip)]
-    is_relay: bool,
+    kind: Kind,
+}
+
+/// What was tortured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Spool,
+    Relay,
+    Queue,
 }
 
 /// What a run has been, beside what became of its events.
@@ -90,15 +98,15 @@ impl Report {
             false_damage: read.reports,
             fresh: verdict.fresh,
             problems: problems(troubles, read.shown, verdict),
-            is_relay: false,
+            kind: Kind::Spool,
         }
     }
 }
 
 impl Report {
-    /// The same of a relay, which was killed so often.
-    pub(super) fn of_relay(self, kills: u64) -> Self {
-        Self { kills, is_relay: true, ..self }
+    /// The same of something else than a spool, where so many processes were killed.
+    pub(super) fn of(self, kind: Kind, kills: u64) -> Self {
+        Self { kills, kind, ..self }
     }
 }
 
@@ -131,11 +139,18 @@ impl fmt::Display for Report {
         let mut row = |name: &str, number: u64, what: &str| {
             writeln!(f, "{name:<12}{:>10}  {what}", grouped(number)).map(drop)
         };
-        if self.is_relay {
+        if self.kind == Kind::Relay {
             row("claimed", self.claimed, "posted to a relay that might be killed")?;
             row("stored", self.stored, "answered 204: kept whatever happens")?;
             row("arrived", self.arrived, "the upstream has them")?;
             row("repeated", self.repeated, "arrivals of what had arrived, as they may be after a kill")?;
+        } else if self.kind == Kind::Queue {
+            row("claimed", self.claimed, "offered to the stream by processes that might be killed")?;
+            row("stored", self.stored, "acknowledged by the stream: kept whatever happens")?;
+            row("arrived", self.arrived, "the upstream has them")?;
+            row("repeated", self.repeated, "arrivals of what had arrived, as they may be after a kill")?;
+            row("dead", self.dead, "dead letters in their stream")?;
+            row("vanished", self.vanished, "not acknowledged yet, and gone with a killed process")?;
         } else {
             row("claimed", self.claimed, "offered to a process that might be killed")?;
             row("accepted", self.accepted, "process_event said Ok")?;
@@ -150,7 +165,7 @@ impl fmt::Display for Report {
         row("invented", self.invented, "there, and never offered")?;
         row("altered", self.altered, "not as they were")?;
         row("kills", self.kills, "SIGKILL at a random moment")?;
-        if !self.is_relay {
+        if self.kind == Kind::Spool {
             row("reads", self.reads, "of the spool, beside its owner")?;
             row("false alarm", self.false_damage, "reads that reported damage")?;
         }

@@ -64,36 +64,18 @@ impl Breed {
         for (name, number) in numbers {
             command.args([name, &number.to_string()]);
         }
-        // It is tortured: what it has to say about that is no news.
-        if std::env::var_os("POSTHASTE_LOG").is_none() {
-            command.env("POSTHASTE_LOG", "off");
-        }
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        self.books.note(Fact::Started { run });
-        let mut child = command.spawn()?;
-        let (Some(stdin), Some(stdout), Some(stderr)) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            return Err(io::Error::other("a process without pipes"));
-        };
-        let heard = Arc::clone(&self.books);
-        let listening = thread::Builder::new()
-            .spawn(move || hear(stdout, &heard))
-            .and_then(|facts| Ok((facts, thread::Builder::new().spawn(move || last_line(stderr))?)));
-        if listening.is_err() {
-            // Nobody listens to it.
-            child.kill().and_then(|()| child.wait())?;
-        }
-        let (facts, stderr) = listening?;
-        Ok(Victim { run, child, stdin, facts, stderr, books: Arc::clone(&self.books) })
+        Victim::start(command, run, &self.books, |_| {})
     }
 }
 
 /// Every fact of a life.
-fn hear(stdout: ChildStdout, books: &Books) -> Option<String> {
+fn hear(stdout: ChildStdout, books: &Books, on_fact: impl Fn(&Fact)) -> Option<String> {
     for fact in Facts::new(BufReader::new(stdout)) {
         match fact {
-            Ok(fact) => books.note(fact),
+            Ok(fact) => {
+                on_fact(&fact);
+                books.note(fact);
+            }
             Err(error) => return Some(error.to_string()),
         }
     }
@@ -101,6 +83,42 @@ fn hear(stdout: ChildStdout, books: &Books) -> Option<String> {
 }
 
 impl Victim {
+    /// Starts it. Each of its facts is noted, and told to `on_fact` before.
+    pub(super) fn start(
+        mut command: Command,
+        run: u32,
+        books: &Arc<Books>,
+        on_fact: impl Fn(&Fact) + Send + 'static,
+    ) -> io::Result<Self> {
+        // It is tortured: what it has to say about that is no news.
+        if std::env::var_os("POSTHASTE_LOG").is_none() {
+            command.env("POSTHASTE_LOG", "off");
+        }
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        books.note(Fact::Started { run });
+        let mut child = command.spawn()?;
+        let (Some(stdin), Some(stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            return Err(io::Error::other("a process without pipes"));
+        };
+        let heard = Arc::clone(books);
+        let listening = thread::Builder::new()
+            .spawn(move || hear(stdout, &heard, on_fact))
+            .and_then(|facts| Ok((facts, thread::Builder::new().spawn(move || last_line(stderr))?)));
+        if listening.is_err() {
+            // Nobody listens to it.
+            child.kill().and_then(|()| child.wait())?;
+        }
+        let (facts, stderr) = listening?;
+        Ok(Self { run, child, stdin, facts, stderr, books: Arc::clone(books) })
+    }
+
+    /// Whether it has ended by itself.
+    pub(super) fn has_ended(&mut self) -> io::Result<bool> {
+        Ok(self.child.try_wait()?.is_some())
+    }
+
     /// Waits until `is_due`, or it has ended by itself: then it returns false.
     pub(super) fn watch(&mut self, is_due: impl Fn() -> bool) -> io::Result<bool> {
         while !is_due() {

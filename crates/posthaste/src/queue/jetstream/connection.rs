@@ -23,7 +23,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::{error::JetStreamError, options::JetStreamOptions, report::StreamReport, setup, subject};
+use super::{
+    books::Books, error::JetStreamError, options::JetStreamOptions, report::StreamReport, setup, state::State,
+    subject, traffic::Traffic,
+};
 use crate::{
     clock::{Clock as _, SystemClock},
     queue::block_on_within,
@@ -66,6 +69,7 @@ pub(super) struct Core {
     report: Mutex<Option<StreamReport>>,
     /// A publish was tried again after the stream had forgotten its id.
     maybe_repeated: AtomicU64,
+    books: Books,
 }
 
 impl Core {
@@ -79,7 +83,23 @@ impl Core {
             trouble: Mutex::default(),
             report: Mutex::default(),
             maybe_repeated: AtomicU64::default(),
+            books: Books::default(),
         }
+    }
+
+    /// What this state counts belongs to what goes through this connection.
+    pub(super) fn count_too(&self, state: &Arc<Mutex<State>>) {
+        self.books.open(state);
+    }
+
+    /// It counts no more.
+    pub(super) fn count_at_last(&self, state: &Arc<Mutex<State>>) {
+        self.books.close(state);
+    }
+
+    /// Everything that has gone through this connection, whichever queue it was.
+    pub(super) fn traffic(&self) -> Traffic {
+        self.books.sum()
     }
 
     pub(super) fn options(&self) -> &JetStreamOptions {

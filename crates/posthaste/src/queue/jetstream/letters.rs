@@ -358,6 +358,7 @@ impl Letters {
             put(core, shared.tenant.subject(), core.stream(), headers, item.body().clone())
                 .await
                 .map_err(refused)?;
+            shared.tenant.state().replayed(item.events() as u64);
             shared.remove(vec![id]).await
         })
     }
@@ -411,6 +412,7 @@ impl DeadLetterStore<LogEvent> for Letters {
             let kept = kept.map(|(place, was_there)| {
                 shared.own.lock().stored(id, place);
                 shared.count.lock().letters += usize::from(!was_there);
+                shared.tenant.state().buried(if was_there { 0 } else { letter.item.events() as u64 });
             });
             // The pipeline may have ended.
             let _ = told.send(kept.map_err(Refusal::Storage));

@@ -32,11 +32,14 @@
 //! [`leases_max`](JetStreamOptions::leases_max). What fails is tried again for as long as it takes, in its place.
 
 mod address;
+mod books;
 mod check;
 mod connection;
 mod credentials;
 mod error;
 mod ids;
+mod inspection;
+mod ledger;
 mod letters;
 mod message;
 mod monitor;
@@ -51,16 +54,19 @@ mod state;
 mod stream;
 mod subject;
 mod tenant;
+mod traffic;
 
 pub use self::{
     address::{StreamAddress, StreamAddressError},
     credentials::Credentials,
     error::JetStreamError,
     ids::message_id,
+    inspection::{DeliveryFacts, Follower, Inspection, Kept, StreamFacts, TenantFacts},
+    ledger::{Account, Bounds, Keeper, Ledger, ProcessCounts, ProcessNote, Standing, Verdict},
     options::JetStreamOptions,
     queue::JetStreamQueue,
     report::{Fault, Finding, Holds, Promise, ServerSync, StreamReport, Syncs},
-    state::Traffic,
     stream::{Handled, JetStream, JetStreamLetters},
     tenant::Role,
+    traffic::{Messages, Traffic},
 };

@@ -183,6 +183,9 @@ fn take(tenant: &Arc<Tenant>, message: Message) {
         tracing::warn!(%reply, "a message has no place in the stream");
         return;
     };
+    if place.times > 1 {
+        tenant.state().redelivered();
+    }
     let at = now();
     let request = match message::read(message.headers.as_ref(), &message.payload) {
         Ok(request) => request,
@@ -229,7 +232,10 @@ fn set_aside(
         let headers = message::unreadable_headers(headers.as_ref(), &id, &why, now_ms());
         let kept = letters::store(&tenant, headers, body).await;
         let is_gone = match kept {
-            Ok(_) => tenant.say_once(reply, ACK).await,
+            Ok((_, was_there)) => {
+                tenant.state().buried(if was_there { 0 } else { events });
+                tenant.say_once(reply, ACK).await
+            }
             Err(why) => {
                 tracing::error!(why, "a dead letter could not be kept; its message comes again");
                 false
@@ -252,6 +258,8 @@ struct Place {
     sequence: u64,
     /// How many more the stream has for the consumer.
     left: u64,
+    /// How often it has been handed out, this time included.
+    times: u64,
 }
 
 impl Place {
@@ -261,7 +269,7 @@ impl Place {
         let tokens: Vec<&str> = reply.strip_prefix("$JS.ACK.")?.split('.').collect();
         let from = if tokens.len() > 7 { 2 } else { 0 };
         let number = |at: usize| tokens.get(from + at)?.parse().ok();
-        Some(Self { sequence: number(3)?, left: number(6)? })
+        Some(Self { sequence: number(3)?, left: number(6)?, times: number(2)? })
     }
 }
 
@@ -285,7 +293,7 @@ mod tests {
 
     #[test]
     fn both_forms_of_a_reply_say_where_a_message_stands() {
-        let place = Some(Place { sequence: 41, left: 7 });
+        let place = Some(Place { sequence: 41, left: 7, times: 1 });
         assert_eq!(Place::of("$JS.ACK.events.shop.1.41.5.1795500003394000000.7"), place);
         assert_eq!(Place::of("$JS.ACK._.AbC.events.shop.1.41.5.1795500003394000000.7"), place);
         assert_eq!(Place::of("$JS.ACK.hub.AbC.events.shop.1.41.5.1795500003394000000.7.token"), place);

@@ -13,10 +13,11 @@ use super::{
     ids,
     letters::Letters,
     message, publish, pull,
-    state::{Publishing, State, Traffic},
+    state::{Publishing, State},
     stream::JetStream,
     subject,
     tenant::{Role, Tenant},
+    traffic::Traffic,
 };
 use crate::{
     batch::LogEvent,
@@ -128,6 +129,15 @@ impl JetStreamQueue {
     /// # }
     /// ```
     pub fn publish(&self, request: LogEvent, id: &str) -> Result<Receipt, Refused<LogEvent>> {
+        self.publish_as(request, id, true)
+    }
+
+    fn publish_as(
+        &self,
+        request: LogEvent,
+        id: &str,
+        has_known_id: bool,
+    ) -> Result<Receipt, Refused<LogEvent>> {
         let request = match request.taken_ms() {
             Some(_) => request,
             None => request.with_taken_ms(SystemClock.now_ms()),
@@ -148,7 +158,7 @@ impl JetStreamQueue {
             return Err(Refused::new(request, reason));
         }
         let (told, stored) = oneshot::channel();
-        let key = state.publish(Publishing { request, id: id.to_owned(), bytes, told });
+        let key = state.publish(Publishing { request, id: id.to_owned(), bytes, has_known_id, told });
         drop(state);
         let sent = self.0.keys.try_send(key);
         debug_assert!(sent.is_ok(), "whoever has a place in the window has one here");
@@ -189,7 +199,7 @@ impl JetStreamQueue {
 
 impl Queue<LogEvent> for JetStreamQueue {
     fn add(&self, item: LogEvent) -> Result<Receipt, Refused<LogEvent>> {
-        self.publish(item, &ids::random())
+        self.publish_as(item, &ids::random(), false)
     }
 
     fn get(&self, count: usize) -> Vec<LogEvent> {

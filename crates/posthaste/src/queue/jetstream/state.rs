@@ -22,6 +22,7 @@ use async_nats::Subject;
 use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 
+use super::traffic::Traffic;
 use crate::{
     batch::LogEvent,
     outcome::Refusal,
@@ -34,6 +35,8 @@ pub(super) struct Publishing {
     pub(super) request: LogEvent,
     pub(super) id: String,
     pub(super) bytes: usize,
+    /// The caller gave the id, and may have given it before, in another process.
+    pub(super) has_known_id: bool,
     /// Whoever holds the receipt.
     pub(super) told: oneshot::Sender<Result<(), Refusal>>,
 }
@@ -90,30 +93,6 @@ pub(super) enum Arrived {
     Known,
     /// It has come to its end here, and the stream does not know: it is to be told again.
     Settled,
-}
-
-/// How much has gone through, in events unless it says otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
-#[non_exhaustive]
-pub struct Traffic {
-    /// Taken from callers.
-    pub accepted: u64,
-    /// Taken from callers, and in the stream by now.
-    pub published: u64,
-    /// Publishes that the stream knew already, having been tried again: in messages.
-    pub repeated: u64,
-    /// Leased from the stream.
-    pub leased: u64,
-    /// Leased, and given back or lost: others deliver them.
-    pub returned: u64,
-    /// Of messages that cannot be read, and are dead letters.
-    pub unreadable: u64,
-    /// Taken from callers, and given up at the end.
-    pub given_up: u64,
-    /// On their way into the stream now.
-    pub publishing: u64,
-    /// Leased now.
-    pub held: u64,
 }
 
 /// Messages that were published here and not fetched since are counted up to here.
@@ -195,6 +174,7 @@ impl State {
         let events = events(&publishing.request);
         self.traffic.accepted += events;
         self.traffic.publishing += events;
+        self.traffic.messages.publishing += 1;
         self.window.insert(key, publishing);
         key
     }
@@ -222,10 +202,12 @@ impl State {
         let publishing = self.remove_publishing(key)?;
         self.publish_trouble = None;
         self.traffic.published += events(&publishing.request);
+        self.traffic.messages.published += 1;
         self.traffic.repeated += u64::from(is_repeat);
         if !is_repeat && sequence > self.last_fetched && self.unfetched.len() < UNFETCHED_MAX {
             self.unfetched.push_back(sequence);
         }
+        self.traffic.messages.known += u64::from(is_repeat && publishing.has_known_id);
         self.idle_beats = 0;
         let is_awaited = std::mem::take(&mut self.has_refused) || self.window.is_empty();
         Some((publishing, is_awaited))
@@ -235,6 +217,7 @@ impl State {
         let publishing = self.window.remove(&key)?;
         self.window_bytes -= publishing.bytes;
         self.traffic.publishing -= events(&publishing.request);
+        self.traffic.messages.publishing -= 1;
         Some(publishing)
     }
 
@@ -243,6 +226,7 @@ impl State {
         let keys: Vec<u64> = self.window.keys().copied().collect();
         let given_up: Vec<(u64, Publishing)> =
             keys.into_iter().filter_map(|key| Some((key, self.remove_publishing(key)?))).collect();
+        self.traffic.messages.given_up += given_up.len() as u64;
         self.traffic.given_up +=
             given_up.iter().map(|(_, publishing)| events(&publishing.request)).sum::<u64>();
         given_up
@@ -251,6 +235,22 @@ impl State {
 
 /// What it all comes to.
 impl State {
+    /// A message has come that somebody has had before.
+    pub(super) fn redelivered(&mut self) {
+        self.traffic.messages.redelivered += 1;
+    }
+
+    /// A letter with so many events is kept.
+    pub(super) fn buried(&mut self, events: u64) {
+        self.traffic.buried += events;
+    }
+
+    /// A letter with so many events is in the stream again.
+    pub(super) fn replayed(&mut self, events: u64) {
+        self.traffic.replayed += events;
+        self.traffic.messages.replayed += 1;
+    }
+
     pub(super) fn traffic(&self) -> Traffic {
         self.traffic
     }

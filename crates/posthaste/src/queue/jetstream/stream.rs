@@ -10,6 +10,7 @@ use futures_util::TryStreamExt;
 use super::{
     connection::{ANSWER_WITHIN, Core, Engine, now},
     error::JetStreamError,
+    inspection,
     letters::{self, Letters},
     options::JetStreamOptions,
     queue::JetStreamQueue,
@@ -17,6 +18,7 @@ use super::{
     setup::{self, Make},
     subject,
     tenant::{Role, Tenant},
+    traffic::Traffic,
 };
 use crate::{
     batch::LogEvent,
@@ -96,7 +98,16 @@ impl JetStream {
         self.0.core()
     }
 
-    fn run<R: Send + 'static>(
+    pub(super) fn engine(&self) -> &Engine {
+        &self.0
+    }
+
+    /// Everything that has gone through this connection, whichever of its queues it was.
+    pub fn traffic(&self) -> Traffic {
+        self.core().traffic()
+    }
+
+    pub(super) fn run<R: Send + 'static>(
         &self,
         what: impl Future<Output = Result<R, JetStreamError>> + Send + 'static,
     ) -> Result<R, JetStreamError> {
@@ -138,11 +149,21 @@ impl JetStream {
     /// a process has counted, for others to add up. Keys have letters, digits, `-`, `_`, `.` and `=`.
     pub fn write_note(&self, key: &str, note: impl Into<Bytes>) -> Result<(), JetStreamError> {
         let (core, key, note) = (Arc::clone(self.0.core()), key.to_owned(), note.into());
-        self.run(async move {
-            let bucket = bucket(&core, true).await?.ok_or(JetStreamError::Closed)?;
-            let written = bucket.put(&key, note).await;
-            written.map(drop).map_err(|error| JetStreamError::refused("write a note", error))
-        })
+        self.run(async move { write_note(&core, &key, note).await })
+    }
+
+    /// The same, given up after so long.
+    pub(super) fn write_note_within(
+        &self,
+        key: &str,
+        note: impl Into<Bytes>,
+        within: Duration,
+    ) -> Result<(), JetStreamError> {
+        if let Some(error) = self.core().why_not() {
+            return Err(error);
+        }
+        let (core, key, note) = (Arc::clone(self.0.core()), key.to_owned(), note.into());
+        self.0.wait_for(within, async move { write_note(&core, &key, note).await })?
     }
 
     /// Everything that was written down, by key.
@@ -173,8 +194,14 @@ impl JetStream {
     }
 }
 
+async fn write_note(core: &Core, key: &str, note: Bytes) -> Result<(), JetStreamError> {
+    let bucket = bucket(core, true).await?.ok_or(JetStreamError::Closed)?;
+    let written = bucket.put(key, note).await;
+    written.map(drop).map_err(|error| JetStreamError::refused("write a note", error))
+}
+
 async fn bucket(core: &Core, makes: bool) -> Result<Option<kv::Store>, JetStreamError> {
-    let name = format!("{}-notes", core.stream());
+    let name = inspection::notes_of(core.stream());
     if let Ok(bucket) = core.context().get_key_value(&name).await {
         return Ok(Some(bucket));
     }

@@ -50,7 +50,7 @@ pub(super) struct Tenant {
     token: String,
     subject: String,
     role: Role,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     watcher: OnceLock<Arc<dyn QueueWatcher>>,
     /// There is something to fetch for, or to fetch.
     pub(super) wanted: Notify,
@@ -62,13 +62,15 @@ pub(super) struct Tenant {
 
 impl Tenant {
     pub(super) fn new(core: Arc<Core>, handle: Handle, token: String, role: Role) -> Self {
+        let state = Arc::<Mutex<State>>::default();
+        core.count_too(&state);
         Self {
             subject: format!("{}.{token}", core.stream()),
             core,
             handle,
             token,
             role,
-            state: Mutex::default(),
+            state,
             watcher: OnceLock::new(),
             wanted: Notify::new(),
             filled: Notify::new(),
@@ -258,6 +260,12 @@ impl Tenant {
             }
             ended.await;
         }
+    }
+}
+
+impl Drop for Tenant {
+    fn drop(&mut self) {
+        self.core.count_at_last(&self.state);
     }
 }
 

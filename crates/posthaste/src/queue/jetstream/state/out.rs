@@ -71,6 +71,7 @@ impl State {
         self.places.remove(&sequence);
         self.busy -= 1;
         self.traffic.unreadable += kept.unwrap_or_default();
+        self.traffic.messages.settled += u64::from(kept.is_some());
     }
 
     /// A pull is open, and the stream has nothing for it.
@@ -135,6 +136,7 @@ impl State {
             let Some(lease) = self.leases.get_mut(id) else { continue };
             if !std::mem::replace(&mut lease.is_settling, true) {
                 self.settling += 1;
+                self.traffic.messages.settling += 1;
                 self.traffic.held -= events(&lease.held.item);
             }
             replies.push((*id, lease.held.reply.clone()));
@@ -148,6 +150,9 @@ impl State {
             if let Some(lease) = self.leases.remove(id) {
                 self.places.remove(&lease.sequence);
                 self.settling -= usize::from(lease.is_settling);
+                self.traffic.messages.settling -= u64::from(lease.is_settling);
+                self.traffic.messages.settled += 1;
+                self.traffic.settled += events(&lease.held.item);
             }
         }
     }

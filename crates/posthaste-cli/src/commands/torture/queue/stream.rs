@@ -1,0 +1,66 @@
+//! The stream that is tortured: of our own, and gone in the end.
+
+use posthaste::queue::jetstream::{Inspection, JetStream, JetStreamError};
+
+use super::ACK_WAIT;
+use crate::common::{exit::Failure, nats};
+
+/// A stream in which nobody else has anything.
+#[derive(Debug)]
+pub(super) struct Own {
+    stream: JetStream,
+    /// It was not there before.
+    is_made: bool,
+}
+
+impl Own {
+    /// Makes it, or finds it without anything in it.
+    pub(super) fn take(url: &str, replicas: usize) -> Result<Self, Failure> {
+        let options = nats::options(url)?.replicas(replicas).ack_wait(ACK_WAIT);
+        let is_made = match JetStream::attach(options.clone()) {
+            Ok(stream) => {
+                check(&stream.look()?)?;
+                false
+            }
+            Err(JetStreamError::NoStream(_)) => true,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Self { stream: JetStream::open(options)?, is_made })
+    }
+
+    pub(super) fn stream(&self) -> &JetStream {
+        &self.stream
+    }
+
+    /// Without secrets.
+    pub(super) fn address(&self) -> String {
+        self.stream.options().address().to_string()
+    }
+
+    /// Deletes what was made here.
+    pub(super) fn clean_up(self) -> Result<(), Failure> {
+        if self.is_made {
+            self.stream.delete()?;
+        }
+        Ok(())
+    }
+}
+
+fn check(look: &Inspection) -> Result<(), Failure> {
+    let stream = &look.events.name;
+    let refuse = |has: &str| {
+        let said =
+            format!("the stream {stream} {has}; name one that is not there, or that nobody has anything in");
+        Err(Failure::Refused(said))
+    };
+    if look.events.messages > 0 {
+        return refuse("has messages in it");
+    }
+    if look.dead.as_ref().is_some_and(|dead| dead.messages > 0) {
+        return refuse("has dead letters");
+    }
+    if look.tenants.iter().any(|tenant| tenant.delivery.is_some()) {
+        return refuse("is one that somebody delivers from");
+    }
+    Ok(())
+}

@@ -1,0 +1,321 @@
+//! From notes and the stream to what can be said: pure sums, with bounds.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::note::ProcessNote;
+use crate::queue::jetstream::inspection::Inspection;
+
+/// What a number is at least, and at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Bounds {
+    /// At least.
+    pub low: u64,
+    /// At most; none: nobody knows.
+    pub high: Option<u64>,
+}
+
+impl Bounds {
+    /// By how much a number is below, and above.
+    fn misses(self, number: u64) -> (u64, u64) {
+        (self.low.saturating_sub(number), self.high.map_or(0, |high| number.saturating_sub(high)))
+    }
+}
+
+/// How a process stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Standing {
+    /// It writes down what it counts.
+    Living,
+    /// It ended in order.
+    Ended,
+    /// It has said nothing for seconds and left no last word: it was killed, or is cut off from the stream.
+    Silent,
+}
+
+/// What it all comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Verdict {
+    /// Every message that the stream ever took is accounted for.
+    Balanced,
+    /// Nobody knows: a process ended without a last word. Nothing contradicts what the others say.
+    Unknown,
+    /// It does not add up, whatever the silent have done.
+    Unbalanced,
+}
+
+/// What the stream says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Account {
+    /// Both streams.
+    pub look: Inspection,
+    /// Events in the stream, where they were counted one by one.
+    pub counted: Option<u64>,
+}
+
+/// What a process said before the look, and after.
+#[derive(Debug, Clone)]
+pub(super) struct Paper {
+    pub(super) before: Option<ProcessNote>,
+    pub(super) after: Result<ProcessNote, String>,
+    pub(super) is_living: bool,
+}
+
+/// A process, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Process {
+    /// How it stands.
+    pub standing: Standing,
+    /// What it has said last.
+    #[serde(flatten)]
+    pub note: ProcessNote,
+}
+
+/// In events, as processes have counted them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct Events {
+    /// Taken from clients.
+    pub accepted: u64,
+    /// Taken from clients, and not in the stream yet.
+    pub waiting: u64,
+    /// Put into the stream.
+    pub published: u64,
+    /// Put back into the stream, having been dead letters.
+    pub replayed: u64,
+    /// In the stream; none: there are too many to count.
+    pub in_stream: Option<u64>,
+    /// Of those, the ones that somebody has leased.
+    pub leased: u64,
+    /// Delivered.
+    pub delivered: u64,
+    /// Made dead letters.
+    pub buried: u64,
+}
+
+/// In messages: the stream's own count, and what processes say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Messages {
+    /// That the stream has ever taken.
+    pub taken: u64,
+    /// That processes say they have put there.
+    pub published: Bounds,
+    /// That are in the stream.
+    pub in_stream: u64,
+    /// That have gone from it.
+    pub gone: u64,
+    /// That processes say they have delivered or buried.
+    pub settled: Bounds,
+    /// Dead letters that there are.
+    pub dead_letters: u64,
+    /// Publishes under an id that the stream knew already.
+    pub repeated: u64,
+    /// Leased again: they may have been delivered twice.
+    pub redelivered: u64,
+}
+
+/// A stream's books: what it has taken and given, who says so, and whether that is all of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Ledger {
+    /// The stream.
+    pub stream: String,
+    /// What it comes to.
+    pub verdict: Verdict,
+    /// In events.
+    pub events: Events,
+    /// In messages.
+    pub messages: Messages,
+    /// Messages that are in nobody's count: put there by processes before they said so, or by others.
+    pub unknown_published: Bounds,
+    /// Messages that have gone, and are in nobody's count.
+    pub unknown_gone: Bounds,
+    /// What is not as it should be, in words.
+    pub findings: Vec<String>,
+    /// Every process that has used the stream, the oldest first.
+    pub processes: Vec<Process>,
+}
+
+/// Sums over processes.
+#[derive(Default)]
+struct Sums {
+    published_low: u64,
+    published_high: u64,
+    settled_low: u64,
+    settled_high: u64,
+    repeated: u64,
+    known: u64,
+    redelivered: u64,
+    silent: usize,
+    unreadable: Vec<String>,
+}
+
+impl Sums {
+    fn of(papers: &[Paper]) -> Self {
+        let mut sums = Self::default();
+        for paper in papers {
+            let after = match &paper.after {
+                Ok(after) => after,
+                Err(why) => {
+                    sums.unreadable.push(format!("a note of a process cannot be read: {why}"));
+                    continue;
+                }
+            };
+            sums.silent += usize::from(paper.standing() == Standing::Silent);
+            if let Some(before) = &paper.before {
+                let of = &before.traffic.messages;
+                sums.published_low += of.published + of.replayed;
+                sums.settled_low += of.settled;
+            }
+            let of = &after.traffic.messages;
+            sums.published_high +=
+                of.published + of.replayed + of.publishing + of.given_up + after.maybe_repeated;
+            sums.settled_high += of.settled + of.settling;
+            sums.repeated += after.traffic.repeated;
+            sums.known += of.known;
+            sums.redelivered += of.redelivered;
+        }
+        // So many may have been counted by two.
+        sums.published_low = sums.published_low.saturating_sub(sums.known);
+        sums.settled_low = sums.settled_low.saturating_sub(sums.redelivered);
+        sums
+    }
+
+    /// Whether processes may have done more than anybody has written down.
+    fn is_open(&self) -> bool {
+        self.silent > 0 || !self.unreadable.is_empty()
+    }
+}
+
+impl Paper {
+    fn standing(&self) -> Standing {
+        match &self.after {
+            Ok(note) if note.has_ended => Standing::Ended,
+            _ if self.is_living => Standing::Living,
+            _ => Standing::Silent,
+        }
+    }
+}
+
+impl Ledger {
+    pub(super) fn new(account: Account, papers: Vec<Paper>) -> Self {
+        let Account { look, counted } = account;
+        let sums = Sums::of(&papers);
+        let (taken, in_stream) = (look.events.taken, look.events.messages);
+        let gone = taken.saturating_sub(in_stream);
+        let bounds = |low, high| Bounds { low, high: (!sums.is_open()).then_some(high) };
+        let (published, settled) = (
+            bounds(sums.published_low, sums.published_high),
+            bounds(sums.settled_low, sums.settled_high),
+        );
+        let rest = |number: u64, low, high| Bounds {
+            low: number.saturating_sub(high),
+            high: Some(number.saturating_sub(low)),
+        };
+        let events = events(&papers, counted);
+        let mut ledger = Self {
+            stream: look.events.name.clone(),
+            verdict: Verdict::Balanced,
+            events,
+            messages: Messages {
+                taken,
+                published,
+                in_stream,
+                gone,
+                settled,
+                dead_letters: look.dead.as_ref().map_or(0, |dead| dead.messages),
+                repeated: sums.repeated,
+                redelivered: sums.redelivered,
+            },
+            unknown_published: rest(taken, sums.published_low, sums.published_high),
+            unknown_gone: rest(gone, sums.settled_low, sums.settled_high),
+            findings: sums.unreadable.clone(),
+            processes: Vec::new(),
+        };
+        ledger.judge(&sums);
+        ledger.processes = processes(papers);
+        ledger
+    }
+
+    fn judge(&mut self, sums: &Sums) {
+        let Messages { taken, published, gone, settled, .. } = self.messages;
+        let ((lost, strange), (back, vanished)) = (published.misses(taken), settled.misses(gone));
+        let mut broken = Vec::new();
+        let mut find = |number: u64, one: &str, many: &str, what: &str| {
+            if number > 0 {
+                broken.push(format!("{number} {} {what}", if number == 1 { one } else { many }));
+            }
+        };
+        find(lost, "message is", "messages are", "LOST: the stream acknowledged more than it has ever taken");
+        find(
+            vanished,
+            "message has",
+            "messages have",
+            "gone from the stream, and no process says that it delivered or buried them: somebody removed them, or a limit \
+             of the stream did",
+        );
+        find(
+            strange,
+            "message is",
+            "messages are",
+            "in nobody's count: a process that keeps none has put them there",
+        );
+        find(
+            back,
+            "message is",
+            "messages are",
+            "in the stream again though it had confirmed their end: they will be delivered again",
+        );
+        self.verdict = match (broken.is_empty(), sums.is_open()) {
+            (false, _) => Verdict::Unbalanced,
+            (true, true) => Verdict::Unknown,
+            (true, false) => Verdict::Balanced,
+        };
+        self.findings.extend(broken);
+    }
+}
+
+fn events(papers: &[Paper], counted: Option<u64>) -> Events {
+    let mut sum = Events { in_stream: counted, ..Events::default() };
+    for paper in papers {
+        let Ok(note) = &paper.after else { continue };
+        sum.accepted += note.counts.accepted;
+        sum.waiting += note.counts.waiting;
+        sum.published += note.traffic.published;
+        sum.replayed += note.traffic.replayed;
+        // What the silent had comes back by itself.
+        sum.leased += if paper.standing() == Standing::Living { note.traffic.held } else { 0 };
+        sum.delivered += note.counts.delivered;
+        sum.buried += note.counts.buried;
+    }
+    sum
+}
+
+fn processes(papers: Vec<Paper>) -> Vec<Process> {
+    let known = papers.into_iter().filter_map(|paper| {
+        let standing = paper.standing();
+        paper.after.ok().map(|note| Process { standing, note })
+    });
+    let mut known: Vec<Process> = known.collect();
+    known.sort_by_key(|process| process.note.started_ms);
+    known
+}
+
+impl fmt::Display for Bounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.high {
+            Some(high) if high == self.low => write!(f, "{high}"),
+            Some(high) => write!(f, "{} to {high}", self.low),
+            None => write!(f, "{} or more", self.low),
+        }
+    }
+}
