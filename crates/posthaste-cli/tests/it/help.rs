@@ -15,6 +15,8 @@ fn every_command_teaches_with_examples() {
         ("expect", "posthaste expect http://127.0.0.1:8080 --wait 8s"),
         ("tail", "posthaste tail http://127.0.0.1:8080"),
         ("validate", "posthaste validate datafile.json"),
+        ("doctor", "posthaste doctor nats://127.0.0.1:4222/events"),
+        ("ledger", "posthaste ledger nats://127.0.0.1:4222/events"),
         ("torture", "posthaste torture --dir /tmp/torture"),
         ("completions", "posthaste completions bash"),
         ("man", "posthaste man --dir"),

@@ -26,6 +26,8 @@ const COMMANDS: &[&str] = &[
     "expect",
     "tail",
     "validate",
+    "doctor",
+    "ledger",
     "torture",
     "completions",
     "man",

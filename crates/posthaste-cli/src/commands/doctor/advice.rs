@@ -45,5 +45,7 @@ fn of_storage(stream: &str) -> String {
 }
 
 fn anew(stream: &str) -> String {
-    format!("once everything is delivered, delete the stream {stream}; a relay makes it anew, as it should be")
+    format!(
+        "once everything is delivered, delete the stream {stream}; a relay makes it anew, as it should be"
+    )
 }

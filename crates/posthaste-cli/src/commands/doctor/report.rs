@@ -151,7 +151,8 @@ fn write_stream(f: &mut fmt::Formatter<'_>, stream: &StreamFacts) -> fmt::Result
         Some(limit) => format!("at most {} {what}", grouped(limit)),
         None => format!("any number of {what}"),
     };
-    let age = stream.age_max_ms.map_or("of any age".to_owned(), |ms| format!("until {} old", time_in_words(ms)));
+    let age =
+        stream.age_max_ms.map_or("of any age".to_owned(), |ms| format!("until {} old", time_in_words(ms)));
     let current = stream.followers.iter().filter(|follower| follower.is_current).count();
     writeln!(
         f,

@@ -36,10 +36,6 @@ use std::{
 
 use posthaste::{Clock, SystemClock, dispatch::EndPoint};
 
-pub(crate) use self::{
-    child::{ChildArgs, run as run_child},
-    queue::{PublisherArgs, SenderArgs, run_publisher, run_sender},
-};
 use self::{
     books::Books,
     dice::Dice,
@@ -48,6 +44,10 @@ use self::{
     report::{Report, Run},
     upstream::Upstream,
     victim::{Breed, End, Victim},
+};
+pub(crate) use self::{
+    child::{ChildArgs, run as run_child},
+    queue::{PublisherArgs, SenderArgs, run_publisher, run_sender},
 };
 use crate::common::{
     bar::Bar,

@@ -24,8 +24,8 @@ use tokio::{
 };
 
 use super::{
-    books::Books, error::JetStreamError, options::JetStreamOptions, report::StreamReport, setup, state::State,
-    subject, traffic::Traffic,
+    books::Books, error::JetStreamError, options::JetStreamOptions, report::StreamReport, setup,
+    state::State, subject, traffic::Traffic,
 };
 use crate::{
     clock::{Clock as _, SystemClock},

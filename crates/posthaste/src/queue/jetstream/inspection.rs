@@ -150,8 +150,9 @@ impl JetStream {
             for name in [core.stream(), core.dead_stream(), &format!("KV_{}", notes_of(core.stream()))] {
                 if let Some(stream) = find(context, name).await? {
                     let deleted = context.delete_stream(&stream.config.name).await;
-                    deleted
-                        .map_err(|error| JetStreamError::refused(format!("delete the stream {name}"), error))?;
+                    deleted.map_err(|error| {
+                        JetStreamError::refused(format!("delete the stream {name}"), error)
+                    })?;
                 }
             }
             Ok(())

@@ -62,7 +62,7 @@ pub use self::{
     error::JetStreamError,
     ids::message_id,
     inspection::{DeliveryFacts, Follower, Inspection, Kept, StreamFacts, TenantFacts},
-    ledger::{Account, Bounds, Keeper, Ledger, ProcessCounts, ProcessNote, Standing, Verdict},
+    ledger::{Account, Bounds, Keeper, Ledger, Process, ProcessCounts, ProcessNote, Standing, Verdict},
     options::JetStreamOptions,
     queue::JetStreamQueue,
     report::{Fault, Finding, Holds, Promise, ServerSync, StreamReport, Syncs},

@@ -83,7 +83,8 @@ impl Lane {
         for (name, number) in numbers {
             command.args([name, &number.to_string()]);
         }
-        let (claimed_to, claims, first) = (Arc::clone(&self.claimed_to), Arc::clone(&self.claims), self.first);
+        let (claimed_to, claims, first) =
+            (Arc::clone(&self.claimed_to), Arc::clone(&self.claims), self.first);
         let on_fact = move |fact: &Fact| {
             if let Fact::Claimed { id, .. } = fact
                 && *id >= first

@@ -20,13 +20,13 @@ use std::{sync::Arc, time::Duration};
 use fastrand::Rng;
 use posthaste::{Clock, SystemClock};
 
-pub(crate) use self::{
-    publisher::{PublisherArgs, run as run_publisher},
-    sender::{SenderArgs, run as run_sender},
-};
 use self::{
     lane::{Lane, Sender},
     stream::Own,
+};
+pub(crate) use self::{
+    publisher::{PublisherArgs, run as run_publisher},
+    sender::{SenderArgs, run as run_sender},
 };
 use super::{
     TortureArgs,
@@ -208,8 +208,7 @@ impl<'a> Torture<'a> {
     fn wait_until(&mut self, is_so: impl Fn(&Self) -> bool) -> Result<(), Failure> {
         while !is_so(self) {
             let lanes = self.lanes.iter_mut().filter_map(Lane::revive);
-            let died: Vec<String> =
-                lanes.chain(self.senders.iter_mut().filter_map(Sender::revive)).collect();
+            let died: Vec<String> = lanes.chain(self.senders.iter_mut().filter_map(Sender::revive)).collect();
             for died in died {
                 self.troubled(Some(died))?;
             }

@@ -2,7 +2,7 @@
 //!
 //! It ends when stdin says `finish`, and at once when the parent is gone.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use fastrand::Rng;
 use posthaste::{
@@ -38,8 +38,8 @@ pub(crate) struct SenderArgs {
 pub(crate) fn run(args: &SenderArgs) -> Result<Exit, Failure> {
     let options = nats::options(&args.queue)?.ack_wait(ACK_WAIT).prefetch(PREFETCH);
     let stream = JetStream::attach(options)?;
-    let dispatcher = dispatcher(args, &stream)?;
-    let seen = dispatcher.clone();
+    let dispatcher = Arc::new(dispatcher(args, &stream)?);
+    let seen = Arc::clone(&dispatcher);
     let keeper = Keeper::start(&stream, "torture", "send", move || {
         let ledger = seen.ledger();
         ProcessCounts {

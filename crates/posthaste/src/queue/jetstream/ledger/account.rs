@@ -213,10 +213,8 @@ impl Ledger {
         let (taken, in_stream) = (look.events.taken, look.events.messages);
         let gone = taken.saturating_sub(in_stream);
         let bounds = |low, high| Bounds { low, high: (!sums.is_open()).then_some(high) };
-        let (published, settled) = (
-            bounds(sums.published_low, sums.published_high),
-            bounds(sums.settled_low, sums.settled_high),
-        );
+        let (published, settled) =
+            (bounds(sums.published_low, sums.published_high), bounds(sums.settled_low, sums.settled_high));
         let rest = |number: u64, low, high| Bounds {
             low: number.saturating_sub(high),
             high: Some(number.saturating_sub(low)),

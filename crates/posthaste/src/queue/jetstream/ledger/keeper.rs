@@ -19,13 +19,14 @@ const WITHIN: Duration = Duration::from_secs(2);
 /// [`close`](Self::close), it leaves no last word: to the ledger, the process was killed.
 ///
 /// ```no_run
+/// use std::sync::Arc;
 /// use posthaste::queue::jetstream::{JetStream, JetStreamOptions, Keeper, ProcessCounts, Role};
 /// use posthaste::{HttpEventDispatcher, QueueEventDispatcher};
 ///
 /// let stream = JetStream::open(JetStreamOptions::at("nats://127.0.0.1/events")?.replicas(1))?;
 /// let queue = stream.queue("shop", Role::Deliver)?;
-/// let dispatcher = QueueEventDispatcher::builder(HttpEventDispatcher::new()?).queue(queue).build()?;
-/// let seen = dispatcher.clone();
+/// let dispatcher = Arc::new(QueueEventDispatcher::builder(HttpEventDispatcher::new()?).queue(queue).build()?);
+/// let seen = Arc::clone(&dispatcher);
 /// let keeper = Keeper::start(&stream, "sender", "deliver", move || {
 ///     let ledger = seen.ledger();
 ///     ProcessCounts { delivered: ledger.delivered, buried: ledger.dead_lettered, ..ProcessCounts::default() }

@@ -31,7 +31,7 @@ mod note;
 mod read;
 
 pub use self::{
-    account::{Account, Bounds, Ledger, Standing, Verdict},
+    account::{Account, Bounds, Ledger, Process, Standing, Verdict},
     keeper::Keeper,
     note::{ProcessCounts, ProcessNote},
 };

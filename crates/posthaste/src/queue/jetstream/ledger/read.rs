@@ -1,10 +1,6 @@
 //! Reads the ledger: notes, the stream, and the notes once more, when all who live have written what they had counted.
 
-use std::{
-    collections::BTreeMap,
-    thread,
-    time::Duration,
-};
+use std::{collections::BTreeMap, thread, time::Duration};
 
 use super::{
     account::{Account, Ledger, Paper},
