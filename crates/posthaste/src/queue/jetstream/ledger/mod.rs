@@ -29,6 +29,8 @@ mod account;
 mod keeper;
 mod note;
 mod read;
+#[cfg(test)]
+mod tests;
 
 pub use self::{
     account::{Account, Bounds, Ledger, Process, Standing, Verdict},
