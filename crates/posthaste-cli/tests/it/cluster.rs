@@ -13,9 +13,10 @@ use std::{
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst},
     },
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use posthaste::{Clock, SystemClock};
 use posthaste_oracle::{Answer, Digest, Fact, Oracle, Verdict};
 use serde_json::{Value, json};
 
@@ -223,8 +224,8 @@ fn round(number: usize, servers: &mut Servers, relays: &mut Relays) {
 }
 
 fn wait_until(within: Duration, is_so: impl Fn() -> bool) -> bool {
-    let until = Instant::now() + within;
-    while Instant::now() < until {
+    let until = SystemClock.elapsed() + within;
+    while SystemClock.elapsed() < until {
         if is_so() {
             return true;
         }

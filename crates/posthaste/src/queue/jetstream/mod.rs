@@ -62,7 +62,10 @@ pub use self::{
     error::JetStreamError,
     ids::message_id,
     inspection::{DeliveryFacts, Follower, Inspection, Kept, StreamFacts, TenantFacts},
-    ledger::{Account, Bounds, Keeper, Ledger, Process, ProcessCounts, ProcessNote, Standing, Verdict},
+    ledger::{
+        Bounds, EventSums, Keeper, Ledger, MessageSums, Process, ProcessCounts, ProcessNote, Standing,
+        Verdict,
+    },
     options::JetStreamOptions,
     queue::JetStreamQueue,
     report::{Fault, Finding, Holds, Promise, ServerSync, StreamReport, Syncs},

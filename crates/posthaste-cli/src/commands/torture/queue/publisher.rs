@@ -111,7 +111,7 @@ impl Publisher<'_> {
                 thread::Builder::new().spawn_scoped(scope, move || self.produce(producer, &taken))?;
             }
             drop(taken);
-            let _within: Duration = told_to_finish();
+            told_to_finish();
             self.is_over.store(true, SeqCst);
             Ok(())
         })

@@ -52,12 +52,11 @@ pub enum Verdict {
 
 /// What the stream says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Account {
+pub(super) struct Account {
     /// Both streams.
-    pub look: Inspection,
+    pub(super) look: Inspection,
     /// Events in the stream, where they were counted one by one.
-    pub counted: Option<u64>,
+    pub(super) counted: Option<u64>,
 }
 
 /// What a process said before the look, and after.
@@ -82,7 +81,7 @@ pub struct Process {
 /// In events, as processes have counted them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[non_exhaustive]
-pub struct Events {
+pub struct EventSums {
     /// Taken from clients.
     pub accepted: u64,
     /// Taken from clients, and not in the stream yet.
@@ -104,7 +103,7 @@ pub struct Events {
 /// In messages: the stream's own count, and what processes say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct Messages {
+pub struct MessageSums {
     /// That the stream has ever taken.
     pub taken: u64,
     /// That processes say they have put there.
@@ -132,9 +131,9 @@ pub struct Ledger {
     /// What it comes to.
     pub verdict: Verdict,
     /// In events.
-    pub events: Events,
+    pub events: EventSums,
     /// In messages.
-    pub messages: Messages,
+    pub messages: MessageSums,
     /// Messages that are in nobody's count: put there by processes before they said so, or by others.
     pub unknown_published: Bounds,
     /// Messages that have gone, and are in nobody's count.
@@ -224,7 +223,7 @@ impl Ledger {
             stream: look.events.name.clone(),
             verdict: Verdict::Balanced,
             events,
-            messages: Messages {
+            messages: MessageSums {
                 taken,
                 published,
                 in_stream,
@@ -245,7 +244,7 @@ impl Ledger {
     }
 
     fn judge(&mut self, sums: &Sums) {
-        let Messages { taken, published, gone, settled, .. } = self.messages;
+        let MessageSums { taken, published, gone, settled, .. } = self.messages;
         let ((lost, strange), (back, vanished)) = (published.misses(taken), settled.misses(gone));
         let mut broken = Vec::new();
         let mut find = |number: u64, one: &str, many: &str, what: &str| {
@@ -282,8 +281,8 @@ impl Ledger {
     }
 }
 
-fn events(papers: &[Paper], counted: Option<u64>) -> Events {
-    let mut sum = Events { in_stream: counted, ..Events::default() };
+fn events(papers: &[Paper], counted: Option<u64>) -> EventSums {
+    let mut sum = EventSums { in_stream: counted, ..EventSums::default() };
     for paper in papers {
         let Ok(note) = &paper.after else { continue };
         sum.accepted += note.counts.accepted;

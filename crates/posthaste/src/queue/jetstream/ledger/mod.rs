@@ -33,7 +33,7 @@ mod read;
 mod tests;
 
 pub use self::{
-    account::{Account, Bounds, Ledger, Process, Standing, Verdict},
+    account::{Bounds, EventSums, Ledger, MessageSums, Process, Standing, Verdict},
     keeper::Keeper,
     note::{ProcessCounts, ProcessNote},
 };

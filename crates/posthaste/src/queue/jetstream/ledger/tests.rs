@@ -71,12 +71,12 @@ fn what_is_written_down_balances_and_what_is_under_way_is_no_fault() {
         (account(10, 0), vec![living(counted(10, 10), counted(20, 20))]),
         (account(20, 0), vec![living(counted(10, 10), counted(20, 20))]),
         // On its way, and given up.
-        (account(12, 0), vec![ended(Messages { publishing: 1, given_up: 1, settling: 2, ..counted(10, 10) })]),
-        // A process that began after the first look.
         (
-            account(3, 3),
-            vec![Paper { before: None, after: Ok(note(counted(5, 0), false)), is_living: true }],
+            account(12, 0),
+            vec![ended(Messages { publishing: 1, given_up: 1, settling: 2, ..counted(10, 10) })],
         ),
+        // A process that began after the first look.
+        (account(3, 3), vec![Paper { before: None, after: Ok(note(counted(5, 0), false)), is_living: true }]),
         // Counted by two: under a known id, and leased again.
         (account(9, 0), vec![ended(Messages { known: 1, redelivered: 2, ..counted(10, 11) })]),
         // A dead letter that was put back.
