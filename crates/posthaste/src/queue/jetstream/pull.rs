@@ -183,16 +183,20 @@ fn take(tenant: &Arc<Tenant>, message: Message) {
         tracing::warn!(%reply, "a message has no place in the stream");
         return;
     };
-    if place.times > 1 {
-        tenant.state().redelivered();
-    }
     let at = now();
     let request = match message::read(message.headers.as_ref(), &message.payload) {
         Ok(request) => request,
         Err(why) => return set_aside(tenant, reply, place, message.headers, message.payload, why),
     };
     let until = at.saturating_add(tenant.ack_wait());
-    let arrived = tenant.state().arrived(place.sequence, reply.clone(), place.left, at, until, || request);
+    let arrived = {
+        let mut state = tenant.state();
+        let arrived = state.arrived(place.sequence, reply.clone(), place.left, at, until, || request);
+        if place.times > 1 {
+            state.redelivered(place.sequence);
+        }
+        arrived
+    };
     match arrived {
         Arrived::Buffered => {
             tenant.filled.notify_waiters();

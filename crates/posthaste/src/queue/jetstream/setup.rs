@@ -39,14 +39,19 @@ pub(super) async fn keep(core: &Arc<Core>, make: Make) {
         }
         let pause = match look(core, make).await {
             Ok(report) => {
-                tell(&report, was.as_ref());
+                // Whoever only looks says himself what he sees.
+                if make == Make::Missing {
+                    tell(&report, was.as_ref());
+                }
                 was = Some(report.clone());
                 core.set_report(report);
                 LOOK_EVERY
             }
             Err(error) => {
                 if core.link().is_connected {
-                    tracing::warn!(%error, "the stream is not to be had");
+                    if make == Make::Missing {
+                        tracing::warn!(%error, "the stream is not to be had");
+                    }
                     core.set_trouble(error);
                 }
                 RETRY

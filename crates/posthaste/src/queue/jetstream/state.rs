@@ -57,6 +57,8 @@ struct Held {
     /// Until then nobody else gets it.
     until: Duration,
     fetched_at: Duration,
+    /// Somebody has had it before.
+    is_again: bool,
 }
 
 impl Held {
@@ -235,9 +237,20 @@ impl State {
 
 /// What it all comes to.
 impl State {
-    /// A message has come that somebody has had before.
-    pub(super) fn redelivered(&mut self) {
+    /// The message that has just come is one that somebody has had before.
+    pub(super) fn redelivered(&mut self, sequence: u64) {
         self.traffic.messages.redelivered += 1;
+        let held = match self.places.get(&sequence) {
+            Some(Place::Lease(id)) => self.leases.get_mut(id).map(|lease| &mut lease.held),
+            Some(Place::Buffer) => {
+                let mut latest_first = self.buffer.iter_mut().rev();
+                latest_first.find(|fetched| fetched.sequence == sequence).map(|fetched| &mut fetched.lease)
+            }
+            Some(Place::Aside) | None => None,
+        };
+        if let Some(held) = held {
+            held.is_again = true;
+        }
     }
 
     /// A letter with so many events is kept.

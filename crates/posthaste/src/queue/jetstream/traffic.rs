@@ -52,9 +52,11 @@ pub struct Messages {
     pub given_up: u64,
     /// Gone from the stream, as it has confirmed.
     pub settled: u64,
+    /// Of those, the ones that somebody had before: two may have settled one of these.
+    pub settled_again: u64,
     /// Told to go, and not confirmed yet.
     pub settling: u64,
-    /// Leased by this process, and by somebody before: two may have settled one of these.
+    /// Come here after somebody had them before.
     pub redelivered: u64,
     /// Dead letters put back into the stream.
     pub replayed: u64,
@@ -96,6 +98,7 @@ impl AddAssign for Messages {
         self.given_up += other.given_up;
         self.settled += other.settled;
         self.settling += other.settling;
+        self.settled_again += other.settled_again;
         self.redelivered += other.redelivered;
         self.replayed += other.replayed;
     }

@@ -1,15 +1,17 @@
 //! The parent's hold on processes that are killed and started again: those who publish, and those who deliver.
 
 use std::{
+    collections::BTreeSet,
     io::{self, Write},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicU64, Ordering::SeqCst},
+        atomic::{AtomicU32, Ordering::SeqCst},
     },
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use posthaste::{Clock, SystemClock};
 use posthaste_oracle::Fact;
 
@@ -39,9 +41,8 @@ pub(super) struct Lane {
     first: u64,
     /// The fresh one at the end included.
     events: u64,
-    /// The highest number that was claimed, and how many were.
-    claimed_to: Arc<AtomicU64>,
-    claims: Arc<AtomicU64>,
+    /// Those that were claimed, by their numbers. An earlier life may have died before it claimed what it had taken.
+    claimed: Arc<Mutex<BTreeSet<u64>>>,
     url: String,
     upstream: String,
     seed: u64,
@@ -61,8 +62,7 @@ impl Lane {
         let mut lane = Self {
             first: number * APART + 1,
             events,
-            claimed_to: Arc::new(AtomicU64::new(number * APART)),
-            claims: Arc::default(),
+            claimed: Arc::default(),
             url: url.to_owned(),
             upstream: upstream.to_owned(),
             seed,
@@ -75,22 +75,21 @@ impl Lane {
 
     fn spawn(&mut self) -> io::Result<()> {
         let run = RUNS.fetch_add(1, SeqCst) + 1;
-        let from = self.claimed_to.load(SeqCst) + 1;
-        let left = self.events.saturating_sub(1).saturating_sub(self.claims.load(SeqCst));
+        let (from, left) = {
+            let claimed = self.claimed.lock();
+            let from = claimed.last().map_or(self.first, |last| last + 1);
+            (from, self.events.saturating_sub(1).saturating_sub(claimed.len() as u64))
+        };
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["torture-publisher", "--queue", &self.url, "--upstream", &self.upstream]);
         let numbers = [("--run", run.into()), ("--from", from), ("--events", left), ("--seed", self.seed)];
         for (name, number) in numbers {
             command.args([name, &number.to_string()]);
         }
-        let (claimed_to, claims, first) =
-            (Arc::clone(&self.claimed_to), Arc::clone(&self.claims), self.first);
+        let claimed = Arc::clone(&self.claimed);
         let on_fact = move |fact: &Fact| {
-            if let Fact::Claimed { id, .. } = fact
-                && *id >= first
-                && claimed_to.fetch_max(*id, SeqCst) < *id
-            {
-                claims.fetch_add(1, SeqCst);
+            if let Fact::Claimed { id, .. } = fact {
+                claimed.lock().insert(*id);
             }
         };
         self.victim = Some(Victim::start(command, run, &self.books, on_fact)?);

@@ -153,6 +153,7 @@ struct Sums {
     settled_high: u64,
     repeated: u64,
     known: u64,
+    settled_again: u64,
     redelivered: u64,
     silent: usize,
     unreadable: Vec<String>,
@@ -182,10 +183,11 @@ impl Sums {
             sums.repeated += after.traffic.repeated;
             sums.known += of.known;
             sums.redelivered += of.redelivered;
+            sums.settled_again += of.settled_again;
         }
         // So many may have been counted by two.
         sums.published_low = sums.published_low.saturating_sub(sums.known);
-        sums.settled_low = sums.settled_low.saturating_sub(sums.redelivered);
+        sums.settled_low = sums.settled_low.saturating_sub(sums.settled_again);
         sums
     }
 

@@ -78,7 +78,7 @@ fn what_is_written_down_balances_and_what_is_under_way_is_no_fault() {
         // A process that began after the first look.
         (account(3, 3), vec![Paper { before: None, after: Ok(note(counted(5, 0), false)), is_living: true }]),
         // Counted by two: under a known id, and leased again.
-        (account(9, 0), vec![ended(Messages { known: 1, redelivered: 2, ..counted(10, 11) })]),
+        (account(9, 0), vec![ended(Messages { known: 1, settled_again: 2, ..counted(10, 11) })]),
         // A dead letter that was put back.
         (account(11, 0), vec![ended(Messages { replayed: 1, ..counted(10, 11) })]),
     ] {

@@ -28,7 +28,7 @@ impl State {
         self.idle_beats = 0;
         match self.places.get(&sequence) {
             None => {
-                let held = Held { item: item(), reply, until, fetched_at: now };
+                let held = Held { item: item(), reply, until, fetched_at: now, is_again: false };
                 self.buffer_bytes += held.item.bytes();
                 self.places.insert(sequence, Place::Buffer);
                 self.buffer.push_back(Fetched { sequence, lease: held });
@@ -152,6 +152,7 @@ impl State {
                 self.settling -= usize::from(lease.is_settling);
                 self.traffic.messages.settling -= u64::from(lease.is_settling);
                 self.traffic.messages.settled += 1;
+                self.traffic.messages.settled_again += u64::from(lease.held.is_again);
                 self.traffic.settled += events(&lease.held.item);
             }
         }
