@@ -6,7 +6,7 @@ use posthaste::{
     Clock, Ledger, SystemClock,
     queue::{
         Spool,
-        jetstream::{JetStreamError, StreamReport},
+        jetstream::{JetStreamError, Keeper, ProcessCounts, StreamReport},
     },
 };
 use serde::Serialize;
@@ -215,13 +215,17 @@ impl Relay {
         let public = public.into();
         let within = self.config().shutdown_timeout;
         let for_requests = within.saturating_sub(within / FOR_CLOSING);
+        let keeper = self.keep_ledger();
         let serving = async {
             let closing = tokio::select! {
                 closing = server::serve(self, public, stop, for_requests) => closing,
                 never = self.refusals().tell_the_rest(self.clock()) => match never {},
             };
             self.refusals().tell_all();
-            self.close(within.saturating_sub(closing.elapsed())).await
+            let report = self.close(within.saturating_sub(closing.elapsed())).await;
+            // It waits for the stream, for a while.
+            drop(tokio::task::spawn_blocking(move || keeper.map(Keeper::close)).await);
+            report
         };
         let Some(admin) = admin else { return serving.await };
         tokio::select! {
@@ -254,6 +258,21 @@ impl Relay {
     /// Why the stream cannot be used now. `None`: it can, or there is none.
     pub fn stream_trouble(&self) -> Option<JetStreamError> {
         self.stream()?.trouble()
+    }
+
+    /// Keeps this relay's counts in the ledger of the stream that relays share, if they share one.
+    fn keep_ledger(&self) -> Option<Keeper> {
+        let relay = self.clone();
+        let counts = move || {
+            let tenants = relay.tenants().iter().map(Tenant::stream_counts);
+            tenants.fold(ProcessCounts::default(), |sum, of| ProcessCounts {
+                accepted: sum.accepted + of.accepted,
+                waiting: sum.waiting + of.waiting,
+                delivered: sum.delivered + of.delivered,
+                buried: sum.buried + of.buried,
+            })
+        };
+        self.stream()?.keep_ledger(self.config().role.name(), counts)
     }
 
     /// Delivers and syncs what it can within this time, each tenant at the same time.

@@ -10,7 +10,6 @@
 //! terminal        how much is said, and in what colours
 //! output          results for people and for machines, and what is said beside them
 //! bar, narrow     the bar at a terminal
-//! nats            a stream of NATS JetStream
 //! signals         being asked to stop
 //! threads         whether there can be more of them
 //! nats            a stream of NATS servers, as arguments say it

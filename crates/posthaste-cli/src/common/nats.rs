@@ -78,6 +78,6 @@ pub(crate) fn open(options: JetStreamOptions) -> Result<JetStream, Failure> {
 }
 
 /// What it takes to reach the stream that an argument names.
-pub(crate) fn options(flag: &str, text: &str, nats: &NatsArgs) -> Result<JetStreamOptions, Failure> {
-    Ok(JetStreamOptions::new(address(flag, text)?).credentials(nats.credentials()))
+pub(crate) fn options(argument: &str, text: &str, nats: &NatsArgs) -> Result<JetStreamOptions, Failure> {
+    Ok(JetStreamOptions::new(address(argument, text)?).credentials(nats.credentials()))
 }

@@ -7,8 +7,8 @@ mod bridge;
 mod message_id;
 
 use posthaste::queue::jetstream::{
-    Credentials, JetStream, JetStreamError, JetStreamOptions, JetStreamQueue, Role, StreamAddress,
-    StreamReport,
+    Credentials, JetStream, JetStreamError, JetStreamOptions, JetStreamQueue, Keeper, ProcessCounts, Role,
+    StreamAddress, StreamReport,
 };
 
 pub use self::bridge::ToStream;
@@ -38,6 +38,16 @@ impl Stream {
             (_, false) => Role::Accept,
         };
         self.0.queue(tenant, role)
+    }
+
+    /// Keeps what this relay counts in the stream's ledger. None: the system gives no thread for that.
+    pub(crate) fn keep_ledger(
+        &self,
+        role: &str,
+        counts: impl Fn() -> ProcessCounts + Send + Sync + 'static,
+    ) -> Option<Keeper> {
+        let kept = Keeper::start(&self.0, "relay", role, counts);
+        kept.inspect_err(|error| tracing::warn!(%error, "the stream's ledger will not have this relay")).ok()
     }
 
     /// Why it cannot be used now, if it cannot.

@@ -7,13 +7,16 @@ use parking_lot::Mutex;
 use posthaste::{
     Clock, DeadReason, LogEvent, OptionsError, Receipt, Refusal,
     dispatch::HttpSetupError,
-    queue::{OpenError, jetstream::JetStreamError},
+    queue::{
+        JetStreamQueue, OpenError,
+        jetstream::{JetStreamError, ProcessCounts},
+    },
 };
 
 use super::{
     OpenSpool,
     folder::FolderError,
-    stage::{Makings, Stage},
+    stage::{Kind, Makings, Stage},
 };
 use crate::{
     config::{Config, TenantConfig},
@@ -132,6 +135,29 @@ impl Tenant {
     /// The pipeline that sends to the upstream, if that is done here.
     pub(crate) fn delivery(&self) -> Option<&Stage> {
         self.stages.iter().find(|stage| stage.delivers())
+    }
+
+    /// What its pipelines have counted, for the ledger of the stream that relays share.
+    pub(crate) fn stream_counts(&self) -> ProcessCounts {
+        let mut counts = ProcessCounts::default();
+        for stage in self.stages() {
+            let ledger = stage.dispatcher().ledger();
+            let traffic = stage.stream().map(JetStreamQueue::traffic).unwrap_or_default();
+            counts.buried += ledger.dead_lettered;
+            match stage.kind() {
+                Kind::Here => {}
+                Kind::Bridge => {
+                    counts.accepted += ledger.accepted;
+                    counts.waiting += ledger.queued;
+                }
+                Kind::Shared => {
+                    counts.accepted += traffic.accepted;
+                    counts.waiting += traffic.publishing;
+                    counts.delivered += ledger.delivered;
+                }
+            }
+        }
+        counts
     }
 
     /// Its queue has refused a request, for a reason of this name.

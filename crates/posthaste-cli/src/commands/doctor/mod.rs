@@ -8,7 +8,7 @@ use posthaste::queue::jetstream::{Fault, JetStream};
 use self::report::Report;
 use crate::common::{
     exit::{Exit, Failure},
-    nats,
+    nats::{self, NatsArgs},
     output::{Audience, Output},
 };
 
@@ -17,7 +17,7 @@ use crate::common::{
 /// It looks at the stream, at that of its dead letters, and at who delivers; it changes nothing. Only the servers know
 /// whether they sync before they acknowledge, and they say so only at their monitoring addresses.
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("Examples:
+#[command(after_help = "Examples:
   posthaste doctor nats://127.0.0.1:4222/events
   # Power too: ask each server when it syncs
   posthaste doctor nats://a:4222,b:4222,c:4222/events \\
@@ -27,10 +27,8 @@ use crate::common::{
       --fault process-killed,server-killed,all-servers-killed
   posthaste doctor nats://127.0.0.1/events --json | jq .stream.promises
 
-{}
-
 The exit code is 0 only if the promises that are asked for hold, and every setting is as it should be \
-for them.", nats::ENVIRONMENT))]
+for them.")]
 pub(crate) struct DoctorArgs {
     /// The stream: nats://HOST:4222/STREAM, several servers of a cluster with commas
     #[arg(value_name = "URL")]
@@ -44,6 +42,8 @@ pub(crate) struct DoctorArgs {
     /// Write the result as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    nats: NatsArgs,
 }
 
 /// A fault, as it is asked for.
@@ -74,7 +74,8 @@ impl Asked {
 }
 
 pub(crate) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
-    let options = nats::options(&args.stream)?.monitors(args.monitor.iter().map(String::as_str));
+    let options =
+        nats::options("URL", &args.stream, &args.nats)?.monitors(args.monitor.iter().map(String::as_str));
     for monitor in &args.monitor {
         if !monitor.strip_prefix("http://").is_some_and(|rest| !rest.is_empty()) {
             let said = "--monitor: a monitoring address is http://HOST:8222".to_owned();

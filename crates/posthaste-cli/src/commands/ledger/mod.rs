@@ -7,7 +7,7 @@ use posthaste::queue::jetstream::{JetStream, Verdict};
 use self::shown::Shown;
 use crate::common::{
     exit::{Exit, Failure},
-    nats,
+    nats::{self, NatsArgs},
     output::{Audience, Output},
 };
 
@@ -17,13 +17,11 @@ use crate::common::{
 /// many messages it has ever taken and how many have gone. What a killed process had not written down is unknown: it is
 /// shown as that, and never as balanced.
 #[derive(Debug, clap::Args)]
-#[command(after_help = format!("Examples:
+#[command(after_help = "Examples:
   posthaste ledger nats://127.0.0.1:4222/events
   posthaste ledger nats://a:4222,b:4222,c:4222/events --json | jq .verdict
 
-{}
-
-The exit code is 0 only if everything is accounted for: 1 where it is not, or where nobody knows.", nats::ENVIRONMENT))]
+The exit code is 0 only if everything is accounted for: 1 where it is not, or where nobody knows.")]
 pub(crate) struct LedgerArgs {
     /// The stream: nats://HOST:4222/STREAM, several servers of a cluster with commas
     #[arg(value_name = "URL")]
@@ -31,10 +29,12 @@ pub(crate) struct LedgerArgs {
     /// Write the result as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    nats: NatsArgs,
 }
 
 pub(crate) fn run(args: &LedgerArgs) -> Result<Exit, Failure> {
-    let stream = JetStream::attach(nats::options(&args.stream)?)?;
+    let stream = JetStream::attach(nats::options("URL", &args.stream, &args.nats)?)?;
     let shown = Shown(stream.ledger()?);
     Output::new(Audience::of(args.json)).result(&shown);
     Ok(if shown.0.verdict == Verdict::Balanced { Exit::Fine } else { Exit::Failed })

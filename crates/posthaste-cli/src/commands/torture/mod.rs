@@ -52,6 +52,7 @@ pub(crate) use self::{
 use crate::common::{
     bar::Bar,
     exit::{Exit, Failure},
+    nats::NatsArgs,
     output::{Audience, Output, counted},
     values::{self, some_time},
 };
@@ -123,6 +124,8 @@ pub(crate) struct TortureArgs {
     /// Write the result as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    nats: NatsArgs,
 }
 
 pub(crate) fn run(args: &TortureArgs) -> Result<Exit, Failure> {

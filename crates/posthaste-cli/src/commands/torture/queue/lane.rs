@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsString,
     io::{self, Write},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
@@ -35,6 +36,14 @@ pub(super) fn share(events: u64, number: u64, of: u64) -> u64 {
     events / of + u64::from(number < events % of)
 }
 
+/// The stream, who we are to its servers, and where events go from there.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    pub(super) queue: String,
+    pub(super) nats: Vec<OsString>,
+    pub(super) upstream: String,
+}
+
 /// Publishers that follow each other: each claims what no earlier one has.
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -43,8 +52,7 @@ pub(super) struct Lane {
     events: u64,
     /// Those that were claimed, by their numbers. An earlier life may have died before it claimed what it had taken.
     claimed: Arc<Mutex<BTreeSet<u64>>>,
-    url: String,
-    upstream: String,
+    to: Target,
     seed: u64,
     books: Arc<Books>,
     victim: Option<Victim>,
@@ -54,8 +62,7 @@ impl Lane {
     pub(super) fn start(
         number: u64,
         events: u64,
-        url: &str,
-        upstream: &str,
+        to: Target,
         seed: u64,
         books: &Arc<Books>,
     ) -> io::Result<Self> {
@@ -63,8 +70,7 @@ impl Lane {
             first: number * APART + 1,
             events,
             claimed: Arc::default(),
-            url: url.to_owned(),
-            upstream: upstream.to_owned(),
+            to,
             seed,
             books: Arc::clone(books),
             victim: None,
@@ -81,7 +87,8 @@ impl Lane {
             (from, self.events.saturating_sub(1).saturating_sub(claimed.len() as u64))
         };
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["torture-publisher", "--queue", &self.url, "--upstream", &self.upstream]);
+        command.args(["torture-publisher", "--queue", &self.to.queue, "--upstream", &self.to.upstream]);
+        command.args(&self.to.nats);
         let numbers = [("--run", run.into()), ("--from", from), ("--events", left), ("--seed", self.seed)];
         for (name, number) in numbers {
             command.args([name, &number.to_string()]);
@@ -128,7 +135,7 @@ impl Lane {
 /// Senders that follow each other.
 #[derive(Debug)]
 pub(super) struct Sender {
-    url: String,
+    to: Target,
     seed: u64,
     lives: u64,
     child: Child,
@@ -136,9 +143,9 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn start(url: &str, seed: u64) -> io::Result<Self> {
-        let (child, stdin) = spawn_sender(url, seed)?;
-        Ok(Self { url: url.to_owned(), seed, lives: 1, child, stdin })
+    pub(super) fn start(to: Target, seed: u64) -> io::Result<Self> {
+        let (child, stdin) = spawn_sender(&to, seed)?;
+        Ok(Self { to, seed, lives: 1, child, stdin })
     }
 
     pub(super) fn kill_and_start(&mut self) -> io::Result<Option<String>> {
@@ -148,7 +155,7 @@ impl Sender {
             self.child.wait()?;
         }
         self.lives += 1;
-        (self.child, self.stdin) = spawn_sender(&self.url, self.seed ^ (self.lives << 16))?;
+        (self.child, self.stdin) = spawn_sender(&self.to, self.seed ^ (self.lives << 16))?;
         Ok(ended.map(|status| died(&format!("a sender, with {status}"))))
     }
 
@@ -184,9 +191,9 @@ impl Drop for Sender {
     }
 }
 
-fn spawn_sender(url: &str, seed: u64) -> io::Result<(Child, Option<ChildStdin>)> {
+fn spawn_sender(to: &Target, seed: u64) -> io::Result<(Child, Option<ChildStdin>)> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["torture-sender", "--queue", url, "--seed", &seed.to_string()]);
+    command.args(["torture-sender", "--queue", &to.queue, "--seed", &seed.to_string()]).args(&to.nats);
     if std::env::var_os("POSTHASTE_LOG").is_none() {
         command.env("POSTHASTE_LOG", "off").stderr(Stdio::null());
     }

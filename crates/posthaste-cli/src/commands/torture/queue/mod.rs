@@ -21,7 +21,7 @@ use fastrand::Rng;
 use posthaste::{Clock, SystemClock};
 
 use self::{
-    lane::{Lane, Sender},
+    lane::{Lane, Sender, Target},
     stream::Own,
 };
 pub(crate) use self::{
@@ -58,7 +58,7 @@ const DEATHS_MAX: usize = 5;
 
 pub(super) fn run(args: &TortureArgs, url: &str, seed: u64, bar: &Bar) -> Result<Exit, Failure> {
     let output = Output::new(Audience::of(args.json));
-    let own = Own::take(url, args.replicas)?;
+    let own = Own::take(url, &args.nats, args.replicas)?;
     output.tell_aside(format_args!(
         "seed {seed}: {}, {}, through {}",
         counted(args.events, "event", "events"),
@@ -106,8 +106,9 @@ impl<'a> Torture<'a> {
         for number in 0..PROCESSES {
             let upstream = torture.upstream.url().to_owned();
             let events = lane::share(args.events, number, PROCESSES);
-            torture.lanes.push(Lane::start(number, events, url, &upstream, seed, &torture.books)?);
-            torture.senders.push(Sender::start(url, seed ^ number)?);
+            let to = Target { queue: url.to_owned(), nats: args.nats.words(), upstream };
+            torture.senders.push(Sender::start(to.clone(), seed ^ number)?);
+            torture.lanes.push(Lane::start(number, events, to, seed, &torture.books)?);
         }
         Ok(torture)
     }

@@ -30,7 +30,7 @@ use crate::{
     },
     common::{
         exit::{Exit, Failure},
-        nats,
+        nats::{self, NatsArgs},
     },
 };
 
@@ -64,10 +64,13 @@ pub(crate) struct PublisherArgs {
     /// Decides everything that is left to chance
     #[arg(long)]
     seed: u64,
+    #[command(flatten)]
+    nats: NatsArgs,
 }
 
 pub(crate) fn run(args: &PublisherArgs) -> Result<Exit, Failure> {
-    let options = nats::options(&args.queue)?.ack_wait(ACK_WAIT).publish_window(WINDOW);
+    let options =
+        nats::options("--queue", &args.queue, &args.nats)?.ack_wait(ACK_WAIT).publish_window(WINDOW);
     let stream = JetStream::attach(options)?;
     let queue = stream.queue(TENANT, Role::Accept)?;
     let seen = queue.clone();

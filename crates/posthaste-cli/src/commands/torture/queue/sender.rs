@@ -15,7 +15,7 @@ use crate::{
     commands::torture::child::told_to_finish,
     common::{
         exit::{Exit, Failure},
-        nats,
+        nats::{self, NatsArgs},
     },
 };
 
@@ -33,10 +33,12 @@ pub(crate) struct SenderArgs {
     /// Decides everything that is left to chance
     #[arg(long)]
     seed: u64,
+    #[command(flatten)]
+    nats: NatsArgs,
 }
 
 pub(crate) fn run(args: &SenderArgs) -> Result<Exit, Failure> {
-    let options = nats::options(&args.queue)?.ack_wait(ACK_WAIT).prefetch(PREFETCH);
+    let options = nats::options("--queue", &args.queue, &args.nats)?.ack_wait(ACK_WAIT).prefetch(PREFETCH);
     let stream = JetStream::attach(options)?;
     let dispatcher = Arc::new(dispatcher(args, &stream)?);
     let seen = Arc::clone(&dispatcher);

@@ -3,7 +3,10 @@
 use posthaste::queue::jetstream::{Inspection, JetStream, JetStreamError};
 
 use super::ACK_WAIT;
-use crate::common::{exit::Failure, nats};
+use crate::common::{
+    exit::Failure,
+    nats::{self, NatsArgs},
+};
 
 /// A stream in which nobody else has anything.
 #[derive(Debug)]
@@ -15,8 +18,8 @@ pub(super) struct Own {
 
 impl Own {
     /// Makes it, or finds it without anything in it.
-    pub(super) fn take(url: &str, replicas: usize) -> Result<Self, Failure> {
-        let options = nats::options(url)?.replicas(replicas).ack_wait(ACK_WAIT);
+    pub(super) fn take(url: &str, nats: &NatsArgs, replicas: usize) -> Result<Self, Failure> {
+        let options = nats::options("--queue", url, nats)?.replicas(replicas).ack_wait(ACK_WAIT);
         let is_made = match JetStream::attach(options.clone()) {
             Ok(stream) => {
                 check(&stream.look()?)?;
