@@ -108,20 +108,19 @@ fn it_balances_while_events_flow_and_at_rest_and_agrees_with_what_others_count()
     assert!(keeper.close());
     let report = ledger(&servers).ended(0).json();
     let events = |name| number(&report, "events", name);
-    assert_eq!(
-        [events("accepted"), events("published"), events("delivered")],
-        [published * 2; 3],
-        "{report}"
-    );
+    assert_eq!([events("accepted"), events("published")], [published * 2; 2], "{report}");
+    // On a busy machine a lease may run out, and its message is delivered twice.
+    let again = number(&report, "messages", "redelivered");
+    assert!((published * 2..=(published + again) * 2).contains(&events("delivered")), "{report}");
     assert_eq!(["waiting", "in_stream", "leased", "buried"].map(events), [0; 4]);
     assert_eq!(number(&report, "messages", "taken"), published);
-    for (name, low_and_high) in [("published", published), ("settled", published)] {
-        let bounds = &report["messages"][name];
-        assert_eq!(
-            (bounds["low"].as_u64(), bounds["high"].as_u64()),
-            (Some(low_and_high), Some(low_and_high))
-        );
-    }
+    let bounds = |name: &str| {
+        let of = |end: &str| report["messages"][name][end].as_u64().unwrap();
+        (of("low"), of("high"))
+    };
+    assert_eq!(bounds("published"), (published, published));
+    let (low, high) = bounds("settled");
+    assert!(low <= published && published <= high && high - low <= again, "{report}");
     let ran = run(&["ledger", &servers.address("events")]);
     assert!(ran.ended(0).stdout.ends_with("Everything is accounted for.\n"), "{}", ran.stdout);
 }
@@ -246,6 +245,8 @@ fn what_a_killed_process_had_leased_is_delivered_by_another() {
     let first = Sender::start(&servers);
     until("the first one is at it", || hits.load(SeqCst) > 0);
     let second = Sender::start(&servers);
+    let asking = || stream.look().unwrap().tenants[0].delivery.map(|delivery| delivery.waiting_pulls);
+    until("the second one asks for more, as the first one does", || asking() == Some(2));
     let outsider = Outsider::at(&servers);
     assert_eq!(outsider.look("events"), Some((5, 5)));
     first.kill();

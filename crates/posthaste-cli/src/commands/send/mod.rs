@@ -18,7 +18,7 @@ mod streams;
 
 use std::sync::Arc;
 
-use posthaste::ProjectConfig;
+use posthaste::{ProjectConfig, queue::jetstream::Keeper};
 
 pub(crate) use self::args::SendArgs;
 use crate::{
@@ -44,6 +44,7 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Failure> {
         return streams::deliver(args, stage);
     }
     let to = streams::to(args)?;
+    let keeper = streams::keep_accepting(&to)?;
     let source = input::open(args.wanted(), config.as_deref())?;
     let keep = |path: &Option<_>| path.as_deref().map(Keep::open).transpose().map(|keep| keep.map(Arc::new));
     let (rejects, leftover) = (keep(&args.rejects)?, keep(&args.leftover)?);
@@ -70,7 +71,9 @@ pub(crate) fn run(args: &SendArgs) -> Result<Exit, Failure> {
     };
     source.note.iter().for_each(|note| job.output.inform(format_args!("posthaste: {note}")));
     let maker = config.map(|config| EventMaker::new(ProjectConfig::clone(&config)));
-    delivery::run(stage, job, source.input, source.start, maker)
+    let ended = delivery::run(stage, job, source.input, source.start, maker);
+    drop(keeper.map(Keeper::close));
+    ended
 }
 
 /// The datafile's project, reporting under the name that was asked for.

@@ -1,6 +1,6 @@
 //! `--queue`: the stream that events go into, or come from.
 
-use posthaste::queue::jetstream::{JetStream, JetStreamOptions, Role};
+use posthaste::queue::jetstream::{JetStream, JetStreamOptions, Keeper, ProcessCounts, Role};
 
 use super::SendArgs;
 use crate::{
@@ -34,13 +34,40 @@ pub(super) fn deliver(args: &SendArgs, stage: Stage) -> Result<Exit, Failure> {
         let counts = stream.tenants().map_err(|error| Failure::Refused(error.to_string()))?;
         counts.into_keys().collect()
     };
+    let keeper = keep_ledger(&stream, "deliver")?;
     let job = Job::new(&args.delivery, Length::Nothing, |office| {
         let streamed = Streamed::start(&args.delivery, stream, tenants, office)?;
         Ok(Pipeline::Stream(Box::new(streamed)))
     })?;
     let job = Job { stream: Some(address), ..job };
     let start = Position { given_up: true, ..Position::start("", None) };
-    delivery::run(stage, job, Source::nothing(&start), start, None)
+    let ended = delivery::run(stage, job, Source::nothing(&start), start, None);
+    keeper.close();
+    ended
+}
+
+/// Keeps what this run puts into the stream in the stream's ledger. None: it does not go into one.
+pub(super) fn keep_accepting(to: &To) -> Result<Option<Keeper>, Failure> {
+    match to {
+        To::Stream(queue) => keep_ledger(&queue.stream(), "accept").map(Some),
+        To::EndPoints => Ok(None),
+    }
+}
+
+/// What goes through the connection is all that this run does.
+fn keep_ledger(stream: &JetStream, role: &str) -> Result<Keeper, Failure> {
+    let seen = stream.clone();
+    let counts = move || {
+        let traffic = seen.traffic();
+        let buried_of_leased = traffic.buried.saturating_sub(traffic.unreadable);
+        ProcessCounts {
+            accepted: traffic.accepted,
+            waiting: traffic.publishing,
+            delivered: traffic.settled.saturating_sub(buried_of_leased),
+            buried: traffic.buried,
+        }
+    };
+    Ok(Keeper::start(stream, "send", role, counts)?)
 }
 
 fn open(args: &SendArgs) -> Result<Option<JetStream>, Failure> {
