@@ -136,8 +136,9 @@ impl Command {
             Self::Spool(_) | Self::Expect(_) | Self::Tail(_) => (descriptors::OF_A_LOOK, 0),
             Self::Relay(args) if args.is_a_look() => (descriptors::OF_A_FILE, 0),
             Self::Collect(args) if args.is_a_look() => (descriptors::OF_A_FILE, 0),
-            Self::Collect(_) | Self::Relay(_) => (descriptors::OF_A_LOOK, threads::OF_A_SERVICE),
-            Self::Doctor(_) | Self::Ledger(_) => (descriptors::OF_A_LOOK, threads::OF_A_SERVICE),
+            Self::Collect(_) | Self::Doctor(_) | Self::Ledger(_) | Self::Relay(_) => {
+                (descriptors::OF_A_LOOK, threads::OF_A_SERVICE)
+            }
             Self::Send(_) | Self::TortureChild(_) | Self::TorturePublisher(_) | Self::TortureSender(_) => {
                 (descriptors::OF_A_RUN, threads::OF_A_RUN)
             }

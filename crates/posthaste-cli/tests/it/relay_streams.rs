@@ -326,6 +326,21 @@ fn what_the_stream_promises_is_said_at_the_start_in_readyz_and_on_metrics() {
     ] {
         assert!(text.lines().any(|one| one == line), "{line}\n{text}");
     }
+    let document = std::fs::read_to_string(repository().join("docs/metrics.md")).unwrap();
+    let documented: BTreeSet<&str> = document
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|row| row.split('`').next())
+        .filter(|name| name.starts_with("posthaste_relay_stream_"))
+        .collect();
+    let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE posthaste_relay_stream_"));
+    let told: BTreeSet<String> =
+        families.map(|rest| format!("posthaste_relay_stream_{}", rest.split(' ').next().unwrap())).collect();
+    assert_eq!(
+        documented,
+        told.iter().map(String::as_str).collect(),
+        "docs/metrics.md names each and no other"
+    );
     relay.stop();
 }
 

@@ -88,5 +88,7 @@ pub(crate) fn request(url: &str, name: &str, events: usize) -> LogEvent {
 pub(crate) fn fill(queue: &JetStreamQueue, url: &str, requests: usize) {
     let receipts: Vec<_> =
         (0..requests).map(|number| queue.add(request(url, &number.to_string(), 2)).unwrap()).collect();
-    receipts.into_iter().for_each(|receipt| receipt.wait().unwrap());
+    for receipt in receipts {
+        receipt.wait().unwrap();
+    }
 }

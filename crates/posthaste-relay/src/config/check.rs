@@ -133,11 +133,13 @@ impl Checks<'_> {
     }
 
     fn upstreams(&mut self) {
+        if self.settings.draft.delivers() {
+            for line in self.settings.without_upstream() {
+                self.fault(self.settings.line(*line), lacks("upstream"));
+            }
+        }
         for (origin, tenant) in self.tenants() {
             if tenant.upstream.is_empty() {
-                if self.settings.draft.delivers() && self.settings.is_sure_of_tenants() {
-                    self.fault(origin, lacks("upstream"));
-                }
                 continue;
             }
             let whose =

@@ -52,6 +52,8 @@ pub struct Settings {
     faults: Vec<Fault>,
     /// Options that were given, or meant, and are not known for that: nothing else is said of them.
     unsure: BTreeSet<&'static str>,
+    /// Lines of tenants of which no upstream is said.
+    without_upstream: Vec<usize>,
 }
 
 /// What all tenants together are called among options.
@@ -162,6 +164,11 @@ impl Settings {
         self.is_sure(&["upstream", TENANTS])
     }
 
+    /// Where tenants stand of which no upstream is said. Whether they need one hangs on the relay's role.
+    pub(super) fn without_upstream(&self) -> &[usize] {
+        &self.without_upstream
+    }
+
     /// A file may have said anything.
     fn knows_nothing(&mut self) {
         self.unsure.extend(FIELDS.iter().map(|field| field.key));
@@ -210,9 +217,12 @@ impl Settings {
     fn tenant(&mut self, at: &impl Fn(usize) -> Origin, given: file::Tenant) {
         let mut tenant = TenantConfig { name: String::new(), ..TenantConfig::default_to("") };
         let before = self.faults.len();
-        // Whether it needs an upstream hangs on the relay's role, which may be said later.
-        if !given.entries.iter().any(|entry| entry.key == "name") {
+        let has = |needed: &str| given.entries.iter().any(|entry| entry.key == needed);
+        if !has("name") {
             self.fault(at(given.line), lacks("name"));
+        }
+        if !has("upstream") {
+            self.without_upstream.push(given.line);
         }
         for Entry { key, value, line } in given.entries {
             let Some(field) = TENANT_FIELDS.iter().find(|field| field.key == key) else {

@@ -30,7 +30,7 @@ use crate::common::{
 The exit code is 0 only if the promises that are asked for hold, and every setting is as it should be \
 for them.")]
 pub(crate) struct DoctorArgs {
-    /// The stream: nats://HOST:4222/STREAM, several servers of a cluster with commas
+    /// The stream: `nats://HOST:4222/STREAM`, several servers of a cluster with commas
     #[arg(value_name = "URL")]
     stream: String,
     /// A server's monitoring address; give all of them
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<Exit, Failure> {
     let options =
         nats::options("URL", &args.stream, &args.nats)?.monitors(args.monitor.iter().map(String::as_str));
     for monitor in &args.monitor {
-        if !monitor.strip_prefix("http://").is_some_and(|rest| !rest.is_empty()) {
+        if monitor.strip_prefix("http://").is_none_or(str::is_empty) {
             let said = "--monitor: a monitoring address is http://HOST:8222".to_owned();
             return Err(Failure::Usage(said));
         }

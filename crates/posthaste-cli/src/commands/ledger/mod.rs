@@ -23,7 +23,7 @@ use crate::common::{
 
 The exit code is 0 only if everything is accounted for: 1 where it is not, or where nobody knows.")]
 pub(crate) struct LedgerArgs {
-    /// The stream: nats://HOST:4222/STREAM, several servers of a cluster with commas
+    /// The stream: `nats://HOST:4222/STREAM`, several servers of a cluster with commas
     #[arg(value_name = "URL")]
     stream: String,
     /// Write the result as JSON

@@ -95,7 +95,7 @@ pub(crate) struct TortureArgs {
     /// A relay instead, by the URL that it takes events at; --sink must be its upstream
     #[arg(long, value_name = "URL", conflicts_with = "dir", requires = "sink")]
     relay: Option<String>,
-    /// A stream of NATS JetStream instead, and processes that fill and empty it: nats://HOST:4222/STREAM
+    /// A stream of NATS JetStream instead, and processes that fill and empty it: `nats://HOST:4222/STREAM`
     ///
     /// The stream is not there yet, or nobody has anything in it. What is made is deleted in the end.
     #[arg(long, value_name = "URL", conflicts_with_all = ["dir", "relay"])]

@@ -154,12 +154,16 @@ impl Publisher<'_> {
             }
             let refused = match self.queue.add(request.clone()) {
                 Ok(receipt) => {
-                    ids.iter().for_each(|id| note(Fact::Accepted { run, id: *id }));
+                    for id in ids {
+                        note(Fact::Accepted { run, id: *id });
+                    }
                     return Some(receipt);
                 }
                 Err(refused) => refused,
             };
-            ids.iter().for_each(|id| note(Fact::Refused { run, id: *id }));
+            for id in ids {
+                note(Fact::Refused { run, id: *id });
+            }
             if !refused.reason.is_full() || self.is_over.load(SeqCst) {
                 return None;
             }
