@@ -318,8 +318,15 @@ impl Drop for Spool {
             state.given_up && !state.ended
         };
         let within = if is_given_up { GIVEN_UP_WAIT } else { DROP_WAIT };
-        if let Err(error) = self.close(within) {
-            tracing::warn!(dir = %self.core.log.dir.display(), %error, "could not write everything at the end");
+        match self.close(within) {
+            Ok(()) => {}
+            // Whoever gave up has been told of every record; the rest is acknowledgements, which come again.
+            Err(error) if is_given_up => {
+                tracing::debug!(dir = %self.core.log.dir.display(), %error, "the disk takes longer than anybody waits");
+            }
+            Err(error) => {
+                tracing::warn!(dir = %self.core.log.dir.display(), %error, "could not write everything at the end");
+            }
         }
     }
 }
