@@ -23,6 +23,9 @@ pub enum HttpSetupError {
         "{0:?} is no HTTP header that can be sent; a name is letters, digits and hyphens, a value one line"
     )]
     Header(String),
+    /// A header that says where a body ends: each body says that by itself.
+    #[error("{0:?} is not for callers to set: each request has its own")]
+    Framing(String),
     /// A proxy that cannot be used. Nothing is ever sent around a proxy that was asked for.
     #[error("{named_by} is {url:?}, which is no proxy to go through: {problem}")]
     #[non_exhaustive]

@@ -85,7 +85,7 @@ impl UserEvent {
         }
     }
 
-    /// `key` on the wire: [`IMPRESSION_KEY`], or the event's key.
+    /// `key` on the wire: [`IMPRESSION_KEY`](super::IMPRESSION_KEY), or the event's key.
     pub fn key(&self) -> &str {
         match self.kind() {
             EventKind::Impression(impression) => impression.key(),

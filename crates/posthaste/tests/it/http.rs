@@ -4,7 +4,7 @@ use std::{io::Read, net::TcpListener, time::Duration};
 
 use posthaste::{
     Batch, BatchEventProcessor, Dispatcher, HttpEventDispatcher, LogEvent, Strict,
-    dispatch::{Answer, DispatchError, EndPoint, RetryAfter, Share},
+    dispatch::{Answer, DispatchError, EndPoint, HttpSetupError, RetryAfter, Share},
 };
 
 use crate::{
@@ -235,5 +235,13 @@ fn broken_connections_lose_no_event() {
         arrived.sort_unstable();
         arrived.dedup();
         assert_eq!(arrived, uuids_of(&events));
+    }
+}
+
+#[test]
+fn where_a_body_ends_is_not_for_callers_to_say() {
+    for name in ["content-length", "Content-Length", "transfer-encoding"] {
+        let error = HttpEventDispatcher::builder().header(name, "3").build().unwrap_err();
+        assert!(matches!(&error, HttpSetupError::Framing(told) if told == name), "{error}");
     }
 }

@@ -141,6 +141,10 @@ impl HttpEventDispatcherBuilder {
         for (name, value) in &self.headers {
             let wrong = || HttpSetupError::Header(name.clone());
             let field: HeaderName = name.parse().map_err(|_| wrong())?;
+            // Where a body ends is not the caller's to say.
+            if [header::CONTENT_LENGTH, header::TRANSFER_ENCODING].contains(&field) {
+                return Err(HttpSetupError::Framing(name.clone()));
+            }
             let mut value = HeaderValue::from_str(value).map_err(|_| wrong())?;
             // It may be a token, which nobody wants to see in a log.
             value.set_sensitive(true);

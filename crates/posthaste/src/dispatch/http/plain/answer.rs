@@ -35,6 +35,12 @@ pub(super) struct Head {
     pub(super) is_kept: bool,
 }
 
+impl Head {
+    pub(super) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
 pub(super) fn read(bytes: &[u8]) -> Read {
     let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut answer = httparse::Response::new(&mut []);

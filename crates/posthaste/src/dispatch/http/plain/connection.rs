@@ -95,8 +95,14 @@ impl Connection {
             }
             match answer::read(self.buffer.get(..self.filled).unwrap_or_default()) {
                 Read::Part => {}
+                Read::Head(_) | Read::Odd if self.written < self.head.len() => {
+                    return Poll::Ready(Err(unasked()));
+                }
+                // Nobody has taken what has not gone out. A refusal may come as early as it likes.
+                Read::Head(head) if head.is_success() && self.written < self.head.len() + body.len() => {
+                    return Poll::Ready(Err(early()));
+                }
                 Read::Head(head) => return Poll::Ready(Ok(Begun::Usual(head))),
-                Read::Odd if self.written < self.head.len() => return Poll::Ready(Err(unasked())),
                 Read::Odd => return Poll::Ready(Ok(Begun::Odd)),
             }
         }
@@ -173,6 +179,10 @@ impl Connection {
 
 fn unasked() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "something came before anything was asked")
+}
+
+fn early() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the server said that it had the request before that was out")
 }
 
 fn closed() -> io::Error {

@@ -112,7 +112,7 @@ impl Connections {
         let plain = place.plain().ok_or_else(|| lost("it is none of plain HTTP".to_owned()))?;
         let mut connection = match plain.idle.take(now, self.age_max) {
             Some(connection) => connection,
-            None => self.connect(end_point, now).await?,
+            None => self.connect_anew(end_point, now).await?,
         };
         match connection.exchange(plain, further, body).await {
             Ok(Begun::Usual(head)) => Ok(Reached::Usual(connection, head)),
@@ -123,6 +123,18 @@ impl Connections {
             }
             Err(error) => Err(lost(said(&error))),
         }
+    }
+
+    /// A server that says something before it is asked would seem to have answered.
+    async fn connect_anew(&self, to: &EndPoint, now: Instant) -> Result<Box<Connection>, DispatchError> {
+        let mut connection = self.connect(to, now).await?;
+        // What has come by now is seen only once the runtime has looked.
+        tokio::task::yield_now().await;
+        if connection.is_open() {
+            return Ok(connection);
+        }
+        let cause = "the server closed the connection, or said something, before anything was asked";
+        Err(DispatchError::Lost(format!("{}: {cause}", to.address())))
     }
 
     async fn connect(&self, to: &EndPoint, now: Instant) -> Result<Box<Connection>, DispatchError> {
