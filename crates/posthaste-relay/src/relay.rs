@@ -25,7 +25,7 @@ use crate::{
     server,
     stream::Stream,
     tail::Tail,
-    tenants::{OpenSpool, Tenant, TenantError, Tenants},
+    tenants::{OpenSpool, Stage, Tenant, TenantError, Tenants},
     vitals::Vitals,
 };
 
@@ -244,7 +244,7 @@ impl Relay {
     /// An event that passes two pipelines here, from a bridge through a stream to an upstream, is in the books of both.
     pub fn ledgers(&self) -> Vec<(String, Ledger)> {
         let of = |tenant: &Tenant| {
-            let ledgers = tenant.stages().iter().map(|stage| stage.dispatcher().ledger());
+            let ledgers = tenant.stages().iter().map(Stage::ledger);
             (tenant.name().to_owned(), ledgers.fold(Ledger::default(), |sum, ledger| sum + ledger))
         };
         self.tenants().iter().map(of).collect()
@@ -258,6 +258,15 @@ impl Relay {
     /// Why the stream cannot be used now. `None`: it can, or there is none.
     pub fn stream_trouble(&self) -> Option<JetStreamError> {
         self.stream()?.trouble()
+    }
+
+    /// Why nothing of a tenant's can be taken out of the stream, though its servers are there.
+    pub fn fetch_trouble(&self) -> Option<String> {
+        let of = |tenant: &Tenant| {
+            let why = tenant.stages().iter().find_map(|stage| stage.stream()?.fetch_trouble())?;
+            Some(format!("tenant {:?}: {why}", tenant.name()))
+        };
+        self.tenants().iter().find_map(of)
     }
 
     /// Keeps this relay's counts in the ledger of the stream that relays share, if they share one.
@@ -278,14 +287,17 @@ impl Relay {
     /// Delivers and syncs what it can within this time, each tenant at the same time.
     async fn close(&self, within: Duration) -> Report {
         let closing = self.tenants().iter().map(|tenant| async move {
-            let stages = tenant.stages().iter().map(|stage| stage.dispatcher().close(within));
+            let stages = tenant.stages().iter().map(|stage| async move {
+                let report = stage.dispatcher().close(within).await;
+                (stage.as_seen(report.ledger), report)
+            });
             let mut of = TenantReport { name: tenant.name().to_owned(), ..TenantReport::default() };
-            for report in futures_util::future::join_all(stages).await {
-                of.accepted += report.ledger.accepted;
-                of.delivered += report.ledger.delivered;
-                of.dead_lettered += report.ledger.dead_lettered;
-                of.queued += report.ledger.queued;
-                of.handed_over += report.ledger.handed_over;
+            for (ledger, report) in futures_util::future::join_all(stages).await {
+                of.accepted += ledger.accepted;
+                of.delivered += ledger.delivered;
+                of.dead_lettered += ledger.dead_lettered;
+                of.queued += ledger.queued;
+                of.handed_over += ledger.handed_over;
                 of.not_stored += report.not_stored.len();
                 of.reasons.extend(report.reasons.iter().map(ToString::to_string));
             }

@@ -19,6 +19,7 @@ use serde_json::Value;
 use crate::{
     nats_servers::Servers,
     relays::{Mood, Relay, Sink, post, post_for_head, until},
+    streams::Outsider,
     support::{Files, command, dead_endpoint, repository, run},
 };
 
@@ -342,6 +343,33 @@ fn what_the_stream_promises_is_said_at_the_start_in_readyz_and_on_metrics() {
         "docs/metrics.md names each and no other"
     );
     relay.stop();
+}
+
+/// Of what cannot be delivered because of it, nothing is lost, and it is said.
+#[test]
+fn a_subject_that_somebody_else_has_is_told() {
+    let (servers, sink, files) = (Servers::one(), Sink::start(), Files::new());
+    let accepting = relay(&servers, &["--role", "accept", "--data", &files.path("data")]);
+    assert_eq!(post(&accepting.url, JSON, body("1", &uuid(0)).as_bytes()), 204);
+    until("the stream has it", || messages(&servers, STREAM) == 1);
+    let report: Value = serde_json::from_str(&accepting.ask("GET", "/ledger").1).unwrap();
+    let sum = &report["sum"];
+    assert_eq!(
+        (&sum["delivered"], &sum["handed_over"]),
+        (&0.into(), &1.into()),
+        "no upstream has it: {report}"
+    );
+    let outsider = Outsider::at(&servers);
+    outsider.claim(STREAM, "somebody", "events.default");
+    let delivering = delivering(&servers, &sink.url);
+    until("that is said", || readiness(&delivering).1["stream"]["state"] == "stuck");
+    let (_, said) = readiness(&delivering);
+    assert!(said["stream"]["trouble"].as_str().unwrap().contains("\"default\""), "{said}");
+    outsider.give_up(STREAM, "somebody");
+    until("it arrives", || arrived(&sink) == numbered(1));
+    until("that is said too", || readiness(&delivering).1["stream"]["state"] == "working");
+    accepting.stop();
+    delivering.stop();
 }
 
 #[test]

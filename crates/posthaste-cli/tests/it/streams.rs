@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::{self, stream::Config};
+use async_nats::jetstream::{self, consumer::pull, stream::Config};
 use posthaste::{
     JetStreamQueue, LogEvent, Queue,
     queue::jetstream::{JetStream, JetStreamOptions, Role},
@@ -48,6 +48,20 @@ impl Outsider {
 
     pub(crate) fn delete(&self, stream: &str) {
         self.runtime.block_on(self.context.delete_stream(stream)).unwrap();
+    }
+
+    /// Makes a consumer for a subject, of which a work queue has one.
+    pub(crate) fn claim(&self, stream: &str, name: &str, subject: &str) {
+        let config = pull::Config {
+            durable_name: Some(name.to_owned()),
+            filter_subject: subject.to_owned(),
+            ..pull::Config::default()
+        };
+        self.runtime.block_on(self.context.create_consumer_on_stream(config, stream)).unwrap();
+    }
+
+    pub(crate) fn give_up(&self, stream: &str, name: &str) {
+        self.runtime.block_on(self.context.delete_consumer_from_stream(name, stream)).unwrap();
     }
 
     /// Puts something there that is no request.

@@ -27,6 +27,8 @@ pub(super) struct StreamReadiness {
 #[serde(rename_all = "lowercase")]
 enum State {
     Working,
+    /// Its servers are there, and nothing can be taken out of it.
+    Stuck,
     Away,
 }
 
@@ -34,7 +36,12 @@ impl StreamReadiness {
     pub(super) fn of(relay: &Relay) -> Option<Self> {
         let config = relay.config();
         let address = config.queue.as_ref()?.to_string();
-        let trouble = relay.stream_trouble().map(|trouble| trouble.to_string());
+        let away = relay.stream_trouble().map(|trouble| trouble.to_string());
+        let stuck = || relay.fetch_trouble();
+        let (state, trouble) = match away {
+            Some(trouble) => (State::Away, Some(trouble)),
+            None => stuck().map_or((State::Working, None), |trouble| (State::Stuck, Some(trouble))),
+        };
         let (promises, findings) = match relay.stream_report() {
             Some(report) => (report.promises, report.findings.iter().map(ToString::to_string).collect()),
             None => (Vec::new(), Vec::new()),
@@ -43,7 +50,7 @@ impl StreamReadiness {
             address,
             role: config.role.name(),
             bridge: config.accepts() && config.keeps(),
-            state: if trouble.is_none() { State::Working } else { State::Away },
+            state,
             trouble,
             promises,
             findings,

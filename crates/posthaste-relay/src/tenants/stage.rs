@@ -12,7 +12,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use posthaste::{
-    HttpEventDispatcher, InMemoryQueue, LogEvent, QueueEventDispatcher, SpoolQueue, Strict,
+    HttpEventDispatcher, InMemoryQueue, Ledger, LogEvent, QueueEventDispatcher, SpoolQueue, Strict,
     WhenDeadLettersFull, WhenFull as Full,
     dispatch::{DispatchError, from_fn},
     processor::QueueEventDispatcherBuilder,
@@ -83,6 +83,19 @@ impl Stage {
 
     pub(crate) fn dispatcher(&self) -> &QueueEventDispatcher {
         &self.dispatcher
+    }
+
+    /// What has become of its events, as a reader of the relay's ledger understands it.
+    pub(crate) fn ledger(&self) -> Ledger {
+        self.as_seen(self.dispatcher.ledger())
+    }
+
+    /// To a bridge, an event is delivered once the stream has it: it is handed over then, and has reached no upstream.
+    pub(crate) fn as_seen(&self, mut ledger: Ledger) -> Ledger {
+        if self.kind == Kind::Bridge {
+            ledger.handed_over += std::mem::take(&mut ledger.delivered);
+        }
+        ledger
     }
 
     pub(crate) fn spool(&self) -> Option<&SpoolQueue<LogEvent>> {

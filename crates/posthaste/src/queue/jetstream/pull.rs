@@ -48,7 +48,9 @@ pub(super) async fn run(tenant: Arc<Tenant>) {
             tenant.wanted.notified().await;
         }
         if let Err(why) = session(&tenant).await {
-            tracing::debug!(why, subject = tenant.subject(), "cannot fetch; trying again");
+            if tenant.state().set_fetch_trouble(Some(why.clone())) {
+                tracing::warn!(why, subject = tenant.subject(), "nothing can be fetched; trying again");
+            }
             tokio::time::sleep(RETRY).await;
         }
     }
@@ -73,6 +75,7 @@ async fn session(tenant: &Arc<Tenant>) -> Result<(), String> {
             if room > 0 {
                 let asked = consumer.request_batch(batch(tenant, room), inbox.clone().into());
                 asked.await.map_err(|error| error.to_string())?;
+                tenant.state().set_fetch_trouble(None);
                 pull = Some(Pull { left: room, heard_at: now() });
             }
         }

@@ -110,6 +110,12 @@ impl JetStreamQueue {
         said.or_else(|| self.core().why_not().filter(|_| waits).map(|error| error.to_string()))
     }
 
+    /// Why nothing is fetched from the stream, though there may be something: somebody else's consumer has the tenant's
+    /// subject, for instance. While the servers are away, [`JetStream`] says so.
+    pub fn fetch_trouble(&self) -> Option<String> {
+        self.0.tenant.state().fetch_trouble().map(str::to_owned)
+    }
+
     fn core(&self) -> &Core {
         self.0.tenant.core()
     }

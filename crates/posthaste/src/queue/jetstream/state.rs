@@ -108,6 +108,8 @@ pub(super) struct State {
     window_bytes: usize,
     /// Why a publish has failed last, and whether that is for want of room.
     publish_trouble: Option<(String, bool)>,
+    /// Why nothing can be fetched.
+    fetch_trouble: Option<String>,
     /// Somebody was refused for want of room in the window.
     has_refused: bool,
     buffer: VecDeque<Fetched>,
@@ -192,6 +194,17 @@ impl State {
 
     pub(super) fn publish_trouble(&self) -> Option<&str> {
         self.publish_trouble.as_ref().map(|(why, _)| why.as_str())
+    }
+
+    /// What keeps this process from fetching, if anything does. Says whether that is news.
+    pub(super) fn set_fetch_trouble(&mut self, why: Option<String>) -> bool {
+        let is_news = self.fetch_trouble != why;
+        self.fetch_trouble = why;
+        is_news
+    }
+
+    pub(super) fn fetch_trouble(&self) -> Option<&str> {
+        self.fetch_trouble.as_deref()
     }
 
     /// The stream has it. Returns it, and whether somebody waits for that: room, or the end.

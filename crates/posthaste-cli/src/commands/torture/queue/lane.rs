@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use posthaste::{Clock, SystemClock};
 use posthaste_oracle::Fact;
 
-use super::EVERY;
+use super::{EVERY, stream};
 use crate::commands::torture::{
     books::Books,
     child::FINISH,
@@ -87,8 +87,8 @@ impl Lane {
             (from, self.events.saturating_sub(1).saturating_sub(claimed.len() as u64))
         };
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["torture-publisher", "--queue", &self.to.queue, "--upstream", &self.to.upstream]);
-        command.args(&self.to.nats);
+        command.args(["torture-publisher", "--upstream", &self.to.upstream]);
+        command.env(stream::ADDRESS, &self.to.queue).args(&self.to.nats);
         let numbers = [("--run", run.into()), ("--from", from), ("--events", left), ("--seed", self.seed)];
         for (name, number) in numbers {
             command.args([name, &number.to_string()]);
@@ -193,7 +193,10 @@ impl Drop for Sender {
 
 fn spawn_sender(to: &Target, seed: u64) -> io::Result<(Child, Option<ChildStdin>)> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["torture-sender", "--queue", &to.queue, "--seed", &seed.to_string()]).args(&to.nats);
+    command
+        .args(["torture-sender", "--seed", &seed.to_string()])
+        .args(&to.nats)
+        .env(stream::ADDRESS, &to.queue);
     if std::env::var_os("POSTHASTE_LOG").is_none() {
         command.env("POSTHASTE_LOG", "off").stderr(Stdio::null());
     }

@@ -22,7 +22,7 @@ use posthaste::{
 };
 use posthaste_oracle::{Digest, Fact};
 
-use super::{ACK_WAIT, TENANT};
+use super::{ACK_WAIT, TENANT, stream};
 use crate::{
     commands::torture::{
         child::{note, told_to_finish},
@@ -46,9 +46,9 @@ const PAUSE_MS: std::ops::Range<u64> = 1..25;
 /// A process that gets killed: it puts requests into a stream
 #[derive(Debug, clap::Args)]
 pub(crate) struct PublisherArgs {
-    /// The stream
+    /// The stream; else it is in the environment, where nobody else reads its password
     #[arg(long)]
-    queue: String,
+    queue: Option<String>,
     /// Where the requests are to go in the end
     #[arg(long)]
     upstream: String,
@@ -69,8 +69,9 @@ pub(crate) struct PublisherArgs {
 }
 
 pub(crate) fn run(args: &PublisherArgs) -> Result<Exit, Failure> {
-    let options =
-        nats::options("--queue", &args.queue, &args.nats)?.ack_wait(ACK_WAIT).publish_window(WINDOW);
+    let options = nats::options("--queue", &stream::address(args.queue.as_deref()), &args.nats)?
+        .ack_wait(ACK_WAIT)
+        .publish_window(WINDOW);
     let stream = JetStream::attach(options)?;
     let queue = stream.queue(TENANT, Role::Accept)?;
     let seen = queue.clone();

@@ -10,7 +10,7 @@ use posthaste::{
     queue::jetstream::{JetStream, Keeper, ProcessCounts, Role},
 };
 
-use super::{ACK_WAIT, TENANT};
+use super::{ACK_WAIT, TENANT, stream};
 use crate::{
     commands::torture::child::told_to_finish,
     common::{
@@ -27,9 +27,9 @@ const PREFETCH: usize = 64;
 /// A process that gets killed: it delivers what is in a stream
 #[derive(Debug, clap::Args)]
 pub(crate) struct SenderArgs {
-    /// The stream
+    /// The stream; else it is in the environment, where nobody else reads its password
     #[arg(long)]
-    queue: String,
+    queue: Option<String>,
     /// Decides everything that is left to chance
     #[arg(long)]
     seed: u64,
@@ -38,7 +38,9 @@ pub(crate) struct SenderArgs {
 }
 
 pub(crate) fn run(args: &SenderArgs) -> Result<Exit, Failure> {
-    let options = nats::options("--queue", &args.queue, &args.nats)?.ack_wait(ACK_WAIT).prefetch(PREFETCH);
+    let options = nats::options("--queue", &stream::address(args.queue.as_deref()), &args.nats)?
+        .ack_wait(ACK_WAIT)
+        .prefetch(PREFETCH);
     let stream = JetStream::attach(options)?;
     let dispatcher = Arc::new(dispatcher(args, &stream)?);
     let seen = Arc::clone(&dispatcher);

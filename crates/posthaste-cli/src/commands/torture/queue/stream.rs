@@ -8,6 +8,15 @@ use crate::common::{
     nats::{self, NatsArgs},
 };
 
+/// Where processes that are started find the stream: everybody may read their arguments, and an address may have a
+/// password.
+pub(super) const ADDRESS: &str = "POSTHASTE_TORTURE_QUEUE";
+
+/// The stream that is named, or else the environment's.
+pub(super) fn address(named: Option<&str>) -> String {
+    named.map(str::to_owned).or_else(|| std::env::var(ADDRESS).ok()).unwrap_or_default()
+}
+
 /// A stream in which nobody else has anything.
 #[derive(Debug)]
 pub(super) struct Own {
