@@ -78,6 +78,9 @@ impl Counts {
     }
 }
 
+/// What a backlog of any size may take of memory.
+const BACKLOG_BYTES_MAX: u64 = 44 * MIB;
+
 #[test]
 fn a_backlog_is_opened_at_once_and_drained_in_little_memory() {
     let count = backlog_bytes() / BODY_BYTES;
@@ -85,6 +88,8 @@ fn a_backlog_is_opened_at_once_and_drained_in_little_memory() {
     let empty = files.path("empty");
     let of_nothing = RelayProcess::start(&["--upstream", &sink.server.url, "--data", &empty], &[]);
     let (empty_start, empty_read) = (of_nothing.started_in, of_nothing.bytes_read());
+    // Most of that is the program itself, which is large in a build for tests.
+    let idle = of_nothing.resident_most();
     of_nothing.stop();
     let data = files.path("data");
     assert_eq!(leave(Path::new(&data), &sink.server.url), count);
@@ -131,7 +136,7 @@ fn a_backlog_is_opened_at_once_and_drained_in_little_memory() {
             assert_eq!(relay.stop(), Some(0));
         }
     }
-    assert!(most <= 64 * MIB, "{most} bytes resident");
+    assert!(most <= idle + BACKLOG_BYTES_MAX, "{most} bytes resident, {idle} with nothing");
     let lost = sink.times.iter().filter(|times| times.load(SeqCst) == 0).count();
     assert_eq!(lost, 0, "of {count}");
 }
