@@ -123,17 +123,12 @@ fn refusals(config: &Config, kind: Kind) -> Vec<(&'static str, String, &'static 
         let is = format!("{} to {}", transform.source, transform.destination);
         found.push(("subject_transform", is, "none", "what is stored under another subject is nobody's"));
     }
-    match (kind, &config.consumer_limits) {
-        (Kind::Events, Some(limits)) => {
-            let is = format!(
-                "max_ack_pending {}, inactive_threshold {}",
-                limits.max_ack_pending,
-                text_of(limits.inactive_threshold)
-            );
-            let why = "consumers that ask for more are refused, and idle ones go: nobody delivers";
-            found.push(("consumer_limits", is, "none", why));
-        }
-        (Kind::Events | Kind::DeadLetters, _) => {}
+    // Nothing consumes the dead letters.
+    if let (Kind::Events, Some(limits)) = (kind, &config.consumer_limits) {
+        let idle = text_of(limits.inactive_threshold);
+        let is = format!("max_ack_pending {}, inactive_threshold {idle}", limits.max_ack_pending);
+        let why = "consumers that ask for more are refused, and idle ones go: nobody delivers";
+        found.push(("consumer_limits", is, "none", why));
     }
     if kind == Kind::DeadLetters {
         if config.max_messages > 0 {
