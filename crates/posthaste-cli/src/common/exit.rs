@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, io, net::SocketAddr, path::PathBuf, process::ExitCode};
 
-use posthaste::OptionsError;
+use posthaste::{OptionsError, queue::jetstream::JetStreamError};
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub(crate) enum Failure {
     Remote(#[from] super::remote::RemoteError),
     /// Each says what to do.
     #[error("{0}")]
-    Stream(#[from] posthaste::queue::jetstream::JetStreamError),
+    Stream(#[from] JetStreamError),
     #[error("failed to start delivery: {0}")]
     Delivery(#[from] OptionsError),
     #[error(
@@ -109,11 +109,29 @@ impl Failure {
             Self::Usage(_)
             // Neither yes nor no.
             | Self::Collector { .. }
+            // Such as two replicas.
+            | Self::Stream(JetStreamError::Option { .. })
             // Numbers that do not go together, such as a batch larger than the queue.
             | Self::Delivery(OptionsError::Zero(_) | OptionsError::BatchLargerThanQueue { .. }) => Exit::Usage,
             Self::Config(error) if error.is_usage() => Exit::Usage,
             Self::Command { code, .. } => Exit::Code(*code),
             _ => Exit::Failed,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use posthaste::queue::jetstream::{JetStream, JetStreamOptions};
+
+    use super::*;
+
+    #[test]
+    fn options_of_a_stream_that_cannot_be_are_usage_and_streams_that_are_not_there_are_not() {
+        let options = JetStreamOptions::at("nats://127.0.0.1:1/events").unwrap().replicas(2);
+        let error = JetStream::open(options).unwrap_err();
+        assert!(matches!(error, JetStreamError::Option { option: "replicas", .. }), "{error}");
+        assert_eq!(Failure::from(error).exit(), Exit::Usage);
+        assert_eq!(Failure::from(JetStreamError::NoStream("events".to_owned())).exit(), Exit::Failed);
     }
 }

@@ -74,7 +74,7 @@ pub(crate) fn address(flag: &str, text: &str) -> Result<StreamAddress, Failure> 
 
 /// Opens the stream, and waits until it can be used.
 pub(crate) fn open(options: JetStreamOptions) -> Result<JetStream, Failure> {
-    JetStream::open(options).map_err(|error| Failure::Refused(error.to_string()))
+    Ok(JetStream::open(options)?)
 }
 
 /// What it takes to reach the stream that an argument names.

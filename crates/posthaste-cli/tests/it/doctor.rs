@@ -177,4 +177,45 @@ fn what_is_not_there_and_what_is_no_address_are_said_without_secrets() {
         }
     }
     run(&["doctor", &servers.address("nothing"), "--monitor", "127.0.0.1"]).ended(2);
+    run(&["doctor", "nats://[::1/x"]).ended(2);
+    for command in [&["torture"][..], &["send", "--deliver"]] {
+        let queue = servers.address("nothing");
+        let ran = run(&[command, &["--queue", &queue, "--replicas", "2"]].concat());
+        assert!(ran.ended(2).stderr.contains("replicas cannot be 2"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn strangers_count_for_nothing_and_are_named() {
+    let servers = Servers::start(&Cluster { count: 1, syncs_always: false, ..Cluster::default() });
+    let others = Servers::start(&Cluster { count: 1, syncs_always: true, ..Cluster::default() });
+    drop(small(&servers, "events"));
+    let fault = ["--json", "--fault", "all-lose-power"];
+    // Another server of the same name, which syncs always.
+    let ran = doctor(&servers, "events", &[&fault[..], &["--monitor", &others.monitors()[0]]].concat());
+    let report = ran.ended(1).json();
+    assert_eq!(held(&report)[4].1, "unknown", "{report}");
+    let findings = report["stream"]["findings"].to_string();
+    assert!(findings.contains("\"monitor\"") && findings.contains(&others.monitors()[0]), "{findings}");
+    // Letters in memory are lost with the servers.
+    let outsider = Outsider::at(&servers);
+    outsider.make(Config {
+        name: "held".to_owned(),
+        subjects: vec!["held.*".to_owned()],
+        num_replicas: 1,
+        retention: RetentionPolicy::WorkQueue,
+        discard: DiscardPolicy::New,
+        ..Config::default()
+    });
+    outsider.make(Config {
+        name: "held-dead".to_owned(),
+        subjects: vec!["held-dead.*".to_owned()],
+        num_replicas: 1,
+        storage: StorageType::Memory,
+        discard: DiscardPolicy::New,
+        ..Config::default()
+    });
+    let report = doctor(&servers, "held", &["--json", "--fault", "all-servers-killed"]).ended(1).json();
+    assert_eq!(held(&report)[2].1, "no", "{report}");
+    assert!(report["stream"]["promises"][2]["why"].to_string().contains("because of the dead letters"));
 }

@@ -68,9 +68,12 @@ impl Report {
 
     fn all_advice(&self) -> Vec<String> {
         let promises = self.stream.promises.iter().filter(|promise| self.is_asked(promise.fault));
-        let promises = promises.filter_map(|promise| advice::of_promise(promise, &self.found));
+        let promises =
+            promises.filter_map(|promise| advice::of_promise(promise, &self.found, &self.stream.syncs));
         let mut all: Vec<String> = Vec::new();
-        for advice in promises.chain(self.wrong_settings().map(advice::of_finding)) {
+        for advice in
+            promises.chain(self.wrong_settings().map(|finding| advice::of_finding(finding, &self.found)))
+        {
             if !all.contains(&advice) {
                 all.push(advice);
             }
@@ -134,7 +137,7 @@ impl fmt::Display for Report {
             writeln!(f, "{sync}")?;
         }
         for finding in findings {
-            writeln!(f, "{finding}")?;
+            writeln!(f, "{}", plain(&finding.to_string()))?;
         }
         for note in &self.notes {
             writeln!(f, "note: {note}")?;

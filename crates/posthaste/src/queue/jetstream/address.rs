@@ -54,6 +54,12 @@ pub enum StreamAddressError {
     /// A server's place is empty, or its host is.
     #[error("server {0} in the address has no host; write HOST or HOST:PORT, with commas between servers")]
     NoHost(usize),
+    /// A host is none that could be reached: a bracket is missing, or a character cannot be in a name.
+    #[error(
+        "the host of server {0} in the address can be none; write a name, an IPv4 address, or [IPv6 address], each with \
+         :PORT or without"
+    )]
+    Host(usize),
     /// A port is no number between 1 and 65535.
     #[error("the port of server {0} in the address is no number between 1 and 65535")]
     Port(usize),
@@ -200,7 +206,12 @@ fn with_port(at: usize, server: &str) -> Result<String, StreamAddressError> {
         None => PORT,
         Some(port) => port.parse().ok().filter(|port| *port > 0).ok_or(StreamAddressError::Port(at))?,
     };
-    Ok(format!("{host}:{port}"))
+    let server = format!("{host}:{port}");
+    // As the client will read it.
+    match format!("nats://{server}").parse::<async_nats::ServerAddr>() {
+        Ok(_) => Ok(server),
+        Err(_) => Err(StreamAddressError::Host(at)),
+    }
 }
 
 pub(super) fn check_name(stream: &str) -> Result<(), StreamAddressError> {
@@ -273,6 +284,10 @@ mod tests {
             ("nats://", Error::NoServer),
             ("nats://a,,b/E", Error::NoHost(2)),
             ("nats://u:secret@:4222/E", Error::NoHost(1)),
+            ("nats://[::1/E", Error::Host(1)),
+            ("nats://a,[::g]/E", Error::Host(2)),
+            ("nats://::1/E", Error::Host(1)),
+            ("nats://a<b/E", Error::Host(1)),
             ("nats://a:1,b:x/E", Error::Port(2)),
             ("nats://a:0/E", Error::Port(1)),
             ("nats://a:70000/E", Error::Port(1)),

@@ -3,12 +3,16 @@
 //! A promise is that nothing acknowledged is lost. It takes that the acknowledgement says that the stream has the event
 //! (`no_ack`, `persist_mode`), that the stream drops nothing by itself (`discard`, `max_age`, `retention`), and that what it
 //! has is where the fault does not reach (`storage`, `num_replicas`, and whether servers sync before they acknowledge).
+//! Dead letters are acknowledged events too: what their stream does not promise, nobody does.
 
 use std::time::Duration;
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy, PersistenceMode, RetentionPolicy, StorageType};
 
-use super::report::{Fault, Finding, Holds, Promise, ServerSync, Syncs, for_people};
+use super::{
+    holders::{Answer, Holders},
+    report::{Fault, Finding, Holds, Promise, ServerSync, Syncs, for_people},
+};
 
 /// Shorter windows forget ids while a publish is still being tried again.
 const DUPLICATE_WINDOW_MIN: Duration = Duration::from_secs(30);
@@ -18,6 +22,20 @@ const DUPLICATE_WINDOW_MIN: Duration = Duration::from_secs(30);
 pub(super) enum Kind {
     Events,
     DeadLetters,
+}
+
+/// A stream, and what the servers that hold it say of themselves.
+#[derive(Debug)]
+pub(super) struct Part<'a> {
+    config: &'a Config,
+    holders: usize,
+    syncs: Vec<ServerSync>,
+}
+
+impl<'a> Part<'a> {
+    pub(super) fn new(config: &'a Config, holders: &Holders, answers: &[Answer]) -> Self {
+        Self { config, holders: holders.count(), syncs: holders.syncs(answers) }
+    }
 }
 
 /// The settings that are not as they should be.
@@ -79,8 +97,49 @@ pub(super) fn findings(
         let is = text_of(config.duplicate_window);
         add("duplicate_window", is, "2 min", "a publish that is tried again may be stored twice");
     }
+    for (setting, is, wanted, why) in refusals(config, kind) {
+        add(setting, is, wanted, why);
+    }
+    found
+}
+
+/// Settings under which something is refused that has to be done: what each is, and should be, and why.
+fn refusals(config: &Config, kind: Kind) -> Vec<(&'static str, String, &'static str, &'static str)> {
+    let mut found = Vec::new();
     if config.sealed {
-        add("sealed", "true".into(), "false", "nothing can be added or removed");
+        found.push(("sealed", "true".to_owned(), "false", "nothing can be added or removed"));
+    }
+    if config.deny_delete {
+        let why = match kind {
+            Kind::Events => "what cannot be delivered cannot be removed by hand",
+            Kind::DeadLetters => "letters that are replayed or purged stay, and are replayed again",
+        };
+        found.push(("deny_delete", "true".to_owned(), "false", why));
+    }
+    if config.deny_purge {
+        found.push(("deny_purge", "true".to_owned(), "false", "it cannot be emptied by hand"));
+    }
+    if let Some(transform) = &config.subject_transform {
+        let is = format!("{} to {}", transform.source, transform.destination);
+        found.push(("subject_transform", is, "none", "what is stored under another subject is nobody's"));
+    }
+    // Nothing consumes the dead letters.
+    if let (Kind::Events, Some(limits)) = (kind, &config.consumer_limits) {
+        let idle = text_of(limits.inactive_threshold);
+        let is = format!("max_ack_pending {}, inactive_threshold {idle}", limits.max_ack_pending);
+        let why = "consumers that ask for more are refused, and idle ones go: nobody delivers";
+        found.push(("consumer_limits", is, "none", why));
+    }
+    if kind == Kind::DeadLetters {
+        if config.max_messages > 0 {
+            let why =
+                "letters beyond it are refused or push others out, and their messages come again and again";
+            found.push(("max_msgs", config.max_messages.to_string(), "-1", why));
+        }
+        if config.max_message_size > 0 {
+            let why = "larger letters are refused, and their messages come again and again";
+            found.push(("max_msg_size", config.max_message_size.to_string(), "-1", why));
+        }
     }
     found
 }
@@ -123,15 +182,32 @@ fn lost_anyway(config: &Config) -> Option<String> {
     }
 }
 
-/// What the stream promises, fault by fault.
-pub(super) fn promises(config: &Config, syncs: &[ServerSync]) -> Vec<Promise> {
-    if let Some(why) = lost_anyway(config) {
-        return Fault::ALL.map(|fault| Promise::new(fault, Holds::No, why.clone())).into();
-    }
-    Fault::ALL.map(|fault| promise(fault, config, syncs)).into()
+/// What both streams promise together, fault by fault: the worse of the two.
+pub(super) fn promises(events: &Part<'_>, dead: Option<&Part<'_>>) -> Vec<Promise> {
+    let both = |fault| {
+        let of_events = promise(fault, events);
+        let Some(dead) = dead else { return of_events };
+        let of_dead = promise(fault, dead);
+        let is_worse = match of_dead.holds {
+            Holds::Yes => false,
+            Holds::Unknown => of_events.holds == Holds::Yes,
+            Holds::No => of_events.holds != Holds::No,
+        };
+        if !is_worse {
+            return of_events;
+        }
+        let why = format!("because of the dead letters (stream {}): {}", dead.config.name, of_dead.why);
+        Promise::new(fault, of_dead.holds, why)
+    };
+    Fault::ALL.map(both).into()
 }
 
-fn promise(fault: Fault, config: &Config, syncs: &[ServerSync]) -> Promise {
+/// What one of them promises.
+fn promise(fault: Fault, part: &Part<'_>) -> Promise {
+    let config = part.config;
+    if let Some(why) = lost_anyway(config) {
+        return Promise::new(fault, Holds::No, why);
+    }
     let replicas = config.num_replicas.max(1);
     let (is_memory, is_async) =
         (config.storage != StorageType::File, config.persist_mode == Some(PersistenceMode::Async));
@@ -166,7 +242,7 @@ fn promise(fault: Fault, config: &Config, syncs: &[ServerSync]) -> Promise {
         Fault::ServerLost => {
             (Holds::No, format!("nobody else surely has its events ({})", in_words(replicas)))
         }
-        Fault::AllLosePower => power(replicas, syncs),
+        Fault::AllLosePower => power(replicas.max(part.holders), &part.syncs),
     };
     Promise::new(fault, holds, why)
 }
@@ -207,88 +283,4 @@ fn power(replicas: usize, syncs: &[ServerSync]) -> (Holds, String) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn good() -> Config {
-        Config {
-            name: "events".to_owned(),
-            subjects: vec!["events.*".to_owned()],
-            storage: StorageType::File,
-            num_replicas: 3,
-            retention: RetentionPolicy::WorkQueue,
-            discard: DiscardPolicy::New,
-            duplicate_window: Duration::from_secs(120),
-            ..Config::default()
-        }
-    }
-
-    fn named(config: &Config) -> Vec<&'static str> {
-        let found = findings(config, Kind::Events, "events.*", Duration::ZERO);
-        found.into_iter().map(|finding| finding.setting).collect()
-    }
-
-    fn held(config: &Config, syncs: &[ServerSync]) -> String {
-        let holds = |promise: Promise| match promise.holds {
-            Holds::Yes => 'y',
-            Holds::No => 'n',
-            Holds::Unknown => '?',
-        };
-        promises(config, syncs).into_iter().map(holds).collect()
-    }
-
-    #[test]
-    fn each_wrong_setting_is_named_and_breaks_what_it_breaks() {
-        let second = Duration::from_secs(1);
-        // Killed: a process, a server, all servers; a server lost; all without power.
-        for (config, setting, holds) in [
-            (good(), None, "yyyy?"),
-            (Config { subjects: vec!["x.*".into()], ..good() }, Some("subjects"), "yyyy?"),
-            (Config { storage: StorageType::Memory, ..good() }, Some("storage"), "yynyn"),
-            (Config { num_replicas: 1, ..good() }, Some("num_replicas"), "yyyn?"),
-            (Config { retention: RetentionPolicy::Limits, ..good() }, Some("retention"), "yyyy?"),
-            (Config { retention: RetentionPolicy::Interest, ..good() }, Some("retention"), "nnnnn"),
-            (Config { discard: DiscardPolicy::Old, ..good() }, Some("discard"), "yyyy?"),
-            (Config { discard: DiscardPolicy::Old, max_bytes: 9, ..good() }, Some("discard"), "nnnnn"),
-            (Config { max_messages_per_subject: 9, ..good() }, Some("max_msgs_per_subject"), "nnnnn"),
-            (Config { max_age: second, ..good() }, Some("max_age"), "nnnnn"),
-            (Config { no_ack: true, ..good() }, Some("no_ack"), "nnnnn"),
-            (Config { persist_mode: Some(PersistenceMode::Async), ..good() }, Some("persist_mode"), "yyny?"),
-            (Config { duplicate_window: second, ..good() }, Some("duplicate_window"), "yyyy?"),
-            (Config { sealed: true, ..good() }, Some("sealed"), "yyyy?"),
-            (Config { max_bytes: 1 << 40, ..good() }, None, "yyyy?"),
-        ] {
-            assert_eq!(
-                (named(&config), held(&config, &[])),
-                (setting.into_iter().collect(), holds.to_owned())
-            );
-        }
-        let one = Config { num_replicas: 1, storage: StorageType::Memory, ..good() };
-        assert_eq!(held(&one, &[]), "ynnnn");
-        let one = Config { num_replicas: 1, persist_mode: Some(PersistenceMode::Async), ..good() };
-        assert_eq!(held(&one, &[]), "ynnn?");
-        let asked_for = findings(&Config { max_age: second, ..good() }, Kind::Events, "events.*", second);
-        assert!(asked_for.is_empty(), "{asked_for:?}");
-    }
-
-    #[test]
-    fn power_may_fail_where_every_server_syncs_always() {
-        let sync = |server: &str, sync| ServerSync::new("http://127.0.0.1:8222", server, sync);
-        let always = |server| sync(server, Syncs::Always);
-        let three = [always("a"), always("b"), always("c")];
-        assert_eq!(held(&good(), &three), "yyyyy");
-        assert_eq!(held(&good(), &three[..2]), "yyyy?");
-        assert_eq!(
-            held(&good(), &[always("a"), always("a"), always("a")]),
-            "yyyy?",
-            "one server, asked three times"
-        );
-        assert_eq!(
-            held(&good(), &[always("a"), sync("", Syncs::Unknown("away".into())), always("c")]),
-            "yyyy?"
-        );
-        assert_eq!(held(&good(), &[always("a"), always("b"), sync("c", Syncs::EveryMs(120_000))]), "yyyyn");
-        let promise = promise(Fault::AllLosePower, &good(), &[sync("c", Syncs::EveryMs(120_000))]);
-        assert!(promise.why.contains("server c syncs every 2 min"), "{}", promise.why);
-    }
-}
+mod tests;

@@ -4,14 +4,16 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_nats::jetstream::{
-    self,
+    self, consumer,
     context::GetStreamErrorKind,
     stream::{DiscardPolicy, Info, RawMessageErrorKind, RetentionPolicy, StorageType},
 };
 use futures_util::TryStreamExt;
 use serde::Serialize;
 
-use super::{connection::Core, error::JetStreamError, letters, message, stream::JetStream, subject};
+use super::{
+    connection::Core, error::JetStreamError, letters, message, report::Finding, stream::JetStream, subject,
+};
 use crate::batch::LogEvent;
 
 /// How long a walk through messages may take.
@@ -27,6 +29,18 @@ pub struct Inspection {
     pub dead: Option<StreamFacts>,
     /// Everybody who has something in one of them, or for whom somebody delivers.
     pub tenants: Vec<TenantFacts>,
+    /// Consumers of the events' stream that are not posthaste's: these deliver for no tenant.
+    pub foreign_consumers: Vec<ForeignConsumer>,
+}
+
+/// A consumer of somebody else's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ForeignConsumer {
+    /// Its name.
+    pub name: String,
+    /// What it takes; empty: everything.
+    pub subjects: Vec<String>,
 }
 
 /// A stream as it is.
@@ -192,13 +206,18 @@ async fn look(core: &Core) -> Result<Inspection, JetStreamError> {
             entry(&mut tenants, tenant).dead_letters = letters;
         }
     }
-    for (tenant, delivery) in deliveries(core).await? {
-        entry(&mut tenants, tenant).delivery = Some(delivery);
+    let mut foreign_consumers = Vec::new();
+    for consumer in consumers(core).await? {
+        match owner_of(core.stream(), &consumer.name, &consumer.config) {
+            Ok(tenant) => entry(&mut tenants, tenant).delivery = Some(delivery(&consumer)),
+            Err(foreign) => foreign_consumers.push(foreign),
+        }
     }
     Ok(Inspection {
         events: StreamFacts::of(&events),
         dead: dead.as_ref().map(StreamFacts::of),
         tenants: tenants.into_values().collect(),
+        foreign_consumers,
     })
 }
 
@@ -218,22 +237,57 @@ fn tenant_of(of_subject: &str) -> String {
     token.and_then(subject::tenant).unwrap_or_else(|| of_subject.to_owned())
 }
 
-async fn deliveries(core: &Core) -> Result<Vec<(String, DeliveryFacts)>, JetStreamError> {
+/// Consumers in the way of those who deliver.
+pub(super) async fn foreign_findings(core: &Core) -> Result<Vec<Finding>, JetStreamError> {
+    let events = find(core.context(), core.stream()).await?;
+    if events.is_none_or(|events| events.config.retention != RetentionPolicy::WorkQueue) {
+        // Elsewhere they only look on.
+        return Ok(Vec::new());
+    }
+    let all = consumers(core).await?;
+    let foreign =
+        all.iter().filter_map(|consumer| owner_of(core.stream(), &consumer.name, &consumer.config).err());
+    Ok(foreign.map(|foreign| foreign.finding(core.stream())).collect())
+}
+
+impl ForeignConsumer {
+    fn finding(self, stream: &str) -> Finding {
+        let of = if self.subjects.is_empty() { "every subject".to_owned() } else { self.subjects.join(" ") };
+        Finding {
+            stream: stream.to_owned(),
+            setting: "consumer",
+            is: self.name,
+            wanted: "none but posthaste's own".to_owned(),
+            why: format!(
+                "it takes {of}, and a work queue has one consumer for each subject: no sender can deliver that"
+            ),
+        }
+    }
+}
+
+/// Whose events a consumer is for. Posthaste's is named like the only subject that it takes, and is pulled from.
+fn owner_of(stream: &str, name: &str, config: &consumer::Config) -> Result<String, ForeignConsumer> {
+    let one = Some(&config.filter_subject).filter(|subject| !subject.is_empty());
+    let subjects: Vec<String> = one.into_iter().chain(&config.filter_subjects).cloned().collect();
+    let is_own = subjects == [format!("{stream}.{name}")] && config.deliver_subject.is_none();
+    let tenant = subject::tenant(name).filter(|_| is_own);
+    tenant.ok_or_else(|| ForeignConsumer { name: name.to_owned(), subjects })
+}
+
+async fn consumers(core: &Core) -> Result<Vec<consumer::Info>, JetStreamError> {
     let refused = |error: &dyn ToString| JetStreamError::refused("list the consumers", error.to_string());
     let stream = core.context().get_stream_no_info(core.stream()).await.map_err(|error| refused(&error))?;
-    let consumers: Vec<jetstream::consumer::Info> =
-        stream.consumers().try_collect().await.map_err(|error| refused(&error))?;
-    let of = |consumer: jetstream::consumer::Info| {
-        let facts = DeliveryFacts {
-            waiting_pulls: consumer.num_waiting as u64,
-            leased: consumer.num_ack_pending as u64,
-            redelivered: consumer.num_redelivered as u64,
-            waiting: consumer.num_pending,
-            ack_wait_ms: millis(consumer.config.ack_wait),
-        };
-        (tenant_of(&consumer.config.filter_subject), facts)
-    };
-    Ok(consumers.into_iter().map(of).collect())
+    stream.consumers().try_collect().await.map_err(|error| refused(&error))
+}
+
+fn delivery(consumer: &consumer::Info) -> DeliveryFacts {
+    DeliveryFacts {
+        waiting_pulls: consumer.num_waiting as u64,
+        leased: consumer.num_ack_pending as u64,
+        redelivered: consumer.num_redelivered as u64,
+        waiting: consumer.num_pending,
+        ack_wait_ms: millis(consumer.config.ack_wait),
+    }
 }
 
 async fn read_behind(core: &Core, place: u64, max: usize) -> Result<Vec<Kept>, JetStreamError> {
@@ -305,4 +359,41 @@ impl StreamFacts {
 
 fn millis_of(nanos: i128) -> i64 {
     i64::try_from(nanos / 1_000_000).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn takes(subjects: &[&str]) -> consumer::Config {
+        let subjects: Vec<String> = subjects.iter().map(|subject| (*subject).to_owned()).collect();
+        match &subjects[..] {
+            [one] => consumer::Config { filter_subject: one.clone(), ..consumer::Config::default() },
+            _ => consumer::Config { filter_subjects: subjects, ..consumer::Config::default() },
+        }
+    }
+
+    #[test]
+    fn only_a_consumer_that_is_named_like_its_one_subject_is_posthastes() {
+        for (name, subjects, owner) in [
+            ("shop", &["events.shop"][..], Some("shop")),
+            ("a=20b", &["events.a=20b"], Some("a b")),
+            ("=", &["events.="], Some("")),
+            ("reader", &["events.shop"], None),
+            ("shop", &["events.*"], None),
+            ("shop", &["events.shop", "events.other"], None),
+            ("shop", &["other.shop"], None),
+            ("shop", &[], None),
+            ("=x", &["events.=x"], None),
+        ] {
+            let found = owner_of("events", name, &takes(subjects));
+            assert_eq!(found.ok().as_deref(), owner, "{name} {subjects:?}");
+        }
+        let pushed =
+            consumer::Config { deliver_subject: Some("elsewhere".to_owned()), ..takes(&["events.shop"]) };
+        let foreign = owner_of("events", "shop", &pushed).unwrap_err();
+        let finding = foreign.finding("events");
+        assert_eq!((finding.setting, finding.is.as_str()), ("consumer", "shop"));
+        assert!(finding.why.contains("it takes events.shop,"), "{finding}");
+    }
 }

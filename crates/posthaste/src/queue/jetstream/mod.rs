@@ -37,6 +37,7 @@ mod check;
 mod connection;
 mod credentials;
 mod error;
+mod holders;
 mod ids;
 mod inspection;
 mod ledger;
@@ -61,7 +62,7 @@ pub use self::{
     credentials::Credentials,
     error::JetStreamError,
     ids::message_id,
-    inspection::{DeliveryFacts, Follower, Inspection, Kept, StreamFacts, TenantFacts},
+    inspection::{DeliveryFacts, Follower, ForeignConsumer, Inspection, Kept, StreamFacts, TenantFacts},
     ledger::{
         Bounds, EventSums, Keeper, Ledger, MessageSums, Process, ProcessCounts, ProcessNote, Standing,
         Verdict,

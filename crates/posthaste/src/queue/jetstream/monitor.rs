@@ -11,7 +11,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::report::{ServerSync, Syncs};
+use super::{
+    holders::Answer,
+    report::{ServerSync, Syncs},
+};
 
 const WITHIN: Duration = Duration::from_secs(3);
 const ANSWER_MAX: u64 = 4 << 20;
@@ -19,6 +22,8 @@ const ANSWER_MAX: u64 = 4 << 20;
 #[derive(Deserialize)]
 struct Varz {
     server_name: String,
+    #[serde(default)]
+    server_id: String,
     #[serde(default)]
     jetstream: JetStreamVarz,
 }
@@ -38,15 +43,15 @@ struct JetStreamConfig {
 }
 
 /// Asks them all at once.
-pub(super) async fn ask(monitors: &[String]) -> Vec<ServerSync> {
+pub(super) async fn ask(monitors: &[String]) -> Vec<Answer> {
     futures_util::future::join_all(monitors.iter().map(|monitor| ask_one(monitor))).await
 }
 
-async fn ask_one(monitor: &str) -> ServerSync {
+async fn ask_one(monitor: &str) -> Answer {
     let answer = timeout(WITHIN, get(monitor)).await.unwrap_or_else(|_| Err("no answer in time".to_owned()));
     match answer.and_then(|body| read(&body)) {
-        Ok((server, sync)) => ServerSync::new(monitor, server, sync),
-        Err(why) => ServerSync::new(monitor, "", Syncs::Unknown(why)),
+        Ok(Said { server, id, sync }) => Answer { sync: ServerSync::new(monitor, server, sync), id },
+        Err(why) => Answer { sync: ServerSync::new(monitor, "", Syncs::Unknown(why)), id: String::new() },
     }
 }
 
@@ -62,7 +67,15 @@ async fn get(monitor: &str) -> Result<Vec<u8>, String> {
     Ok(answer)
 }
 
-fn read(answer: &[u8]) -> Result<(String, Syncs), String> {
+/// What a server says of itself.
+#[derive(Debug, PartialEq, Eq)]
+struct Said {
+    server: String,
+    id: String,
+    sync: Syncs,
+}
+
+fn read(answer: &[u8]) -> Result<Said, String> {
     let end = memchr::memmem::find(answer, b"\r\n\r\n").ok_or("the answer is no HTTP")?;
     let (head, body) = answer.split_at(end + 4);
     let status = head.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
@@ -76,7 +89,7 @@ fn read(answer: &[u8]) -> Result<(String, Syncs), String> {
         Some(JetStreamConfig { sync_always: true, .. }) => Syncs::Always,
         Some(JetStreamConfig { sync_interval, .. }) => Syncs::EveryMs(sync_interval / 1_000_000),
     };
-    Ok((varz.server_name, sync))
+    Ok(Said { server: varz.server_name, id: varz.server_id, sync })
 }
 
 #[cfg(test)]
@@ -87,12 +100,15 @@ mod tests {
     fn answers_are_read_and_others_say_why_not() {
         let answer = |body: &str| format!("HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{body}");
         let of = |text: &str| read(text.as_bytes());
-        let always =
-            r#"{"server_name":"a","jetstream":{"config":{"sync_always":true,"sync_interval":120000000000}}}"#;
-        assert_eq!(of(&answer(always)), Ok(("a".to_owned(), Syncs::Always)));
+        let said = |server: &str, id: &str, sync| Said { server: server.to_owned(), id: id.to_owned(), sync };
+        let always = r#"{"server_id":"ID","server_name":"a","jetstream":{"config":{"sync_always":true}}}"#;
+        assert_eq!(of(&answer(always)), Ok(said("a", "ID", Syncs::Always)));
         let sometimes = r#"{"server_name":"b","jetstream":{"config":{"sync_interval":120000000000}}}"#;
-        assert_eq!(of(&answer(sometimes)), Ok(("b".to_owned(), Syncs::EveryMs(120_000))));
-        assert!(matches!(of(&answer(r#"{"server_name":"c","jetstream":{}}"#)), Ok((_, Syncs::Unknown(_)))));
+        assert_eq!(of(&answer(sometimes)), Ok(said("b", "", Syncs::EveryMs(120_000))));
+        assert!(matches!(
+            of(&answer(r#"{"server_name":"c","jetstream":{}}"#)),
+            Ok(Said { sync: Syncs::Unknown(_), .. })
+        ));
         assert!(of("HTTP/1.0 404 Not Found\r\n\r\n").unwrap_err().contains("404"));
         assert!(of(&answer("{}")).is_err() && of("nonsense").is_err());
     }

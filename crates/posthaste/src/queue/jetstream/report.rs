@@ -108,7 +108,7 @@ impl fmt::Display for Promise {
 pub struct Finding {
     /// The stream that has it: the events', or that of the dead letters.
     pub stream: String,
-    /// The setting, as NATS names it.
+    /// The setting, as NATS names it; `consumer` and `monitor`: one of somebody else's.
     pub setting: &'static str,
     /// What it is.
     pub is: String,
@@ -155,7 +155,7 @@ pub struct StreamReport {
     pub bytes: u64,
     /// Messages in the stream of the dead letters.
     pub dead_letters: u64,
-    /// How each server that was asked syncs, by its monitoring address.
+    /// How each server that was asked and holds the streams syncs, by its monitoring address.
     pub syncs: Vec<ServerSync>,
     /// Settings that are not as they should be.
     pub findings: Vec<Finding>,

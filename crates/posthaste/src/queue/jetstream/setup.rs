@@ -10,9 +10,10 @@ use async_nats::jetstream::{
 };
 
 use super::{
-    check::{self, Kind},
+    check::{self, Kind, Part},
     connection::Core,
     error::JetStreamError,
+    holders::{Connected, Holders},
     monitor,
     report::{Holds, StreamReport},
 };
@@ -90,14 +91,24 @@ pub(super) async fn look(core: &Core, make: Make) -> Result<StreamReport, JetStr
         Err(JetStreamError::NoStream(_)) => None,
         dead => Some(dead?),
     };
-    let syncs = monitor::ask(&core.options().monitors).await;
+    let answers = monitor::ask(&core.options().monitors).await;
     let server = core.client().server_info();
+    let connected = Connected { name: &server.server_name, id: &server.server_id };
+    let holders = |info: &Info| Holders::of(info.cluster.as_ref(), connected);
+    let (hold_events, hold_dead) = (holders(&events), dead.as_ref().map(holders));
+    let hold_any = hold_events.with(hold_dead.as_ref());
+    let of_dead = dead.as_ref().zip(hold_dead.as_ref());
+    let promises = check::promises(
+        &Part::new(&events.config, &hold_events, &answers),
+        of_dead.map(|(dead, hold)| Part::new(&dead.config, hold, &answers)).as_ref(),
+    );
     let mut findings =
         check::findings(&events.config, Kind::Events, &subjects(core.stream()), core.options().max_age);
     if let Some(dead) = &dead {
         let subjects = subjects(core.dead_stream());
         findings.extend(check::findings(&dead.config, Kind::DeadLetters, &subjects, Duration::ZERO));
     }
+    findings.extend(hold_any.strangers(core.stream(), &answers));
     Ok(StreamReport {
         stream: core.stream().to_owned(),
         replicas: events.config.num_replicas,
@@ -107,8 +118,8 @@ pub(super) async fn look(core: &Core, make: Make) -> Result<StreamReport, JetStr
         messages: events.state.messages,
         bytes: events.state.bytes,
         dead_letters: dead.map_or(0, |dead| dead.state.messages),
-        promises: check::promises(&events.config, &syncs),
-        syncs,
+        promises,
+        syncs: hold_any.syncs(&answers),
         findings,
     })
 }

@@ -47,9 +47,7 @@ impl JetStream {
 
     /// Looks at the streams, makes nothing, and goes.
     pub fn inspect(options: JetStreamOptions) -> Result<StreamReport, JetStreamError> {
-        let engine = Engine::start(options, Make::Nothing)?;
-        engine.wait_until_usable()?;
-        engine.core().report().ok_or(JetStreamError::Closed)
+        Self::attach(options)?.check()
     }
 
     /// Connects to streams that are there, and makes none.
@@ -78,10 +76,14 @@ impl JetStream {
         self.core().report()
     }
 
-    /// What it promises now.
+    /// What it promises now; its findings have consumers of others, too.
     pub fn check(&self) -> Result<StreamReport, JetStreamError> {
         let core = Arc::clone(self.0.core());
-        self.run(async move { setup::look(&core, Make::Nothing).await })
+        self.run(async move {
+            let mut report = setup::look(&core, Make::Nothing).await?;
+            report.findings.extend(inspection::foreign_findings(&core).await?);
+            Ok(report)
+        })
     }
 
     /// Why it cannot be used now, if it cannot.

@@ -71,7 +71,8 @@ fn check(look: &Inspection) -> Result<(), Failure> {
     if look.dead.as_ref().is_some_and(|dead| dead.messages > 0) {
         return refuse("has dead letters");
     }
-    if look.tenants.iter().any(|tenant| tenant.delivery.is_some()) {
+    let is_delivered = look.tenants.iter().any(|tenant| tenant.delivery.is_some());
+    if is_delivered || !look.foreign_consumers.is_empty() {
         return refuse("is one that somebody delivers from");
     }
     Ok(())

@@ -28,7 +28,10 @@ fn account(taken: u64, messages: u64) -> Account {
         taken,
         oldest_ms: None,
     };
-    Account { look: Inspection { events, dead: None, tenants: Vec::new() }, counted: None }
+    Account {
+        look: Inspection { events, dead: None, tenants: Vec::new(), foreign_consumers: Vec::new() },
+        counted: None,
+    }
 }
 
 fn note(messages: Messages, has_ended: bool) -> ProcessNote {
