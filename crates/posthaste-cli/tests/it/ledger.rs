@@ -73,6 +73,18 @@ fn number(report: &Value, group: &str, name: &str) -> u64 {
     report[group][name].as_u64().unwrap_or_else(|| panic!("{group}.{name}: {report}"))
 }
 
+/// It balances, and the exit code says so. On a busy machine a lease may run out, and its message be settled twice; then
+/// nobody can know, and it says that.
+fn adds_up(ran: &Ran) -> Value {
+    let report = ran.json();
+    if number(&report, "messages", "redelivered") == 0 {
+        assert_eq!(report["verdict"], "balanced", "{report}");
+        ran.ended(0);
+    }
+    assert_ne!(report["verdict"], "unbalanced", "{report}");
+    report
+}
+
 #[test]
 fn it_balances_while_events_flow_and_at_rest_and_agrees_with_what_others_count() {
     let (servers, api) = (Servers::one(), Server::start(false, |_| 204));
@@ -93,8 +105,7 @@ fn it_balances_while_events_flow_and_at_rest_and_agrees_with_what_others_count()
         let looked: Vec<Ran> = (0..3).map(|_| ledger(&servers)).collect();
         is_over.store(true, SeqCst);
         for ran in looked {
-            let report = ran.ended(0).json();
-            assert_eq!(report["verdict"], "balanced", "{report}");
+            let report = adds_up(&ran);
             assert!(number(&report, "messages", "taken") > 0, "{report}");
             let standings: Vec<&Value> =
                 report["processes"].as_array().unwrap().iter().map(|process| &process["standing"]).collect();
@@ -106,7 +117,7 @@ fn it_balances_while_events_flow_and_at_rest_and_agrees_with_what_others_count()
     first.finish();
     second.finish();
     assert!(keeper.close());
-    let report = ledger(&servers).ended(0).json();
+    let report = adds_up(&ledger(&servers));
     let events = |name| number(&report, "events", name);
     assert_eq!([events("accepted"), events("published")], [published * 2; 2], "{report}");
     // On a busy machine a lease may run out, and its message is delivered twice.
@@ -122,7 +133,8 @@ fn it_balances_while_events_flow_and_at_rest_and_agrees_with_what_others_count()
     let (low, high) = bounds("settled");
     assert!(low <= published && published <= high && high - low <= again, "{report}");
     let ran = run(&["ledger", &servers.address("events")]);
-    assert!(ran.ended(0).stdout.ends_with("Everything is accounted for.\n"), "{}", ran.stdout);
+    let is_sure = ran.stdout.ends_with("Everything is accounted for.\n");
+    assert_eq!(is_sure, again == 0, "{}", ran.stdout);
 }
 
 #[test]

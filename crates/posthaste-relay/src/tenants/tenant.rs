@@ -143,10 +143,10 @@ impl Tenant {
         for stage in self.stages() {
             let ledger = stage.dispatcher().ledger();
             let traffic = stage.stream().map(JetStreamQueue::traffic).unwrap_or_default();
-            counts.buried += ledger.dead_lettered;
             match stage.kind() {
                 Kind::Here => {}
                 Kind::Bridge => {
+                    counts.buried += ledger.dead_lettered;
                     counts.accepted += ledger.accepted;
                     counts.waiting += ledger.queued;
                 }
@@ -154,6 +154,8 @@ impl Tenant {
                     counts.accepted += traffic.accepted;
                     counts.waiting += traffic.publishing;
                     counts.delivered += ledger.delivered;
+                    // Not the pipeline's count: what it gave up at the end was never in the stream.
+                    counts.buried += traffic.buried;
                 }
             }
         }

@@ -15,7 +15,8 @@ use crate::common::{
 ///
 /// Each relay and sender writes down what it has counted, at most a second old, beside the stream. The stream says how
 /// many messages it has ever taken and how many have gone. What a killed process had not written down is unknown: it is
-/// shown as that, and never as balanced.
+/// shown as that, and never as balanced. So is what may have been counted twice. Dead letters that nobody replayed or purged
+/// have to be there.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   posthaste ledger nats://127.0.0.1:4222/events

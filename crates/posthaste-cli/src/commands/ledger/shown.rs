@@ -56,6 +56,9 @@ impl Shown {
         match self.0.verdict {
             Verdict::Balanced => f.write_str("Everything is accounted for."),
             Verdict::Unbalanced => f.write_str("It does not add up."),
+            _ if silent == 0 => f.write_str(
+                "Unknown: nothing contradicts what processes say, and something could be missing.",
+            ),
             _ => write!(
                 f,
                 "Unknown: {} without a last word. In nobody's count: {} messages that were put into the stream, and {} that \

@@ -16,7 +16,7 @@ use async_nats::{
     HeaderMap,
     jetstream::{
         message::StreamMessage,
-        stream::{RawMessageErrorKind, Stream},
+        stream::{DeleteMessageErrorKind, RawMessageErrorKind, Stream},
     },
 };
 use bytes::Bytes;
@@ -28,6 +28,7 @@ use super::{
     connection::{ANSWER_WITHIN, Core, Engine, now},
     error::JetStreamError,
     ids, message, publish,
+    state::Removal,
     tenant::Tenant,
 };
 use crate::{
@@ -143,6 +144,25 @@ async fn put(
     Err(format!("the stream {stream} has not taken it: {said}"))
 }
 
+/// A removal under way. The ledger has to know its end, even where nobody waits for it any longer.
+struct Removing<'a> {
+    tenant: &'a Tenant,
+    so_far: Removal,
+}
+
+impl<'a> Removing<'a> {
+    fn new(tenant: &'a Tenant) -> Self {
+        tenant.state().removing();
+        Self { tenant, so_far: Removal::NotHere }
+    }
+}
+
+impl Drop for Removing<'_> {
+    fn drop(&mut self) {
+        self.tenant.state().removed(self.so_far);
+    }
+}
+
 impl Shared {
     fn core(&self) -> &Core {
         self.tenant.core()
@@ -243,13 +263,25 @@ impl Shared {
 
     async fn delete(&self, place: u64) -> Result<(), JetStreamError> {
         let stream = self.stream().await?;
-        let mut said = None;
+        let (mut said, mut removing) = (None, Removing::new(&self.tenant));
         for _ in 0..TRIES {
+            // Whoever stops to wait does not know either.
+            let before = std::mem::replace(&mut removing.so_far, Removal::Unsure);
             match stream.delete_message(place).await {
-                Ok(_) => return Ok(()),
-                // Somebody else was first.
-                Err(error) if error.to_string().contains("no message found") => return Ok(()),
-                Err(error) => said = Some(error),
+                Ok(_) => {
+                    removing.so_far = Removal::Done;
+                    return Ok(());
+                }
+                Err(error) => {
+                    if matches!(error.kind(), DeleteMessageErrorKind::JetStream(_)) {
+                        removing.so_far = before;
+                    }
+                    // Somebody else was first, or this process was, and never heard of it.
+                    if error.to_string().contains("no message found") {
+                        return Ok(());
+                    }
+                    said = Some(error);
+                }
             }
         }
         let said = said.map(|error| error.to_string()).unwrap_or_default();
@@ -412,7 +444,7 @@ impl DeadLetterStore<LogEvent> for Letters {
             let kept = kept.map(|(place, was_there)| {
                 shared.own.lock().stored(id, place);
                 shared.count.lock().letters += usize::from(!was_there);
-                shared.tenant.state().buried(if was_there { 0 } else { letter.item.events() as u64 });
+                shared.tenant.state().buried(letter.item.events() as u64, was_there);
             });
             // The pipeline may have ended.
             let _ = told.send(kept.map_err(Refusal::Storage));
@@ -434,10 +466,14 @@ impl DeadLetterStore<LogEvent> for Letters {
 
     fn remove(&self, ids: &[u64]) {
         let (shared, ids) = (Arc::clone(&self.shared), ids.to_vec());
+        // The end waits for it: what the ledger hears last is to have it.
+        shared.tenant.state().begin_saying();
         self.engine.handle().spawn(async move {
             if let Err(error) = shared.remove(ids).await {
                 tracing::error!(%error, "failed to remove dead letters; they will be there again");
             }
+            shared.tenant.state().said();
+            shared.tenant.ended.notify_waiters();
         });
     }
 

@@ -64,8 +64,8 @@ pub use self::{
     ids::message_id,
     inspection::{DeliveryFacts, Follower, ForeignConsumer, Inspection, Kept, StreamFacts, TenantFacts},
     ledger::{
-        Bounds, EventSums, Keeper, Ledger, MessageSums, Process, ProcessCounts, ProcessNote, Standing,
-        Verdict,
+        Bounds, EventSums, Keeper, Ledger, Leeway, MessageSums, Process, ProcessCounts, ProcessNote,
+        Standing, Verdict,
     },
     options::JetStreamOptions,
     queue::JetStreamQueue,

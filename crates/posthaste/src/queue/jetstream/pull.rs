@@ -230,7 +230,7 @@ fn set_aside(
     if !tenant.state().aside(place.sequence) {
         return;
     }
-    let sequence = place.sequence;
+    let (sequence, is_again) = (place.sequence, place.times > 1);
     tracing::error!(sequence, why, "a message of the stream cannot be read; it becomes a dead letter");
     let tenant = Arc::clone(tenant);
     tenant.clone().handle().spawn(async move {
@@ -240,7 +240,7 @@ fn set_aside(
         let kept = letters::store(&tenant, headers, body).await;
         let is_gone = match kept {
             Ok((_, was_there)) => {
-                tenant.state().buried(if was_there { 0 } else { events });
+                tenant.state().buried(events, was_there);
                 tenant.say_once(reply, ACK).await
             }
             Err(why) => {
@@ -248,7 +248,7 @@ fn set_aside(
                 false
             }
         };
-        tenant.state().set_aside(sequence, is_gone.then_some(events));
+        tenant.state().set_aside(sequence, is_gone.then_some(events), is_again);
         tenant.ended.notify_waiters();
         tenant.tell(|watcher| watcher.gone());
     });

@@ -97,6 +97,17 @@ pub(super) enum Arrived {
     Settled,
 }
 
+/// What came of the removal of a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Removal {
+    /// It was removed here.
+    Done,
+    /// It was not: the stream refused, or somebody else was first.
+    NotHere,
+    /// An answer was lost: it may have been removed here.
+    Unsure,
+}
+
 /// Messages that were published here and not fetched since are counted up to here.
 const UNFETCHED_MAX: usize = 65_536;
 
@@ -267,8 +278,23 @@ impl State {
     }
 
     /// A letter with so many events is kept.
-    pub(super) fn buried(&mut self, events: u64) {
-        self.traffic.buried += events;
+    pub(super) fn buried(&mut self, events: u64, was_there: bool) {
+        self.traffic.buried += if was_there { 0 } else { events };
+        self.traffic.messages.buried += u64::from(!was_there);
+        self.traffic.messages.buried_again += u64::from(was_there);
+    }
+
+    /// A letter is about to be removed.
+    pub(super) fn removing(&mut self) {
+        self.traffic.messages.removing += 1;
+    }
+
+    /// What came of it.
+    pub(super) fn removed(&mut self, removal: Removal) {
+        let of = &mut self.traffic.messages;
+        of.removing -= 1;
+        of.removed += u64::from(removal == Removal::Done);
+        of.maybe_removed += u64::from(removal == Removal::Unsure);
     }
 
     /// A letter with so many events is in the stream again.

@@ -56,10 +56,22 @@ pub struct Messages {
     pub settled_again: u64,
     /// Told to go, and not confirmed yet.
     pub settling: u64,
+    /// Told to go by a queue that has ended since: nobody knows whether they went.
+    pub maybe_settled: u64,
     /// Come here after somebody had them before.
     pub redelivered: u64,
     /// Dead letters put back into the stream.
     pub replayed: u64,
+    /// Dead letters that the stream of the dead took.
+    pub buried: u64,
+    /// Dead letters that it had already: another may have counted them.
+    pub buried_again: u64,
+    /// Dead letters removed from it, replayed or purged.
+    pub removed: u64,
+    /// Dead letters being removed now.
+    pub removing: u64,
+    /// Dead letters that were to be removed; nobody knows whether this process did it.
+    pub maybe_removed: u64,
 }
 
 impl Traffic {
@@ -67,6 +79,8 @@ impl Traffic {
     pub(super) fn at_last(mut self) -> Self {
         self.given_up += std::mem::take(&mut self.publishing);
         self.messages.given_up += std::mem::take(&mut self.messages.publishing);
+        self.messages.maybe_settled += std::mem::take(&mut self.messages.settling);
+        self.messages.maybe_removed += std::mem::take(&mut self.messages.removing);
         self.returned += std::mem::take(&mut self.held);
         self
     }
@@ -99,7 +113,13 @@ impl AddAssign for Messages {
         self.settled += other.settled;
         self.settling += other.settling;
         self.settled_again += other.settled_again;
+        self.maybe_settled += other.maybe_settled;
         self.redelivered += other.redelivered;
         self.replayed += other.replayed;
+        self.buried += other.buried;
+        self.buried_again += other.buried_again;
+        self.removed += other.removed;
+        self.removing += other.removing;
+        self.maybe_removed += other.maybe_removed;
     }
 }

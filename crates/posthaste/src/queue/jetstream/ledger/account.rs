@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::note::ProcessNote;
+use super::{note::ProcessNote, sums::Sums};
 use crate::queue::jetstream::inspection::Inspection;
 
 /// What a number is at least, and at most.
@@ -44,7 +44,8 @@ pub enum Standing {
 pub enum Verdict {
     /// Every message that the stream ever took is accounted for.
     Balanced,
-    /// Nobody knows: a process ended without a last word. Nothing contradicts what the others say.
+    /// Nobody knows: a process ended without a last word, or what was counted twice leaves room for what is missing.
+    /// Nothing contradicts what processes say.
     Unknown,
     /// It does not add up, whatever the silent have done.
     Unbalanced,
@@ -122,6 +123,18 @@ pub struct MessageSums {
     pub redelivered: u64,
 }
 
+/// How many could be missing without showing: the bounds of what processes say are so far apart, beyond what is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[non_exhaustive]
+pub struct Leeway {
+    /// Messages that processes say they have put into the stream.
+    pub published: u64,
+    /// Messages that processes say they have delivered or buried.
+    pub settled: u64,
+    /// Dead letters.
+    pub dead_letters: u64,
+}
+
 /// A stream's books: what it has taken and given, who says so, and whether that is all of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
@@ -138,67 +151,18 @@ pub struct Ledger {
     pub unknown_published: Bounds,
     /// Messages that have gone, and are in nobody's count.
     pub unknown_gone: Bounds,
+    /// How many could be missing without showing.
+    pub leeway: Leeway,
+    /// Dead letters that are gone though no process says that it replayed or purged them.
+    pub unknown_dead_letters: u64,
     /// What is not as it should be, in words.
     pub findings: Vec<String>,
     /// Every process that has used the stream, the oldest first.
     pub processes: Vec<Process>,
 }
 
-/// Sums over processes.
-#[derive(Default)]
-struct Sums {
-    published_low: u64,
-    published_high: u64,
-    settled_low: u64,
-    settled_high: u64,
-    repeated: u64,
-    known: u64,
-    settled_again: u64,
-    redelivered: u64,
-    silent: usize,
-    unreadable: Vec<String>,
-}
-
-impl Sums {
-    fn of(papers: &[Paper]) -> Self {
-        let mut sums = Self::default();
-        for paper in papers {
-            let after = match &paper.after {
-                Ok(after) => after,
-                Err(why) => {
-                    sums.unreadable.push(format!("a note of a process cannot be read: {why}"));
-                    continue;
-                }
-            };
-            sums.silent += usize::from(paper.standing() == Standing::Silent);
-            if let Some(before) = &paper.before {
-                let of = &before.traffic.messages;
-                sums.published_low += of.published + of.replayed;
-                sums.settled_low += of.settled;
-            }
-            let of = &after.traffic.messages;
-            sums.published_high +=
-                of.published + of.replayed + of.publishing + of.given_up + after.maybe_repeated;
-            sums.settled_high += of.settled + of.settling;
-            sums.repeated += after.traffic.repeated;
-            sums.known += of.known;
-            sums.redelivered += of.redelivered;
-            sums.settled_again += of.settled_again;
-        }
-        // So many may have been counted by two.
-        sums.published_low = sums.published_low.saturating_sub(sums.known);
-        sums.settled_low = sums.settled_low.saturating_sub(sums.settled_again);
-        sums
-    }
-
-    /// Whether processes may have done more than anybody has written down.
-    fn is_open(&self) -> bool {
-        self.silent > 0 || !self.unreadable.is_empty()
-    }
-}
-
 impl Paper {
-    fn standing(&self) -> Standing {
+    pub(super) fn standing(&self) -> Standing {
         match &self.after {
             Ok(note) if note.has_ended => Standing::Ended,
             _ if self.is_living => Standing::Living,
@@ -237,6 +201,12 @@ impl Ledger {
             },
             unknown_published: rest(taken, sums.published_low, sums.published_high),
             unknown_gone: rest(gone, sums.settled_low, sums.settled_high),
+            leeway: Leeway {
+                published: sums.published_loose,
+                settled: sums.settled_loose,
+                dead_letters: sums.letters.loose(look.dead.as_ref()),
+            },
+            unknown_dead_letters: sums.letters.missing(look.dead.as_ref()),
             findings: sums.unreadable.clone(),
             processes: Vec::new(),
         };
@@ -274,12 +244,55 @@ impl Ledger {
             "messages are",
             "in the stream again though it had confirmed their end: they will be delivered again",
         );
-        self.verdict = match (broken.is_empty(), sums.is_open()) {
+        let letters = self.unknown_dead_letters;
+        let doubts = self.doubts(sums.is_open());
+        if !sums.is_open() {
+            find(
+                letters,
+                "dead letter is",
+                "dead letters are",
+                "gone, and nobody says who has them: no process replayed or purged them",
+            );
+        }
+        self.verdict = match (broken.is_empty(), sums.is_open() || !doubts.is_empty()) {
             (false, _) => Verdict::Unbalanced,
             (true, true) => Verdict::Unknown,
             (true, false) => Verdict::Balanced,
         };
         self.findings.extend(broken);
+        self.findings.extend(doubts);
+    }
+
+    /// What nobody can know, in words.
+    fn doubts(&self, is_open: bool) -> Vec<String> {
+        let mut doubts = Vec::new();
+        let mut doubt = |number: u64, what: &str| {
+            if number > 0 {
+                doubts.push(format!("up to {number} {what}"));
+            }
+        };
+        doubt(
+            self.leeway.published,
+            "messages could be lost, or put there by others, without showing: so many messages may have been counted twice, or were \
+             given up on their way into the stream",
+        );
+        doubt(
+            self.leeway.settled,
+            "messages could have gone without showing: so many messages were leased again and may have been delivered or buried \
+             twice, or their end was never confirmed",
+        );
+        doubt(
+            self.leeway.dead_letters,
+            "dead letters could be gone without showing: so many may have been buried twice, or their removal was never \
+             confirmed",
+        );
+        if is_open {
+            doubt(
+                self.unknown_dead_letters,
+                "dead letters are gone, and only a process without a last word can have replayed or purged them",
+            );
+        }
+        doubts
     }
 }
 

@@ -21,19 +21,26 @@
 //!   missing from the notes, and how much; whether a message that has gone was delivered nobody can say. So where a process
 //!   ended without a last word, the ledger is never balanced: it is [unknown](Verdict::Unknown), and says how much.
 //! - **Repeats.** A publish under an id that the stream knew already may have been counted by an earlier process, which was
-//!   killed after; a message that was leased again may have been settled by both. So many may be counted twice, no more.
+//!   killed after; a message that was leased again may have been settled by both. So many may be counted twice, no more. So
+//!   many could also be missing without showing: the ledger is unknown then, too, and says how many.
 //!
 //! A stream that has taken fewer messages than it has acknowledged has lost some: that shows whoever was killed.
+//!
+//! # Dead letters
+//!
+//! They are in a stream of their own, which numbers them too: what has gone from it has to be what processes replayed and
+//! purged, and what they buried and did not remove has to be there.
 
 mod account;
 mod keeper;
 mod note;
 mod read;
+mod sums;
 #[cfg(test)]
 mod tests;
 
 pub use self::{
-    account::{Bounds, EventSums, Ledger, MessageSums, Process, Standing, Verdict},
+    account::{Bounds, EventSums, Ledger, Leeway, MessageSums, Process, Standing, Verdict},
     keeper::Keeper,
     note::{ProcessCounts, ProcessNote},
 };

@@ -11,8 +11,27 @@ use crate::queue::jetstream::{
 
 /// A stream that has taken so many messages, and has so many.
 fn account(taken: u64, messages: u64) -> Account {
-    let events = StreamFacts {
-        name: "events".to_owned(),
+    Account {
+        look: Inspection {
+            events: facts("events", taken, messages),
+            dead: None,
+            tenants: Vec::new(),
+            foreign_consumers: Vec::new(),
+        },
+        counted: None,
+    }
+}
+
+/// The same beside dead letters.
+fn account_with_dead(taken: u64, messages: u64, letters_taken: u64, letters: u64) -> Account {
+    let mut account = account(taken, messages);
+    account.look.dead = Some(facts("events-dead", letters_taken, letters));
+    account
+}
+
+fn facts(name: &str, taken: u64, messages: u64) -> StreamFacts {
+    StreamFacts {
+        name: name.to_owned(),
         storage: "file",
         retention: "workqueue",
         discard: "new",
@@ -27,10 +46,6 @@ fn account(taken: u64, messages: u64) -> Account {
         bytes: 0,
         taken,
         oldest_ms: None,
-    };
-    Account {
-        look: Inspection { events, dead: None, tenants: Vec::new(), foreign_consumers: Vec::new() },
-        counted: None,
     }
 }
 
@@ -73,19 +88,112 @@ fn what_is_written_down_balances_and_what_is_under_way_is_no_fault() {
         (account(15, 7), vec![living(counted(10, 5), counted(20, 9))]),
         (account(10, 0), vec![living(counted(10, 10), counted(20, 20))]),
         (account(20, 0), vec![living(counted(10, 10), counted(20, 20))]),
-        // On its way, and given up.
+        // On its way.
         (
             account(12, 0),
-            vec![ended(Messages { publishing: 1, given_up: 1, settling: 2, ..counted(10, 10) })],
+            vec![{
+                let at = Messages { publishing: 2, settling: 2, ..counted(10, 10) };
+                living(at, at)
+            }],
         ),
         // A process that began after the first look.
         (account(3, 3), vec![Paper { before: None, after: Ok(note(counted(5, 0), false)), is_living: true }]),
-        // Counted by two: under a known id, and leased again.
-        (account(9, 0), vec![ended(Messages { known: 1, settled_again: 2, ..counted(10, 11) })]),
         // A dead letter that was put back.
-        (account(11, 0), vec![ended(Messages { replayed: 1, ..counted(10, 11) })]),
+        (
+            account_with_dead(11, 0, 2, 1),
+            vec![ended(Messages { replayed: 1, buried: 2, removed: 1, ..counted(10, 11) })],
+        ),
+        // Dead letters: there, purged, being purged, buried under our eyes, and one that was there before.
+        (account_with_dead(5, 0, 5, 5), vec![ended(Messages { buried: 5, ..counted(5, 5) })]),
+        (account_with_dead(5, 0, 5, 2), vec![ended(Messages { buried: 5, removed: 3, ..counted(5, 5) })]),
+        (
+            account_with_dead(5, 0, 5, 4),
+            vec![{
+                let at = Messages { buried: 5, removing: 1, ..counted(5, 5) };
+                living(at, at)
+            }],
+        ),
+        (
+            account_with_dead(5, 0, 3, 3),
+            vec![living(Messages { buried: 1, ..counted(5, 5) }, Messages { buried: 5, ..counted(5, 5) })],
+        ),
+        (
+            account_with_dead(5, 0, 5, 5),
+            vec![ended(Messages { buried: 4, buried_again: 1, ..counted(5, 5) })],
+        ),
     ] {
         assert_eq!(verdict(account.clone(), papers), (Verdict::Balanced, String::new()), "{account:?}");
+    }
+}
+
+#[test]
+fn what_may_have_been_counted_twice_is_unknown_with_how_many_could_hide_in_it() {
+    for (account, messages, said) in [
+        // Each message was leased again; the stream was purged after.
+        (
+            account(24, 0),
+            Messages { settled_again: 36, ..counted(24, 36) },
+            "up to 36 messages could have gone",
+        ),
+        // Even where a purge would not be needed.
+        (account(9, 0), Messages { settled_again: 2, ..counted(9, 11) }, "up to 2 messages could have gone"),
+        (account(9, 0), Messages { settling: 1, ..counted(9, 8) }, "up to 1 messages could have gone"),
+        (account(9, 0), Messages { maybe_settled: 1, ..counted(9, 8) }, "up to 1 messages could have gone"),
+        (account(9, 9), Messages { known: 1, ..counted(10, 0) }, "up to 1 messages could be lost"),
+        (account(9, 9), Messages { given_up: 1, ..counted(8, 0) }, "up to 1 messages could be lost"),
+        (account(9, 9), Messages { publishing: 1, ..counted(8, 0) }, "up to 1 messages could be lost"),
+        // A removal without an answer, and a letter that two have buried.
+        (
+            account_with_dead(5, 0, 5, 4),
+            Messages { buried: 5, maybe_removed: 1, ..counted(5, 5) },
+            "up to 1 dead letters",
+        ),
+        (
+            account_with_dead(5, 0, 5, 4),
+            Messages { buried: 5, removing: 1, ..counted(5, 5) },
+            "up to 1 dead letters",
+        ),
+        (
+            account_with_dead(5, 0, 4, 4),
+            Messages { buried: 4, buried_again: 1, ..counted(5, 5) },
+            "up to 1 dead letters",
+        ),
+    ] {
+        let (verdict, findings) = verdict(account, vec![ended(messages)]);
+        assert_eq!(verdict, Verdict::Unknown, "{findings}");
+        assert!(findings.starts_with(said), "{findings}");
+    }
+}
+
+#[test]
+fn dead_letters_that_nobody_removed_have_to_be_there() {
+    for (account, messages, missing) in [
+        // Purged by others, or by a limit.
+        (account_with_dead(5, 0, 5, 2), Messages { buried: 5, ..counted(5, 5) }, 3),
+        (account_with_dead(5, 0, 5, 1), Messages { buried: 5, removed: 3, ..counted(5, 5) }, 1),
+        // Letters of processes that keep no counts, too.
+        (account_with_dead(5, 0, 7, 4), Messages { buried: 5, removed: 2, ..counted(5, 5) }, 1),
+        (account_with_dead(5, 0, 5, 2), Messages { buried: 5, maybe_removed: 1, ..counted(5, 5) }, 2),
+        // The stream was deleted, and made anew.
+        (account(5, 0), Messages { buried: 5, removed: 1, ..counted(5, 5) }, 4),
+        (account_with_dead(5, 0, 1, 1), Messages { buried: 5, ..counted(5, 5) }, 4),
+    ] {
+        let ledger = Ledger::new(account.clone(), vec![ended(messages)]);
+        let findings = ledger.findings.join("; ");
+        assert_eq!(
+            (ledger.verdict, ledger.unknown_dead_letters),
+            (Verdict::Unbalanced, missing),
+            "{findings}"
+        );
+        let is = if missing == 1 { "dead letter is" } else { "dead letters are" };
+        assert!(
+            findings.starts_with(&format!("{missing} {is} gone, and nobody says who has them")),
+            "{findings}"
+        );
+        // A killed process may have removed them.
+        let (verdict, findings) = verdict(account, vec![silent(messages)]);
+        assert_eq!(verdict, Verdict::Unknown);
+        assert!(findings.contains(&format!("up to {missing} dead letters are gone")), "{findings}");
     }
 }
 

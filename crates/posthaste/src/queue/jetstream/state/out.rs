@@ -66,12 +66,18 @@ impl State {
         is_new
     }
 
-    /// It is a dead letter with so many events, or could not be kept, and comes again.
-    pub(in crate::queue::jetstream) fn set_aside(&mut self, sequence: u64, kept: Option<u64>) {
+    /// It is a dead letter with so many events, or could not be kept, and comes again. `is_again`: somebody had it before.
+    pub(in crate::queue::jetstream) fn set_aside(
+        &mut self,
+        sequence: u64,
+        kept: Option<u64>,
+        is_again: bool,
+    ) {
         self.places.remove(&sequence);
         self.busy -= 1;
         self.traffic.unreadable += kept.unwrap_or_default();
         self.traffic.messages.settled += u64::from(kept.is_some());
+        self.traffic.messages.settled_again += u64::from(kept.is_some() && is_again);
     }
 
     /// A pull is open, and the stream has nothing for it.
