@@ -11,8 +11,8 @@ use super::{address::StreamAddress, error::JetStreamError, secret::Secret};
 /// ```
 /// use posthaste::queue::jetstream::Credentials;
 ///
-/// let credentials = Credentials::default().user_and_password("shop", "secret");
-/// assert!(!format!("{credentials:?}").contains("secret"));
+/// let credentials = Credentials::default().user_and_password("shop", "open sesame");
+/// assert!(!format!("{credentials:?}").contains("sesame"));
 ///
 /// // As the `nats` command reads them: NATS_CREDS, NATS_NKEY, NATS_TOKEN, NATS_USER, NATS_PASSWORD, NATS_CA, NATS_CERT,
 /// // NATS_KEY.
