@@ -54,6 +54,7 @@ mod sync;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
 mod text;
+mod threads;
 mod words;
 
 pub use batch::{

@@ -110,22 +110,13 @@ impl Spooled {
         region: Option<Region>,
         (to, office): (&To, &Arc<DeadLetterOffice>),
     ) -> Result<Self, OptionsError> {
-        let letters = Arc::clone(office);
-        let mut builder = QueueEventDispatcher::builder(to.dispatcher(args)?)
-            .queue(queue.clone())
-            .batch_size(args.batch_size)
-            .flush_interval(args.flush_interval)
-            .in_flight(args.in_flight())
-            .max_batch_bytes(args.max_batch_bytes)
-            .on_dead_letter(move |letter| letters.take_batch(letter));
-        if let Some(endpoint) = args.endpoint.as_deref() {
-            builder = builder.event_end_point(endpoint);
-        }
         let dead_before = queue.dead_letters().map_or(0, |letters| letters.count() as u64)
             + queue.spool().stats().counters.lost_before;
         let meta_before = queue.spool().meta();
+        // It delivers from here on: what was there before has been counted.
+        let dispatcher = to.pipeline(args, queue.clone(), office)?;
         Ok(Self {
-            dispatcher: builder.build()?,
+            dispatcher,
             queue,
             chunk: Mutex::default(),
             endpoint: args.endpoint.as_deref().map(Arc::from),

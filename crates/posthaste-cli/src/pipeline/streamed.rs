@@ -108,20 +108,10 @@ impl Way {
         tenant: String,
         office: &Arc<DeadLetterOffice>,
     ) -> Result<Self, Failure> {
-        let letters = Arc::clone(office);
         let queue =
             stream.queue(&tenant, Role::Deliver).map_err(|error| Failure::Refused(error.to_string()))?;
-        let mut builder = QueueEventDispatcher::builder(To::EndPoints.dispatcher(args)?)
-            .queue(queue.clone())
-            .batch_size(args.batch_size)
-            .flush_interval(args.flush_interval)
-            .in_flight(args.in_flight())
-            .max_batch_bytes(args.max_batch_bytes)
-            .on_dead_letter(move |letter| letters.take_batch(letter));
-        if let Some(endpoint) = args.endpoint.as_deref() {
-            builder = builder.event_end_point(endpoint);
-        }
-        Ok(Self { tenant, queue, dispatcher: builder.build()? })
+        let dispatcher = To::EndPoints.pipeline(args, queue.clone(), office)?;
+        Ok(Self { tenant, queue, dispatcher })
     }
 }
 

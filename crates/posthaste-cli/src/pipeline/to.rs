@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use posthaste::{Dispatcher, HttpEventDispatcher, OptionsError, queue::JetStreamQueue};
+use posthaste::{
+    Dispatcher, HttpEventDispatcher, LogEvent, OptionsError, QueueEventDispatcher,
+    queue::{DeliveryQueue, JetStreamQueue},
+};
 use posthaste_relay::ToStream;
 
-use super::args::DeliveryArgs;
+use super::{args::DeliveryArgs, dead::DeadLetterOffice};
 
 /// Where requests go.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +21,27 @@ pub(crate) enum To {
 }
 
 impl To {
+    /// A pipeline of a queue's requests to there, as the options have it.
+    pub(super) fn pipeline(
+        &self,
+        args: &DeliveryArgs,
+        queue: impl DeliveryQueue<LogEvent> + 'static,
+        office: &Arc<DeadLetterOffice>,
+    ) -> Result<QueueEventDispatcher, OptionsError> {
+        let letters = Arc::clone(office);
+        let mut builder = QueueEventDispatcher::builder(self.dispatcher(args)?)
+            .queue(queue)
+            .batch_size(args.batch_size)
+            .flush_interval(args.flush_interval)
+            .in_flight(args.in_flight())
+            .max_batch_bytes(args.max_batch_bytes)
+            .on_dead_letter(move |letter| letters.take_batch(letter));
+        if let Some(endpoint) = args.endpoint.as_deref() {
+            builder = builder.event_end_point(endpoint);
+        }
+        builder.build()
+    }
+
     /// What sends requests there.
     pub(super) fn dispatcher(&self, args: &DeliveryArgs) -> Result<Arc<dyn Dispatcher>, OptionsError> {
         Ok(match self {

@@ -19,8 +19,9 @@ thread_local! {
 
 /// Memory for a body of about so many bytes.
 pub(crate) fn take(bytes: usize) -> Vec<u8> {
-    let spare = SPARE.with_borrow_mut(|spare| spare.pop_if(|spare| spare.capacity() >= bytes));
-    spare.unwrap_or_else(|| Vec::with_capacity(bytes))
+    // A thread that is ending has none left.
+    let spare = SPARE.try_with(|spare| spare.borrow_mut().pop_if(|spare| spare.capacity() >= bytes));
+    spare.ok().flatten().unwrap_or_else(|| Vec::with_capacity(bytes))
 }
 
 /// Keeps the memory of a body that nobody else has.
@@ -29,7 +30,9 @@ pub(crate) fn give(body: Bytes) {
     let mut body = Vec::from(body);
     if body.capacity() <= BYTES_MAX {
         body.clear();
-        SPARE.with_borrow_mut(|spare| {
+        // Where there is no place any more, it is freed.
+        let _ = SPARE.try_with(|spare| {
+            let mut spare = spare.borrow_mut();
             if spare.len() >= SPARE_MAX {
                 spare.remove(0);
             }

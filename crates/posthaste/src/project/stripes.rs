@@ -1,16 +1,10 @@
 //! A project's context several times over: threads that make events of it at the same time count their references in
 //! different places, so that none waits for another's cache line.
 
-use std::{
-    num::NonZero,
-    sync::{
-        Arc, LazyLock,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
-    thread,
-};
+use std::sync::Arc;
 
 use super::context::Context;
+use crate::threads;
 
 /// At most how many; beyond, threads share.
 const STRIPES_MAX: usize = 16;
@@ -25,9 +19,8 @@ pub(super) struct Stripes {
 impl Stripes {
     #[expect(clippy::needless_pass_by_value, reason = "it is the project's from then on")]
     pub(super) fn new(context: Context) -> Self {
-        static CORES: LazyLock<usize> =
-            LazyLock::new(|| thread::available_parallelism().map_or(1, NonZero::get));
-        let all: Arc<[_]> = (0..STRIPES_MAX.min(*CORES)).map(|_| Arc::new(context.clone())).collect();
+        let all: Arc<[_]> =
+            (0..STRIPES_MAX.min(threads::cores())).map(|_| Arc::new(context.clone())).collect();
         Self { first: all.first().map_or_else(|| Arc::new(context.clone()), Arc::clone), all }
     }
 
@@ -39,15 +32,15 @@ impl Stripes {
     /// The calling thread's own, unless there are more threads than stripes.
     #[inline]
     pub(super) fn of_this_thread(&self) -> &Arc<Context> {
-        static THREADS: AtomicUsize = AtomicUsize::new(0);
-        thread_local!(static THREAD: usize = THREADS.fetch_add(1, Relaxed));
-        let at = THREAD.with(|thread| thread % self.all.len().max(1));
+        let at = threads::number() % self.all.len().max(1);
         self.all.get(at).unwrap_or(&self.first)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
     use super::*;
 
     #[test]

@@ -4,13 +4,12 @@
 //! ordered store, under a lock that producers never touch. The stripes' places bound the queue, so that concurrent callers
 //! cannot overshoot. Bytes are bounded by a number that all share, where a bound is set or items differ in size.
 
-use std::{fmt, marker::PhantomData, num::NonZero, sync::atomic::Ordering::SeqCst, thread};
+use std::{fmt, marker::PhantomData, sync::atomic::Ordering::SeqCst};
 
 use crossbeam_utils::CachePadded;
 
 use super::{
     Counts, DeliveryQueue, Eventually, Leased, Queue, QueueError, QueueItem, Receipt, Refused,
-    home::home,
     leasing::Leasing,
     run::Memory,
     store::{Gone, Store},
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     outcome::Refusal,
     sync::{AtomicUsize, Mutex},
+    threads,
 };
 
 /// Stripes for each core: two threads that run at the same time seldom meet, though there may be more of them.
@@ -98,8 +98,7 @@ pub enum Preallocated {}
 impl<T> InMemoryQueue<T> {
     /// An empty queue for at most `capacity` items.
     pub fn new(capacity: usize) -> Self {
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        let stripes = (cores * STRIPES_EACH).min(STRIPES_MAX).min(capacity / PLACES_EACH);
+        let stripes = (threads::cores() * STRIPES_EACH).min(STRIPES_MAX).min(capacity / PLACES_EACH);
         Self::with(capacity, stripes, Memory { at_start: 0, kept: KEPT })
     }
 }
@@ -174,7 +173,7 @@ impl<T: QueueItem, M> BoundedQueue<T, M> {
 
 impl<T: QueueItem, M> Queue<T> for BoundedQueue<T, M> {
     fn add(&self, item: T) -> Result<Receipt, Refused<T>> {
-        let home = home();
+        let home = threads::number();
         if !self.reserve_bytes(&item) {
             let is_closed = self.stripes.is_closed(home);
             let full = Refusal::QueueBytesFull { bytes_max: self.bytes_max };

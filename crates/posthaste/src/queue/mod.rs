@@ -16,7 +16,6 @@ mod bounded;
 mod dead_letter_store;
 mod delivery_queue;
 mod eventually;
-mod home;
 mod item;
 #[cfg(feature = "jetstream")]
 pub mod jetstream;
