@@ -12,6 +12,7 @@ use posthaste::{
     Dispatcher, HttpEventDispatcher, LogEvent,
     dispatch::{Answer, DispatchError},
 };
+use socket2::{Domain, Socket, Type};
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -57,7 +58,11 @@ struct Server {
 
 impl Server {
     fn start(acts: &[Act]) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::serving(TcpListener::bind("127.0.0.1:0").unwrap(), acts, usize::MAX)
+    }
+
+    /// Accepts so many connections.
+    fn serving(listener: TcpListener, acts: &[Act], connections_max: usize) -> Self {
         let server = Self {
             address: listener.local_addr().unwrap(),
             acts: Arc::new(Mutex::new(acts.iter().rev().copied().collect())),
@@ -66,11 +71,13 @@ impl Server {
         };
         let accepting = server.clone();
         thread::spawn(move || {
-            for (number, stream) in listener.incoming().enumerate() {
+            for (number, stream) in listener.incoming().take(connections_max).enumerate() {
                 let server = accepting.clone();
                 // Every error means that the client has gone.
                 thread::spawn(move || drop(server.serve(&stream.unwrap(), number)));
             }
+            // The others wait for ever.
+            thread::park();
         });
         server
     }
@@ -255,4 +262,29 @@ fn a_request_that_is_not_waited_for_any_longer_leaves_no_connection_behind() {
         assert_eq!(dispatcher.dispatch_event(request()).await.unwrap().status, 204);
     });
     assert_eq!(server.connections(), [0, 1]);
+}
+
+/// The system lets nobody else in while the first connection is served: requests share that one, and wait for no other.
+#[test]
+fn a_server_that_lets_nobody_in_is_asked_on_the_connections_that_it_has() {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let server = Server::serving(listener.into(), &[], 1);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let dispatcher = HttpEventDispatcher::builder().connect_timeout(HOUR).no_proxy().build().unwrap();
+    let request = || dispatcher.dispatch_event(LogEvent::opaque(server.url(), "{}"));
+    runtime.block_on(async {
+        assert_eq!(request().await.unwrap().status, 204);
+        let within = Duration::from_millis(200);
+        let let_in = std::iter::from_fn(|| TcpStream::connect_timeout(&server.address, within).ok());
+        let waiting: Vec<TcpStream> = let_in.take(100).collect();
+        assert!(waiting.len() < 100, "the system lets everybody in");
+        let requests = (0..20).map(|_| request());
+        let answers = tokio::time::timeout(SECOND * 60, futures_util::future::join_all(requests)).await;
+        assert!(
+            answers.unwrap().iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.status == 204))
+        );
+    });
+    assert_eq!(server.connections(), [0; 21]);
 }

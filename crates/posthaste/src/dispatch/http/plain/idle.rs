@@ -10,6 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::{
+    sync::Notify,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -26,6 +27,7 @@ const IDLE_MAX: usize = 2_048;
 pub(super) struct Idle {
     max: usize,
     kept: Mutex<Kept>,
+    more: Notify,
     /// The task that lets go of those that have waited too long; it ends with this.
     reaper: Mutex<JoinSet<()>>,
 }
@@ -39,7 +41,7 @@ struct Kept {
 
 impl Default for Idle {
     fn default() -> Self {
-        Self { max: IDLE_MAX, kept: Mutex::default(), reaper: Mutex::default() }
+        Self { max: IDLE_MAX, kept: Mutex::default(), more: Notify::new(), reaper: Mutex::default() }
     }
 }
 
@@ -55,6 +57,16 @@ impl Idle {
         None
     }
 
+    /// Waits for one that is open and young enough. Of several that wait, each that is kept wakes one.
+    pub(super) async fn taken(&self, age_max: Option<Duration>) -> Box<Connection> {
+        loop {
+            self.more.notified().await;
+            if let Some(connection) = self.take(Instant::now(), age_max) {
+                return connection;
+            }
+        }
+    }
+
     /// One more, for the next request.
     pub(super) fn put(self: &Arc<Self>, connection: Box<Connection>, now: Instant) {
         let mut kept = self.kept.lock();
@@ -62,6 +74,7 @@ impl Idle {
             return;
         }
         kept.connections.push((now, connection));
+        self.more.notify_one();
         if !std::mem::replace(&mut kept.is_reaped, true) {
             let mut reaper = self.reaper.lock();
             while reaper.try_join_next().is_some() {}

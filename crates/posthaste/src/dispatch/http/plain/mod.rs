@@ -110,10 +110,7 @@ impl Connections {
         let end_point = place.end_point();
         let lost = |cause: String| DispatchError::Lost(format!("{}: {cause}", end_point.address()));
         let plain = place.plain().ok_or_else(|| lost("it is none of plain HTTP".to_owned()))?;
-        let mut connection = match plain.idle.take(now, self.age_max) {
-            Some(connection) => connection,
-            None => self.connect_anew(end_point, now).await?,
-        };
+        let mut connection = self.connection(plain, end_point, now).await?;
         match connection.exchange(plain, further, body).await {
             Ok(Begun::Usual(head)) => Ok(Reached::Usual(connection, head)),
             Ok(Begun::Odd) => {
@@ -122,6 +119,24 @@ impl Connections {
                 by_hyper(connection, request).await.map_err(|error| lost(said(&error)))
             }
             Err(error) => Err(lost(said(&error))),
+        }
+    }
+
+    /// An idle one or a new one, whichever is first: a server that takes long to let somebody in may be quick with those
+    /// that it has.
+    async fn connection(
+        &self,
+        plain: &Plain,
+        to: &EndPoint,
+        now: Instant,
+    ) -> Result<Box<Connection>, DispatchError> {
+        if let Some(idle) = plain.idle.take(now, self.age_max) {
+            return Ok(idle);
+        }
+        tokio::select! {
+            biased;
+            connected = self.connect_anew(to, now) => connected,
+            idle = plain.idle.taken(self.age_max) => Ok(idle),
         }
     }
 
