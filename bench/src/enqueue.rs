@@ -75,11 +75,11 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<Figures> {
 fn fill(processor: &BatchEventProcessor, maker: &Maker, count: usize, threads: usize) -> Result<(f64, f64)> {
     let watch = Stopwatch::start();
     let own = || {
-        let before = thread_cpu()?;
+        let before = thread_cpu();
         for n in 0..count / threads {
             processor.process_event(maker.make(n)).map_err(Error::other)?.forget();
         }
-        Ok(thread_cpu()?.saturating_sub(before))
+        Ok(thread_cpu().saturating_sub(before))
     };
     let cpus: Result<Vec<Duration>> = thread::scope(|scope| {
         let running: Vec<_> = (0..threads).map(|_| scope.spawn(own)).collect();

@@ -2,10 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    io::{BufRead, BufReader, Error, Result},
+    io::{BufRead, BufReader, Result},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
+
+use rustix::time::ClockId;
 
 /// What was measured, by name.
 pub(crate) type Figures = BTreeMap<String, f64>;
@@ -50,12 +52,9 @@ fn cpu() -> Duration {
     Duration::from_millis((ticks(11) + ticks(12)) * 10)
 }
 
-/// What the calling thread has had of a processor.
-pub(crate) fn thread_cpu() -> Result<Duration> {
-    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
-    let ran = text.split(' ').next().and_then(|word| word.parse().ok());
-    ran.map(Duration::from_nanos)
-        .ok_or_else(|| Error::other("no processor time in /proc/thread-self/schedstat"))
+/// What the calling thread has had of a processor: to the nanosecond, where /proc's schedstat lags by a tick.
+pub(crate) fn thread_cpu() -> Duration {
+    Duration::try_from(rustix::time::clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 /// A line of /proc/self/status, in bytes.
