@@ -45,8 +45,9 @@ async fn answer(mut stream: TcpStream, delay: Duration) -> std::io::Result<()> {
         buffer.drain(..length.min(buffer.len()));
         skip(&stream, missing).await?;
         if !delay.is_zero() {
-            // Timers count whole milliseconds, and round up: this is the time that was asked for, within one of them.
-            tokio::time::sleep(delay.saturating_sub(Duration::from_millis(1))).await;
+            // Timers count whole milliseconds, and round up, as waiting for sockets does: so it is the time that was asked for on
+            // average, and within a millisecond of it.
+            tokio::time::sleep(delay.saturating_sub(Duration::from_micros(1_500))).await;
         }
         stream.write_all(ANSWER).await?;
     }

@@ -152,6 +152,11 @@ impl Collector {
         self.tell();
     }
 
+    /// Bad events, each time they came, and requests that were refused unread: all since it started, resets or not.
+    pub fn bad_ever(&self) -> u64 {
+        self.0.store.lock().bad_ever()
+    }
+
     /// Puts a script of faults in the place of the one before, from its first request on. What waits because of the one
     /// before waits no longer.
     pub fn set_faults(&self, faults: Faults) {

@@ -260,10 +260,11 @@ impl Relay {
         self.stream()?.trouble()
     }
 
-    /// Why nothing of a tenant's can be taken out of the stream, though its servers are there.
-    pub fn fetch_trouble(&self) -> Option<String> {
+    /// Why nothing of a tenant's can be taken out of the stream or put into it, though its servers are there.
+    pub fn tenant_trouble(&self) -> Option<String> {
         let of = |tenant: &Tenant| {
-            let why = tenant.stages().iter().find_map(|stage| stage.stream()?.fetch_trouble())?;
+            let mut queues = tenant.stages().iter().filter_map(Stage::stream);
+            let why = queues.find_map(|queue| queue.fetch_trouble().or_else(|| queue.publish_trouble()))?;
             Some(format!("tenant {:?}: {why}", tenant.name()))
         };
         self.tenants().iter().find_map(of)

@@ -71,6 +71,15 @@ fn bad_events_fail_it_where_that_is_asked_for() {
         );
         assert!(xml.contains("body: "), "{xml}");
     }
+    // A test of the command's own begins anew.
+    let running = Running::start(&["--no-bad", "--junit", &junit]);
+    assert_eq!(post(&running.url, b"{", None).0, 204);
+    assert_eq!(post(&running.url.replace("/v1/events", "/reset"), b"", None).0, 204);
+    let (ended, stderr) = running.end(0);
+    assert_eq!(ended, Some(1), "{stderr}");
+    assert!(stderr.contains("bad events and refused requests: 1, 1 of them reset since"), "{stderr}");
+    let xml = String::from_utf8(files.read("events.xml")).unwrap();
+    assert!(xml.contains("1 bad events came, 1 of them reset since"), "{xml}");
     let (ended, stderr) = Running::start(&["--no-bad", "--quiet"]).end(0);
     assert_eq!((ended, &*stderr), (Some(0), ""));
 }

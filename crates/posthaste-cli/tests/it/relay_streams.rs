@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy};
 use posthaste::{Clock, SystemClock};
 use saphyr::{LoadableYamlNode as _, Yaml};
 use serde_json::Value;
@@ -370,6 +371,32 @@ fn a_subject_that_somebody_else_has_is_told() {
     until("that is said too", || readiness(&delivering).1["stream"]["state"] == "working");
     accepting.stop();
     delivering.stop();
+}
+
+/// A bridge takes events meanwhile, and its relay says why they go no further.
+#[test]
+fn a_stream_that_refuses_is_told() {
+    let (servers, sink, files) = (Servers::one(), Sink::start(), Files::new());
+    let outsider = Outsider::at(&servers);
+    let narrow = |bytes| Config {
+        name: STREAM.to_owned(),
+        subjects: vec![format!("{STREAM}.*")],
+        retention: RetentionPolicy::WorkQueue,
+        discard: DiscardPolicy::New,
+        max_message_size: bytes,
+        ..Config::default()
+    };
+    outsider.make(narrow(100));
+    let relay = relay(&servers, &["--upstream", &sink.url, "--data", &files.path("data")]);
+    assert_eq!(post(&relay.url, JSON, body("1", &uuid(0)).as_bytes()), 204);
+    until("that is said", || readiness(&relay).1["stream"]["state"] == "stuck");
+    let (status, said) = readiness(&relay);
+    assert_eq!(status, 200, "events are taken: {said}");
+    assert!(said["stream"]["trouble"].as_str().unwrap().contains("message size exceeds"), "{said}");
+    outsider.change(narrow(-1));
+    until("it arrives", || arrived(&sink) == numbered(1));
+    until("that is said too", || readiness(&relay).1["stream"]["state"] == "working");
+    relay.stop();
 }
 
 #[test]

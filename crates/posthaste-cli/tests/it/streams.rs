@@ -29,6 +29,10 @@ impl Outsider {
         self.runtime.block_on(self.context.create_stream(config)).unwrap();
     }
 
+    pub(crate) fn change(&self, config: Config) {
+        self.runtime.block_on(self.context.update_stream(config)).unwrap();
+    }
+
     /// What a stream has, and what it has ever taken. `None`: there is no such stream.
     pub(crate) fn look(&self, stream: &str) -> Option<(u64, u64)> {
         self.runtime.block_on(async {

@@ -41,6 +41,33 @@ fn nothing_acknowledged_is_lost_to_kills_and_nothing_is_left_behind() {
     }
 }
 
+/// Somebody else kills them: nobody gives up for that, and nothing is left behind.
+#[test]
+fn servers_may_be_away_for_a_while() {
+    let mut servers = Servers::one();
+    let address = servers.address("torture");
+    let args =
+        ["torture", "--queue", &address, "--json", "--replicas", "1", "--events", "1500", "--kills", "6"];
+    let ran = thread::scope(|scope| {
+        let torture = scope.spawn(|| run(&[&args[..], &["--time", "90s"]].concat()));
+        let outsider = Outsider::at(&servers);
+        while outsider.look("torture").is_none_or(|(_, taken)| taken < 20) {
+            thread::sleep(Duration::from_millis(20));
+        }
+        for _ in 0..2 {
+            servers.kill(0);
+            thread::sleep(Duration::from_secs(3));
+            servers.restart(0);
+            thread::sleep(Duration::from_secs(2));
+        }
+        torture.join().unwrap()
+    });
+    let report = ran.ended(0).json();
+    assert_eq!(["lost", "invented", "altered"].map(|name| number(&report, name)), [0; 3], "{report}");
+    assert_eq!(report["fresh"], "flowed", "{report}");
+    assert_eq!(Outsider::at(&servers).look("torture"), None);
+}
+
 #[test]
 fn a_stream_with_something_in_it_is_left_alone() {
     let servers = Servers::one();

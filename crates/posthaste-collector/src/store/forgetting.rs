@@ -82,12 +82,13 @@ impl Store {
         }
     }
 
-    /// Forgets everything; every count is zero. Ids go on.
+    /// Forgets everything; every count is zero. Ids go on, and what says that something bad was there.
     pub(crate) fn clear(&mut self) {
-        let (newest, requests, resets) = (self.newest, self.requests, self.resets + 1);
+        let (newest, requests) = (self.newest, self.requests);
+        let (resets, bad_ever) = (self.resets + 1, self.bad_ever);
         *self = Self::new(self.bounds, self.hashes.clone());
         (self.newest, self.oldest, self.reset_at) = (newest, newest + 1, newest);
-        (self.requests, self.resets) = (requests, resets);
+        (self.requests, self.resets, self.bad_ever) = (requests, resets, bad_ever);
     }
 
     /// Forgets a session: its events and its counts.

@@ -85,6 +85,8 @@ pub(crate) struct Store {
     variations: Variations,
     sessions: Sessions,
     resets: u64,
+    /// Bad events and refused requests, those before a reset included.
+    bad_ever: u64,
     /// The newest id when everything was forgotten last.
     reset_at: u64,
 }
@@ -136,6 +138,7 @@ impl Store {
             variations: Variations::within(bounds.bytes_max / ORDER_SHARE),
             sessions: Sessions::default(),
             resets: 0,
+            bad_ever: 0,
             reset_at: 0,
         }
     }
@@ -256,6 +259,7 @@ impl Store {
     fn count(&mut self, draft: &Draft, session: Option<&str>, kept: &mut Kept) {
         if draft.verdict == Verdict::Bad {
             kept.bad += 1;
+            self.bad_ever += 1;
             self.sessions.count(session, |ledger| ledger.bad += 1);
             return;
         }
@@ -377,7 +381,12 @@ impl Store {
     }
 
     pub(crate) fn count_refused(&mut self, session: Option<&str>) {
+        self.bad_ever += 1;
         self.sessions.count(session, |ledger| ledger.refused += 1);
+    }
+
+    pub(crate) fn bad_ever(&self) -> u64 {
+        self.bad_ever
     }
 
     pub(crate) fn count_fault(&mut self, rule: &str, taken: bool, session: Option<&str>) {

@@ -27,7 +27,7 @@ pub(super) struct StreamReadiness {
 #[serde(rename_all = "lowercase")]
 enum State {
     Working,
-    /// Its servers are there, and nothing can be taken out of it.
+    /// Its servers are there, and something can be neither taken out of it nor put into it.
     Stuck,
     Away,
 }
@@ -37,7 +37,7 @@ impl StreamReadiness {
         let config = relay.config();
         let address = config.queue.as_ref()?.to_string();
         let away = relay.stream_trouble().map(|trouble| trouble.to_string());
-        let stuck = || relay.fetch_trouble();
+        let stuck = || relay.tenant_trouble();
         let (state, trouble) = match away {
             Some(trouble) => (State::Away, Some(trouble)),
             None => stuck().map_or((State::Working, None), |trouble| (State::Stuck, Some(trouble))),

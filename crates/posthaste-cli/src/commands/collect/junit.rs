@@ -16,6 +16,8 @@ pub(super) struct Run<'a> {
     pub(super) took: Duration,
     pub(super) events: u64,
     pub(super) bad_events: u64,
+    /// Of those, the ones that a test has reset.
+    pub(super) bad_reset: u64,
     /// The first of them.
     pub(super) bad: &'a [BadEvent],
     /// Whether bad events make it fail.
@@ -46,7 +48,10 @@ fn case(xml: &mut String, name: &str, seconds: &str, inner: &str) {
 }
 
 fn events(run: &Run<'_>, is_bad: bool) -> String {
-    let said = format!("{} of {} events are bad", run.bad_events, run.events);
+    let said = match run.bad_reset {
+        0 => format!("{} of {} events are bad", run.bad_events, run.events),
+        reset => format!("{} bad events came, {reset} of them reset since", run.bad_events),
+    };
     let mut text = String::new();
     for event in run.bad {
         for Problem { path, problem, fix, .. } in &event.problems {
@@ -98,6 +103,7 @@ mod tests {
             took,
             events: 9,
             bad_events,
+            bad_reset: 0,
             bad: &[],
             no_bad,
         })

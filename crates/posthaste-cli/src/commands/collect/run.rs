@@ -41,7 +41,7 @@ The exit code is the command's (128 and the signal's number where one ended it,
 127 where there is no such command), or 1 if it is 0 and --no-bad finds bad
 events. Signals are passed on to the command.")]
 pub(crate) struct RunArgs {
-    /// Exit with 1 if bad events came, or requests that were refused
+    /// Exit with 1 if bad events or refused requests came, reset since or not
     #[arg(long)]
     no_bad: bool,
     /// Write what came of it as JUnit XML
@@ -91,8 +91,9 @@ impl RunArgs {
         output: &Output,
     ) -> Result<Exit, Failure> {
         let ledger = collector.ledger();
-        // What was refused unread may have been anything.
-        let (events, bad_events) = (ledger.events, ledger.bad + ledger.refused);
+        // What was refused unread may have been anything; what a test has reset was there.
+        let (events, bad_events) = (ledger.events, collector.bad_ever());
+        let bad_reset = bad_events.saturating_sub(ledger.bad + ledger.refused);
         output.inform(Arrived(ledger));
         if let Some(path) = &self.junit {
             let bad = collector.bad(&Filter { limit: Some(LISTED_MAX), ..Filter::default() });
@@ -105,6 +106,7 @@ impl RunArgs {
                 took,
                 events,
                 bad_events,
+                bad_reset,
                 bad: &bad,
                 no_bad,
             });
@@ -112,7 +114,9 @@ impl RunArgs {
         }
         Ok(match code {
             0 if self.no_bad && bad_events > 0 => {
-                output.note(format_args!("posthaste: bad events and refused requests: {bad_events}"));
+                let reset =
+                    if bad_reset > 0 { format!(", {bad_reset} of them reset since") } else { String::new() };
+                output.note(format_args!("posthaste: bad events and refused requests: {bad_events}{reset}"));
                 Exit::Failed
             }
             0 => Exit::Fine,

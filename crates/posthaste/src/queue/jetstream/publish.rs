@@ -46,19 +46,21 @@ pub(super) struct NotStored {
     pub(super) why: String,
     /// For want of room.
     pub(super) is_full: bool,
-    /// The stream has said so: nothing of this try will be stored.
+    /// The stream has said so.
+    pub(super) is_refusal: bool,
+    /// Nothing of this try will be stored.
     pub(super) is_certain: bool,
 }
 
 impl NotStored {
     fn unknown(why: impl Into<String>) -> Self {
-        Self { why: why.into(), is_full: false, is_certain: false }
+        Self { why: why.into(), is_full: false, is_refusal: false, is_certain: false }
     }
 
     /// There was no answer of the stream.
     fn unanswered(why: String) -> Self {
         let is_certain = why.contains("no responders") || why.contains("no connection");
-        Self { why, is_full: false, is_certain }
+        Self { is_certain, ..Self::unknown(why) }
     }
 }
 
@@ -78,11 +80,13 @@ pub(super) fn read(stream: &str, answer: &[u8]) -> Result<Stored, NotStored> {
         Answer { error: Some(error), .. } => Err(NotStored {
             is_full: error.is_full(),
             why: format!("the stream refuses it: {}", error.description),
+            is_refusal: true,
             is_certain: true,
         }),
         Answer { stream: Some(other), .. } if other != stream => Err(NotStored {
             why: format!("another stream, {other}, has the subject"),
             is_full: false,
+            is_refusal: true,
             is_certain: true,
         }),
         Answer { seq, duplicate, .. } => Ok(Stored { sequence: seq, is_repeat: duplicate }),
@@ -138,8 +142,13 @@ async fn publish(tenant: &Tenant, key: u64) {
             () = differs(&mut link, at) => NotStored::unknown("the connection was lost"),
         };
         is_uncertain |= !not_stored.is_certain;
-        tracing::debug!(why = not_stored.why, "a publish is tried again");
-        tenant.state().publish_failed(not_stored.why, not_stored.is_full);
+        let NotStored { why, is_full, is_refusal, .. } = not_stored;
+        let is_news = tenant.state().publish_failed(why.clone(), is_full);
+        if is_refusal && is_news {
+            tracing::warn!(why, subject = tenant.subject(), "the stream takes no events; trying again");
+        } else {
+            tracing::debug!(why, "a publish is tried again");
+        }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = differs(&mut link, at) => {}
@@ -155,7 +164,7 @@ mod tests {
     fn said(answer: &str) -> String {
         match read("events", answer.as_bytes()) {
             Ok(Stored { sequence, is_repeat }) => format!("stored as {sequence}, repeat {is_repeat}"),
-            Err(NotStored { why, is_full, is_certain }) => {
+            Err(NotStored { why, is_full, is_certain, .. }) => {
                 format!("{why}; full {is_full}, certain {is_certain}")
             }
         }

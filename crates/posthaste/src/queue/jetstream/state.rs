@@ -199,8 +199,11 @@ impl State {
         self.window.get(&key)
     }
 
-    pub(super) fn publish_failed(&mut self, why: String, is_full: bool) {
+    /// Says whether that is news.
+    pub(super) fn publish_failed(&mut self, why: String, is_full: bool) -> bool {
+        let is_news = self.publish_trouble.as_ref().is_none_or(|(before, _)| *before != why);
         self.publish_trouble = Some((why, is_full));
+        is_news
     }
 
     pub(super) fn publish_trouble(&self) -> Option<&str> {

@@ -116,6 +116,7 @@ impl<'a> Torture<'a> {
     fn run(mut self, bar: &Bar) -> Result<Report, Failure> {
         self.torture(bar)?;
         bar.set_message("looking at what is left");
+        self.own.wait()?;
         self.troubles.extend(aftermath::look(self.own.stream(), &self.books)?);
         self.upstream.stop();
         let run = Run {

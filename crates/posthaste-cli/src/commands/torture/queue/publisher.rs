@@ -70,6 +70,7 @@ pub(crate) struct PublisherArgs {
 
 pub(crate) fn run(args: &PublisherArgs) -> Result<Exit, Failure> {
     let options = nats::options("--queue", &stream::address(args.queue.as_deref()), &args.nats)?
+        .connect_timeout(stream::PATIENCE)
         .ack_wait(ACK_WAIT)
         .publish_window(WINDOW);
     let stream = JetStream::attach(options)?;

@@ -39,6 +39,7 @@ pub(crate) struct SenderArgs {
 
 pub(crate) fn run(args: &SenderArgs) -> Result<Exit, Failure> {
     let options = nats::options("--queue", &stream::address(args.queue.as_deref()), &args.nats)?
+        .connect_timeout(stream::PATIENCE)
         .ack_wait(ACK_WAIT)
         .prefetch(PREFETCH);
     let stream = JetStream::attach(options)?;

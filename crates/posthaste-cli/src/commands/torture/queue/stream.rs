@@ -1,8 +1,13 @@
 //! The stream that is tortured: of our own, and gone in the end.
 
-use posthaste::queue::jetstream::{Inspection, JetStream, JetStreamError};
+use std::{thread, time::Duration};
 
-use super::ACK_WAIT;
+use posthaste::{
+    Clock, SystemClock,
+    queue::jetstream::{Inspection, JetStream, JetStreamError},
+};
+
+use super::{ACK_WAIT, LOOK_EVERY};
 use crate::common::{
     exit::Failure,
     nats::{self, NatsArgs},
@@ -11,6 +16,9 @@ use crate::common::{
 /// Where processes that are started find the stream: everybody may read their arguments, and an address may have a
 /// password.
 pub(super) const ADDRESS: &str = "POSTHASTE_TORTURE_QUEUE";
+
+/// How long the servers may be away: somebody may kill them and start them again meanwhile.
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The stream that is named, or else the environment's.
 pub(super) fn address(named: Option<&str>) -> String {
@@ -49,12 +57,29 @@ impl Own {
         self.stream.options().address().to_string()
     }
 
+    /// Waits until its servers answer.
+    pub(super) fn wait(&self) -> Result<(), Failure> {
+        self.patiently(|stream| stream.look().map(drop))
+    }
+
     /// Deletes what was made here.
     pub(super) fn clean_up(self) -> Result<(), Failure> {
-        if self.is_made {
-            self.stream.delete()?;
+        if self.is_made { self.patiently(|stream| stream.clone().delete()) } else { Ok(()) }
+    }
+
+    /// Asks until there is an answer that stays.
+    fn patiently(&self, ask: impl Fn(&JetStream) -> Result<(), JetStreamError>) -> Result<(), Failure> {
+        let end = SystemClock.elapsed() + PATIENCE;
+        loop {
+            match ask(&self.stream) {
+                Err(JetStreamError::NotConnected { .. } | JetStreamError::Refused { .. })
+                    if SystemClock.elapsed() < end =>
+                {
+                    thread::sleep(LOOK_EVERY);
+                }
+                answer => return Ok(answer?),
+            }
         }
-        Ok(())
     }
 }
 
