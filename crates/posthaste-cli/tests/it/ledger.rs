@@ -167,6 +167,60 @@ fn what_a_killed_process_had_not_written_down_is_unknown() {
     );
 }
 
+/// Once somebody has looked into what is unknown, new books begin; in those, everything is known again, and a loss shows.
+#[test]
+fn new_books_have_nothing_unknown() {
+    let (servers, api) =
+        (Servers::one(), Server::start(false, |body| if body.len() > 4_000 { 400 } else { 204 }));
+    let stream = small(&servers, "events");
+    let queue = accepting(&stream, "torture");
+    let keeper = keeper(&stream, &queue);
+    let sender = Sender::start(&servers);
+    fill(&queue, &api.url, 100);
+    let bad = request(&api.url, &"x".repeat(4_000), 1);
+    queue.add(bad).unwrap().wait().unwrap();
+    let outsider = Outsider::at(&servers);
+    until("everything is delivered, or dead", || outsider.look("events") == Some((0, 101)));
+    sender.kill();
+    // Three wait for another sender, and one process goes on living.
+    fill(&queue, &dead_endpoint(), 3);
+    assert_eq!(ledger(&servers).ended(1).json()["verdict"], "unknown");
+    let closed = run(&["ledger", &servers.address("events"), "--begin", "--json"]).ended(0).json();
+    assert_eq!((&closed["verdict"], number(&closed, "messages", "taken")), (&"unknown".into(), 104));
+    let report = ledger(&servers).ended(0).json();
+    let messages = |report: &Value, name| number(report, "messages", name);
+    assert_eq!((messages(&report, "taken"), messages(&report, "gone")), (3, 0), "{report}");
+    assert_eq!((messages(&report, "dead_letters"), number(&report, "events", "published")), (1, 6), "{report}");
+    let named = |report: &Value| -> Vec<String> {
+        let processes = report["processes"].as_array().unwrap().iter();
+        processes.map(|process| format!("{} {}", process["name"], process["standing"])).collect()
+    };
+    assert_eq!(named(&report), [r#""test" "living""#, r#""books" "ended""#]);
+    // It goes on from there: put there, removed, put back.
+    fill(&queue, &api.url, 4);
+    assert_eq!(stream.dead_letters("torture").unwrap().purge_where(|_| true).unwrap().letters, 1);
+    let report = until_balanced(&servers);
+    assert_eq!((messages(&report, "taken"), messages(&report, "dead_letters")), (7, 0), "{report}");
+    assert!(keeper.close());
+    assert!(outsider.purge("events"));
+    let report = ledger(&servers).ended(1).json();
+    assert!(report["findings"][0].as_str().unwrap().starts_with("7 messages have gone"), "{report}");
+    // Whoever looks into that may begin once more.
+    run(&["ledger", &servers.address("events"), "--begin"]).ended(0);
+    assert_eq!(named(&ledger(&servers).ended(0).json()), [r#""books" "ended""#]);
+}
+
+/// What the processes have just done is written down by the next note.
+fn until_balanced(servers: &Servers) -> Value {
+    let mut said = Value::Null;
+    until("it adds up", || {
+        let ran = ledger(servers);
+        said = ran.json();
+        ran.code == Some(0)
+    });
+    said
+}
+
 #[test]
 fn what_others_remove_or_put_there_does_not_add_up() {
     let servers = Servers::one();

@@ -86,6 +86,54 @@ impl Traffic {
     }
 }
 
+impl Traffic {
+    /// What has gone through since then. What is under way is so now.
+    pub(super) fn since(self, then: &Self) -> Self {
+        Self {
+            accepted: self.accepted.saturating_sub(then.accepted),
+            published: self.published.saturating_sub(then.published),
+            repeated: self.repeated.saturating_sub(then.repeated),
+            leased: self.leased.saturating_sub(then.leased),
+            returned: self.returned.saturating_sub(then.returned),
+            settled: self.settled.saturating_sub(then.settled),
+            buried: self.buried.saturating_sub(then.buried),
+            unreadable: self.unreadable.saturating_sub(then.unreadable),
+            replayed: self.replayed.saturating_sub(then.replayed),
+            given_up: self.given_up.saturating_sub(then.given_up),
+            publishing: self.publishing,
+            held: self.held,
+            messages: self.messages.since(&then.messages),
+        }
+    }
+}
+
+impl Messages {
+    fn since(self, then: &Self) -> Self {
+        Self {
+            published: self.published.saturating_sub(then.published),
+            known: self.known.saturating_sub(then.known),
+            publishing: self.publishing,
+            given_up: self.given_up.saturating_sub(then.given_up),
+            settled: self.settled.saturating_sub(then.settled),
+            settled_again: self.settled_again.saturating_sub(then.settled_again),
+            settling: self.settling,
+            maybe_settled: self.maybe_settled.saturating_sub(then.maybe_settled),
+            redelivered: self.redelivered.saturating_sub(then.redelivered),
+            replayed: self.replayed.saturating_sub(then.replayed),
+            buried: self.buried.saturating_sub(then.buried),
+            buried_again: self.buried_again.saturating_sub(then.buried_again),
+            removed: self.removed.saturating_sub(then.removed),
+            removing: self.removing,
+            maybe_removed: self.maybe_removed.saturating_sub(then.maybe_removed),
+        }
+    }
+
+    /// Whether nothing is on its way into the stream or out of it.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.publishing == 0 && self.settling == 0 && self.removing == 0
+    }
+}
+
 impl AddAssign for Traffic {
     fn add_assign(&mut self, other: Self) {
         self.accepted += other.accepted;

@@ -135,7 +135,7 @@ impl fmt::Debug for Keeper {
 }
 
 /// What this machine is called.
-fn host() -> String {
+pub(super) fn host() -> String {
     let said = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let said = said.or_else(|| std::env::var("HOSTNAME").ok()).map(|name| name.trim().to_owned());
     said.filter(|name| !name.is_empty()).unwrap_or_else(|| "unknown".to_owned())

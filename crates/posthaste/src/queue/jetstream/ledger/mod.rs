@@ -26,6 +26,9 @@
 //!
 //! A stream that has taken fewer messages than it has acknowledged has lost some: that shows whoever was killed.
 //!
+//! All three last. Whoever has looked into them begins new books ([`begin_books`](super::JetStream::begin_books)), in which
+//! they are not.
+//!
 //! # Dead letters
 //!
 //! They are in a stream of their own, which numbers them too: what has gone from it has to be what processes replayed and
@@ -34,6 +37,7 @@
 mod account;
 mod keeper;
 mod note;
+mod opening;
 mod read;
 mod sums;
 #[cfg(test)]
