@@ -7,8 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::time::ClockId;
-
 /// What was measured, by name.
 pub(crate) type Figures = BTreeMap<String, f64>;
 
@@ -50,11 +48,6 @@ fn cpu() -> Duration {
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
     Duration::from_millis((ticks(11) + ticks(12)) * 10)
-}
-
-/// What the calling thread has had of a processor: to the nanosecond, where /proc's schedstat lags by a tick.
-pub(crate) fn thread_cpu() -> Duration {
-    Duration::try_from(rustix::time::clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }
 
 /// A line of /proc/self/status, in bytes.

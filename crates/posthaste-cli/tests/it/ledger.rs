@@ -190,7 +190,11 @@ fn new_books_have_nothing_unknown() {
     let report = ledger(&servers).ended(0).json();
     let messages = |report: &Value, name| number(report, "messages", name);
     assert_eq!((messages(&report, "taken"), messages(&report, "gone")), (3, 0), "{report}");
-    assert_eq!((messages(&report, "dead_letters"), number(&report, "events", "published")), (1, 6), "{report}");
+    assert_eq!(
+        (messages(&report, "dead_letters"), number(&report, "events", "published")),
+        (1, 6),
+        "{report}"
+    );
     let named = |report: &Value| -> Vec<String> {
         let processes = report["processes"].as_array().unwrap().iter();
         processes.map(|process| format!("{} {}", process["name"], process["standing"])).collect()

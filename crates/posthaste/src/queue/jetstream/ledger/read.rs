@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     clock::{Clock as _, SystemClock},
-    queue::jetstream::{error::JetStreamError, inspection::Inspection, stream::JetStream},
+    queue::jetstream::{error::JetStreamError, inspection::Inspection, stream::JetStream, traffic::Messages},
 };
 
 /// After so long without a new note, a process is silent: it was killed, or is cut off.
@@ -158,7 +158,7 @@ impl Reading {
             (Some(before), Ok(after)) => {
                 before.traffic.messages == after.traffic.messages && after.traffic.messages.is_at_rest()
             }
-            (None, Ok(after)) => after.traffic.messages == Default::default(),
+            (None, Ok(after)) => after.traffic.messages == Messages::default(),
             (_, Err(_)) => true,
         })
     }
