@@ -44,6 +44,7 @@ mod ledger;
 mod letters;
 mod message;
 mod monitor;
+mod notes;
 mod options;
 mod publish;
 mod pull;

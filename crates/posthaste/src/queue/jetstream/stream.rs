@@ -1,11 +1,6 @@
-//! A stream, for whoever wants more of it than a queue: what it promises, who has events in it, its dead letters, and
-//! what processes write down beside it.
+//! A stream, for whoever wants more of it than a queue: what it promises, who has events in it, and its dead letters.
 
 use std::{collections::BTreeMap, fmt, future::Future, sync::Arc, time::Duration};
-
-use async_nats::jetstream::kv;
-use bytes::Bytes;
-use futures_util::TryStreamExt;
 
 use super::{
     connection::{ANSWER_WITHIN, Core, Engine, now},
@@ -146,79 +141,6 @@ impl JetStream {
         let tenant = Arc::new(Tenant::new(core, handle, token, Role::Accept));
         Ok(JetStreamLetters(Letters::new(Arc::clone(&self.0), tenant)))
     }
-
-    /// Writes something down under a key, beside the stream (in the key-value bucket `<stream>-notes`, which it makes): what
-    /// a process has counted, for others to add up. Keys have letters, digits, `-`, `_`, `.` and `=`.
-    pub fn write_note(&self, key: &str, note: impl Into<Bytes>) -> Result<(), JetStreamError> {
-        let (core, key, note) = (Arc::clone(self.0.core()), key.to_owned(), note.into());
-        self.run(async move { write_note(&core, &key, note).await })
-    }
-
-    /// The same, given up after so long.
-    pub(super) fn write_note_within(
-        &self,
-        key: &str,
-        note: impl Into<Bytes>,
-        within: Duration,
-    ) -> Result<(), JetStreamError> {
-        if let Some(error) = self.core().why_not() {
-            return Err(error);
-        }
-        let (core, key, note) = (Arc::clone(self.0.core()), key.to_owned(), note.into());
-        self.0.wait_for(within, async move { write_note(&core, &key, note).await })?
-    }
-
-    /// Everything that was written down, by key.
-    pub fn notes(&self) -> Result<BTreeMap<String, Bytes>, JetStreamError> {
-        let core = Arc::clone(self.0.core());
-        self.run(async move {
-            let Some(bucket) = bucket(&core, false).await? else { return Ok(BTreeMap::new()) };
-            let refused = |error: &dyn fmt::Display| JetStreamError::refused("read the notes", error);
-            let keys = bucket.keys().await.map_err(|error| refused(&error))?;
-            let keys: Vec<String> = keys.try_collect().await.map_err(|error| refused(&error))?;
-            let mut notes = BTreeMap::new();
-            for key in keys {
-                if let Some(note) = bucket.get(&key).await.map_err(|error| refused(&error))? {
-                    notes.insert(key, note);
-                }
-            }
-            Ok(notes)
-        })
-    }
-
-    /// Forgets a note.
-    pub fn remove_note(&self, key: &str) -> Result<(), JetStreamError> {
-        let (core, key) = (Arc::clone(self.0.core()), key.to_owned());
-        self.run(async move {
-            let Some(bucket) = bucket(&core, false).await? else { return Ok(()) };
-            bucket.purge(&key).await.map_err(|error| JetStreamError::refused("remove a note", error))
-        })
-    }
-}
-
-async fn write_note(core: &Core, key: &str, note: Bytes) -> Result<(), JetStreamError> {
-    let bucket = bucket(core, true).await?.ok_or(JetStreamError::Closed)?;
-    let written = bucket.put(key, note).await;
-    written.map(drop).map_err(|error| JetStreamError::refused("write a note", error))
-}
-
-async fn bucket(core: &Core, makes: bool) -> Result<Option<kv::Store>, JetStreamError> {
-    let name = inspection::notes_of(core.stream());
-    if let Ok(bucket) = core.context().get_key_value(&name).await {
-        return Ok(Some(bucket));
-    }
-    if !makes {
-        return Ok(None);
-    }
-    let config = kv::Config {
-        bucket: name.clone(),
-        description: "what processes have counted".to_owned(),
-        history: 1,
-        num_replicas: core.report().map_or(core.options().replicas, |report| report.replicas),
-        ..kv::Config::default()
-    };
-    let made = core.context().create_key_value(config).await;
-    made.map(Some).map_err(|error| JetStreamError::refused(format!("make the bucket {name}"), error))
 }
 
 impl fmt::Debug for JetStream {

@@ -3,7 +3,7 @@
 use posthaste::queue::jetstream::{JetStream, Verdict};
 use posthaste_oracle::{Cause, Digest, Fact};
 
-use super::TENANT;
+use super::{TENANT, stream::Own};
 use crate::{
     commands::torture::{books::Books, payload},
     common::exit::Failure,
@@ -13,20 +13,19 @@ use crate::{
 const PAGE: usize = 256;
 
 /// Writes down what is left. Whatever does not add up is returned.
-pub(super) fn look(stream: &JetStream, books: &Books) -> Result<Vec<String>, Failure> {
-    note_letters(stream, books)?;
-    note_waiting(stream, books)?;
-    let ledger = stream.ledger()?;
+pub(super) fn look(own: &Own, books: &Books) -> Result<Vec<String>, Failure> {
+    note_letters(own, books)?;
+    note_waiting(own, books)?;
+    let ledger = own.patiently(JetStream::ledger)?;
     let differs = ledger.verdict == Verdict::Unbalanced;
     let findings = ledger.findings.into_iter().filter(|_| differs);
     Ok(findings.map(|finding| format!("the ledger does not add up: {finding}")).collect())
 }
 
-fn note_letters(stream: &JetStream, books: &Books) -> Result<(), Failure> {
-    let letters = stream.dead_letters(TENANT)?;
+fn note_letters(own: &Own, books: &Books) -> Result<(), Failure> {
     let mut after = None;
     loop {
-        let page = letters.page(after, PAGE)?;
+        let page = own.patiently(|stream| stream.dead_letters(TENANT)?.page(after, PAGE))?;
         let Some((last, _)) = page.last() else { return Ok(()) };
         after = Some(*last);
         for (_, letter) in &page {
@@ -36,10 +35,10 @@ fn note_letters(stream: &JetStream, books: &Books) -> Result<(), Failure> {
     }
 }
 
-fn note_waiting(stream: &JetStream, books: &Books) -> Result<(), Failure> {
+fn note_waiting(own: &Own, books: &Books) -> Result<(), Failure> {
     let mut behind = 0;
     loop {
-        let page = stream.read_behind(behind, PAGE)?;
+        let page = own.patiently(|stream| stream.read_behind(behind, PAGE))?;
         let Some(last) = page.last() else { return Ok(()) };
         behind = last.sequence;
         for message in &page {

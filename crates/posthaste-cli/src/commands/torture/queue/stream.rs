@@ -48,18 +48,14 @@ impl Own {
         Ok(Self { stream: JetStream::open(options)?, is_made })
     }
 
-    pub(super) fn stream(&self) -> &JetStream {
-        &self.stream
+    /// What there is in it, where its servers answer at once.
+    pub(super) fn messages(&self) -> Option<u64> {
+        self.stream.look().ok().map(|look| look.events.messages)
     }
 
     /// Without secrets.
     pub(super) fn address(&self) -> String {
         self.stream.options().address().to_string()
-    }
-
-    /// Waits until its servers answer.
-    pub(super) fn wait(&self) -> Result<(), Failure> {
-        self.patiently(|stream| stream.look().map(drop))
     }
 
     /// Deletes what was made here.
@@ -68,7 +64,10 @@ impl Own {
     }
 
     /// Asks until there is an answer that stays.
-    fn patiently(&self, ask: impl Fn(&JetStream) -> Result<(), JetStreamError>) -> Result<(), Failure> {
+    pub(super) fn patiently<T>(
+        &self,
+        ask: impl Fn(&JetStream) -> Result<T, JetStreamError>,
+    ) -> Result<T, Failure> {
         let end = SystemClock.elapsed() + PATIENCE;
         loop {
             match ask(&self.stream) {

@@ -1,7 +1,7 @@
 //! Sums over processes: what they say they did, at least and at most.
 //!
 //! Invariant: what is at least comes from notes before the look, what is at most from notes after it. What is loose keeps
-//! the two apart for ever; what is under way does so for a moment, and is not loose.
+//! the two apart for as long as it is so; what is under way and gets on does so for a moment, and is not loose.
 
 use super::account::{Paper, Standing};
 use crate::queue::jetstream::{inspection::StreamFacts, traffic::Messages};
@@ -50,6 +50,9 @@ impl Sums {
             }
             sums.repeated += after.traffic.repeated;
             sums.add_after(&after.traffic.messages, after.maybe_repeated, paper.standing());
+            if let (Some(before), Standing::Living) = (&paper.before, paper.standing()) {
+                sums.add_stuck(&before.traffic.messages, &after.traffic.messages);
+            }
         }
         // So many may have been counted by two.
         sums.published_low = sums.published_low.saturating_sub(sums.known);
@@ -81,6 +84,16 @@ impl Sums {
             self.published_loose += of.publishing;
             self.settled_loose += of.settling;
             self.letters.maybe_removed += of.removing;
+        }
+    }
+
+    /// What is under way, and gets no further: it may have arrived or not, for as long as that lasts.
+    fn add_stuck(&mut self, before: &Messages, after: &Messages) {
+        if before.published == after.published {
+            self.published_loose += before.publishing.min(after.publishing);
+        }
+        if before.settled == after.settled {
+            self.settled_loose += before.settling.min(after.settling);
         }
     }
 

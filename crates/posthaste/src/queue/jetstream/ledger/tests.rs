@@ -3,6 +3,7 @@
 use super::{
     account::{Account, Ledger, Paper, Verdict},
     note::ProcessNote,
+    opening::Opening,
 };
 use crate::queue::jetstream::{
     inspection::{Inspection, StreamFacts},
@@ -91,10 +92,10 @@ fn what_is_written_down_balances_and_what_is_under_way_is_no_fault() {
         // On its way.
         (
             account(12, 0),
-            vec![{
-                let at = Messages { publishing: 2, settling: 2, ..counted(10, 10) };
-                living(at, at)
-            }],
+            vec![living(
+                Messages { publishing: 2, settling: 2, ..counted(9, 9) },
+                Messages { publishing: 2, settling: 2, ..counted(10, 10) },
+            )],
         ),
         // A process that began after the first look.
         (account(3, 3), vec![Paper { before: None, after: Ok(note(counted(5, 0), false)), is_living: true }]),
@@ -165,6 +166,20 @@ fn what_may_have_been_counted_twice_is_unknown_with_how_many_could_hide_in_it() 
     }
 }
 
+/// A stream that refuses: what others put there meanwhile could hide behind what does not get in.
+#[test]
+fn what_is_under_way_and_gets_no_further_is_unknown() {
+    let stuck = |messages| vec![living(messages, messages)];
+    for (account, messages, said) in [
+        (account(2, 2), Messages { publishing: 3, ..counted(0, 0) }, "up to 3 messages could be lost"),
+        (account(9, 0), Messages { settling: 4, ..counted(9, 5) }, "up to 4 messages could have gone"),
+    ] {
+        let (verdict, findings) = verdict(account, stuck(messages));
+        assert_eq!(verdict, Verdict::Unknown);
+        assert!(findings.starts_with(said), "{findings}");
+    }
+}
+
 #[test]
 fn dead_letters_that_nobody_removed_have_to_be_there() {
     for (account, messages, missing) in [
@@ -227,6 +242,78 @@ fn what_a_silent_process_may_have_done_is_unknown_within_bounds() {
     let (verdict, findings) = verdict(account(8, 8), vec![unreadable]);
     assert_eq!(verdict, Verdict::Unknown);
     assert!(findings.contains("it has the form 2"), "{findings}");
+}
+
+/// The books as they begin with this account and these notes: living, or silent.
+fn opening(account: &Account, said: &[(&str, Messages, bool)]) -> Opening {
+    let mut opening = Opening::new(
+        ProcessNote::new("books", "begun", "here".to_owned(), 0),
+        &account.look,
+        account.counted,
+    );
+    for (key, messages, is_silent) in said {
+        opening.go_on((*key).to_owned(), spoken(*messages, 1), *is_silent);
+    }
+    Opening::read(&opening.bytes()).unwrap()
+}
+
+/// A note after so many words.
+fn spoken(messages: Messages, words: u64) -> ProcessNote {
+    ProcessNote { words, ..note(messages, false) }
+}
+
+/// What the new books say of this account, where each process has said this by now.
+fn since(opening: &Opening, mut account: Account, said: &[(&str, Messages, u64, bool)]) -> (Verdict, String) {
+    opening.adjust(&mut account.look);
+    let papers = said.iter().filter_map(|&(key, messages, words, is_living)| {
+        let said = spoken(messages, words);
+        opening.since(key, Paper { before: Some(said.clone()), after: Ok(said), is_living })
+    });
+    verdict(account, papers.chain([opening.stock()]).collect())
+}
+
+#[test]
+fn books_that_begin_know_nothing_of_what_was_unknown_and_miss_what_goes_after() {
+    // 30 taken, 12 in it; two letters of five; one lives, one is silent, with more than it has said.
+    let began = account_with_dead(30, 12, 5, 2);
+    let lived =
+        Messages { known: 2, settled_again: 1, maybe_settled: 1, buried: 5, removed: 1, ..counted(20, 9) };
+    let books = opening(&began, &[("lives", lived, false), ("dead", counted(4, 3), true)]);
+    let dead = ("dead", counted(4, 3), 1, false);
+    let fine = (Verdict::Balanced, String::new());
+    let lives = |messages, words| ("lives", messages, words, true);
+    assert_eq!(since(&books, began, &[lives(lived, 2), dead]), fine);
+    // It publishes 3, delivers 5, buries 1 of them, puts a letter back and purges another.
+    let more = Messages {
+        published: lived.published + 3,
+        settled: lived.settled + 5,
+        buried: lived.buried + 1,
+        replayed: 1,
+        removed: lived.removed + 2,
+        ..lived
+    };
+    let now = account_with_dead(34, 11, 6, 1);
+    assert_eq!(since(&books, now, &[lives(more, 9), dead]), fine);
+    for (account, said) in [
+        (account_with_dead(34, 10, 6, 1), "1 message has gone from the stream"),
+        (account_with_dead(33, 10, 6, 1), "1 message is LOST"),
+        (account_with_dead(35, 12, 6, 1), "1 message is in nobody's count"),
+        (account_with_dead(34, 12, 6, 1), "1 message is in the stream again"),
+        (account_with_dead(34, 11, 6, 0), "1 dead letter is gone"),
+        (account_with_dead(0, 0, 0, 0), "16 messages are LOST"),
+    ] {
+        let (verdict, findings) = since(&books, account, &[lives(more, 9), dead]);
+        assert_eq!(verdict, Verdict::Unbalanced, "{said}");
+        assert!(findings.starts_with(said), "{findings}");
+    }
+    // Who is killed from now on leaves an unknown again, even if it said nothing more.
+    for words in [1, 9] {
+        let killed = ("lives", lived, words, false);
+        assert_eq!(since(&books, account_with_dead(30, 12, 5, 2), &[killed, dead]).0, Verdict::Unknown);
+    }
+    // One that was cut off, and is back, counts from what it had said.
+    let back = ("dead", counted(6, 3), 5, true);
+    assert_eq!(since(&books, account_with_dead(32, 14, 5, 2), &[lives(lived, 2), back]), fine);
 }
 
 #[test]
