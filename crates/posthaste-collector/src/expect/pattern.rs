@@ -76,6 +76,13 @@ pub(super) struct Count {
     pub(super) max: Option<u64>,
 }
 
+impl Pattern {
+    /// Whether it is of every bad event, whosever it is.
+    pub(super) fn is_of_all_bad(&self) -> bool {
+        self.is_no_bad && self.wants.iter().all(|want| want.field == Field::Verdict)
+    }
+}
+
 impl Expectation {
     /// Reads a pattern or a list of patterns.
     pub fn from_value(value: &Value) -> Result<Self, ExpectationError> {

@@ -55,6 +55,13 @@ impl<'a> Tally<'a> {
         }
     }
 
+    /// So many bad events came, those included that had to make room.
+    pub(super) fn count_bad(&mut self, bad: u64) {
+        for row in self.rows.iter_mut().filter(|row| row.pattern.is_of_all_bad()) {
+            row.came = row.came.max(bad);
+        }
+    }
+
     /// Something was forgotten on demand: what is still there is to be looked at anew.
     pub(super) fn reset(&mut self) {
         self.looked_at = 0;

@@ -138,6 +138,21 @@ async fn a_bad_event_counts_for_nobody_who_does_not_ask_for_it() {
     assert!(lines[3].starts_with("     visitors[0].snapshots[0].events[0]."), "{said}");
 }
 
+/// What made room was there all the same.
+#[tokio::test]
+async fn a_bad_event_that_was_forgotten_is_not_no_bad() {
+    let options = CollectorOptions { events_max: 3, ..CollectorOptions::default() };
+    let collector = Collector::new(options);
+    did(&collector, "ann", "purchase", "u-0", &json!({"revenue": "12"}));
+    for number in 1..9 {
+        did(&collector, "ann", "purchase", &format!("u-{number}"), &json!({"revenue": 1_200}));
+    }
+    assert!(collector.ledger().forgotten > 0);
+    assert!(!holds(&collector, json!({"no_bad": true})).await);
+    collector.reset();
+    assert!(holds(&collector, json!({"no_bad": true})).await);
+}
+
 #[tokio::test]
 async fn the_nearest_misses_are_told_field_by_field_those_that_differ_least_first() {
     let collector = shop();

@@ -129,6 +129,7 @@ impl<'a> Waiting<'a> {
                 tokio::task::yield_now().await;
             }
         }
+        self.tally.count_bad(self.collector.store().ledger(self.session).bad);
     }
 
     /// When it is decided, should nothing else come.

@@ -14,6 +14,9 @@ use posthaste::judge::Problem;
 use super::{layout::Head, shape::Shape};
 use crate::{Fault, Verdict, taken::problems_bytes};
 
+/// What a segment has beside its events' bytes, however small they may be.
+const BESIDE_MIN: usize = 4 << 10;
+
 /// Late shapes among which a request's own is looked for before it is listed once more.
 const SHAPES_TRIED_MAX: usize = 16;
 
@@ -141,8 +144,10 @@ impl Segment {
         Self { bytes: Vec::with_capacity(bytes), ..Self::default() }
     }
 
+    /// What is kept beside the bytes of many small events may take as much as those.
     pub(super) fn has_room_for(&self, bytes: usize) -> bool {
-        self.bytes.len() + bytes <= self.bytes.capacity()
+        let room = self.bytes.capacity();
+        self.bytes.len() + bytes <= room && self.memory() - room <= room.max(BESIDE_MIN)
     }
 
     pub(super) fn is_empty(&self) -> bool {

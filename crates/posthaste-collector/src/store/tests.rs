@@ -56,6 +56,22 @@ fn bytes_stay_within_their_bound_and_identities_are_those_of_kept_events() {
     assert_eq!(store.ledger(None).forgotten + store.live() as u64, 3_000);
 }
 
+/// What there is beside the bytes of an event is more than those.
+#[test]
+fn of_tiny_bodies_only_the_oldest_make_room() {
+    for bytes_max in [1 << 18, 1 << 20, 1 << 23] {
+        let mut store = Store::new(Bounds { bytes_max, ..ROOMY }, Hashes::default());
+        let mut most = 1;
+        while store.ledger(None).forgotten < 2 * most {
+            send(&mut store, None, "{}");
+            assert!(store.memory() <= bytes_max, "{} of {bytes_max}", store.memory());
+            let live = store.live() as u64;
+            most = live.max(most);
+            assert!(store.ledger(None).forgotten == 0 || live > most * 3 / 4, "{live} of {most}");
+        }
+    }
+}
+
 #[test]
 fn a_request_goes_on_in_the_next_segment() {
     let mut store = Store::new(Bounds { bytes_max: 64_000, ..ROOMY }, Hashes::default());
