@@ -12,7 +12,7 @@ use std::{
 };
 
 use posthaste::{
-    Clock, HttpEventDispatcher, JetStreamQueue, Queue, QueueEventDispatcher, SystemClock,
+    Clock, HttpEventDispatcher, JetStreamQueue, LogEvent, Queue, QueueEventDispatcher, SystemClock,
     queue::jetstream::{JetStream, Keeper, ProcessCounts, Role},
 };
 use serde_json::Value;
@@ -36,6 +36,16 @@ fn keeper(stream: &JetStream, queue: &JetStreamQueue) -> Keeper {
         ProcessCounts { accepted: traffic.accepted, waiting: traffic.publishing, ..ProcessCounts::default() }
     };
     Keeper::start(stream, "test", "accept", counts).unwrap()
+}
+
+/// An API that refuses what is large.
+fn picky() -> Server {
+    Server::start(false, |body| if body.len() > 4_000 { 400 } else { 204 })
+}
+
+/// A request that it refuses.
+fn unwanted(api: &Server) -> LogEvent {
+    request(&api.url, &"x".repeat(4_000), 1)
 }
 
 /// `posthaste torture-sender`: a process that delivers what `torture` has in a stream.
@@ -170,15 +180,13 @@ fn what_a_killed_process_had_not_written_down_is_unknown() {
 /// Once somebody has looked into what is unknown, new books begin; in those, everything is known again, and a loss shows.
 #[test]
 fn new_books_have_nothing_unknown() {
-    let (servers, api) =
-        (Servers::one(), Server::start(false, |body| if body.len() > 4_000 { 400 } else { 204 }));
+    let (servers, api) = (Servers::one(), picky());
     let stream = small(&servers, "events");
     let queue = accepting(&stream, "torture");
     let keeper = keeper(&stream, &queue);
     let sender = Sender::start(&servers);
     fill(&queue, &api.url, 100);
-    let bad = request(&api.url, &"x".repeat(4_000), 1);
-    queue.add(bad).unwrap().wait().unwrap();
+    queue.add(unwanted(&api)).unwrap().wait().unwrap();
     let outsider = Outsider::at(&servers);
     until("everything is delivered, or dead", || outsider.look("events") == Some((0, 101)));
     sender.kill();
@@ -269,13 +277,11 @@ fn a_stream_that_has_lost_what_it_acknowledged_is_found_out() {
 
 #[test]
 fn a_dead_letter_that_is_put_back_is_counted() {
-    let (servers, api) =
-        (Servers::one(), Server::start(false, |body| if body.len() > 4_000 { 400 } else { 204 }));
+    let (servers, api) = (Servers::one(), picky());
     let stream = small(&servers, "events");
     let queue = accepting(&stream, "torture");
     let keeper = keeper(&stream, &queue);
-    let bad = request(&api.url, &"x".repeat(4_000), 1);
-    queue.add(bad).unwrap().wait().unwrap();
+    queue.add(unwanted(&api)).unwrap().wait().unwrap();
     let sender = Sender::start(&servers);
     let letters = stream.dead_letters("torture").unwrap();
     until("there is a dead letter", || letters.count().unwrap() == 1);

@@ -129,7 +129,7 @@ impl<'a> Waiting<'a> {
                 tokio::task::yield_now().await;
             }
         }
-        self.tally.count_bad(self.collector.store().ledger(self.session).bad);
+        self.tally.count_bad(self.collector.store().bad(self.session));
     }
 
     /// When it is decided, should nothing else come.

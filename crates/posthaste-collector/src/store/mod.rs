@@ -356,6 +356,11 @@ impl Store {
         self.sessions.forgotten(session)
     }
 
+    /// How many bad events came, likewise.
+    pub(crate) fn bad(&self, session: Option<&str>) -> u64 {
+        self.sessions.bad(session)
+    }
+
     pub(crate) fn sessions(&self) -> Vec<SessionLedger> {
         self.sessions.list()
     }

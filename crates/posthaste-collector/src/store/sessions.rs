@@ -76,16 +76,21 @@ impl Sessions {
     }
 
     pub(super) fn ledger(&self, session: Option<&str>) -> CollectorLedger {
-        match session {
-            None => self.all.clone(),
-            Some(name) => self.find(name).cloned().unwrap_or_default(),
-        }
+        self.of(session).cloned().unwrap_or_default()
     }
 
     pub(super) fn forgotten(&self, session: Option<&str>) -> u64 {
+        self.of(session).map_or(0, |ledger| ledger.forgotten)
+    }
+
+    pub(super) fn bad(&self, session: Option<&str>) -> u64 {
+        self.of(session).map_or(0, |ledger| ledger.bad)
+    }
+
+    fn of(&self, session: Option<&str>) -> Option<&CollectorLedger> {
         match session {
-            None => self.all.forgotten,
-            Some(name) => self.find(name).map_or(0, |ledger| ledger.forgotten),
+            None => Some(&self.all),
+            Some(name) => self.find(name),
         }
     }
 

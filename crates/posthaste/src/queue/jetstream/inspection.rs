@@ -322,6 +322,11 @@ fn limit(number: i64) -> Option<u64> {
 }
 
 impl StreamFacts {
+    /// Messages that it has taken, and has no more.
+    pub(super) fn gone(&self) -> u64 {
+        self.taken.saturating_sub(self.messages)
+    }
+
     fn of(info: &Info) -> Self {
         let Info { config, state, cluster, .. } = info;
         let followers = cluster.iter().flat_map(|cluster| &cluster.replicas);

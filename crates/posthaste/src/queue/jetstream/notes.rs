@@ -41,7 +41,7 @@ impl JetStream {
         let core = Arc::clone(self.engine().core());
         self.run(async move {
             let Some(bucket) = bucket(&core, false).await? else { return Ok(BTreeMap::new()) };
-            let prefix = format!("$KV.{}.", bucket.name);
+            let prefix = prefix(&bucket);
             let subjects = letters::counts_of(&core, &bucket.stream_name, &format!("{prefix}>")).await?;
             let mut notes = BTreeMap::new();
             for subject in subjects.keys() {
@@ -54,6 +54,15 @@ impl JetStream {
         })
     }
 
+    /// One of them.
+    pub(super) fn note(&self, key: &str) -> Result<Option<Bytes>, JetStreamError> {
+        let (core, key) = (Arc::clone(self.engine().core()), key.to_owned());
+        self.run(async move {
+            let Some(bucket) = bucket(&core, false).await? else { return Ok(None) };
+            read(&bucket, &format!("{}{key}", prefix(&bucket))).await
+        })
+    }
+
     /// Forgets a note.
     pub fn remove_note(&self, key: &str) -> Result<(), JetStreamError> {
         let (core, key) = (Arc::clone(self.engine().core()), key.to_owned());
@@ -62,6 +71,11 @@ impl JetStream {
             bucket.purge(&key).await.map_err(|error| JetStreamError::refused("remove a note", error))
         })
     }
+}
+
+/// What the subjects of its keys begin with.
+fn prefix(bucket: &kv::Store) -> String {
+    format!("$KV.{}.", bucket.name)
 }
 
 async fn write_note(core: &Core, key: &str, note: Bytes) -> Result<(), JetStreamError> {

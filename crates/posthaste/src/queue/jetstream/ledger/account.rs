@@ -176,7 +176,7 @@ impl Ledger {
         let Account { look, counted } = account;
         let sums = Sums::of(&papers);
         let (taken, in_stream) = (look.events.taken, look.events.messages);
-        let gone = taken.saturating_sub(in_stream);
+        let gone = look.events.gone();
         let bounds = |low, high| Bounds { low, high: (!sums.is_open()).then_some(high) };
         let (published, settled) =
             (bounds(sums.published_low, sums.published_high), bounds(sums.settled_low, sums.settled_high));

@@ -1,6 +1,6 @@
 //! What a process writes down: who it is, and what it has counted by now.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::queue::jetstream::traffic::Traffic;
 
@@ -81,14 +81,28 @@ impl ProcessNote {
     }
 
     pub(super) fn bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("texts and numbers, written to memory, cannot fail")
+        write(self)
     }
 
     pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
-        let note: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        if note.form != FORM {
-            return Err(format!("it has the form {}, and this version reads form {FORM}", note.form));
-        }
-        Ok(note)
+        read(bytes, |note: &Self| note.form, FORM)
+    }
+}
+
+/// A note as it is kept.
+pub(super) fn write(note: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(note).expect("texts and numbers, written to memory, cannot fail")
+}
+
+/// A note of the form that this version reads.
+pub(super) fn read<T: DeserializeOwned>(
+    bytes: &[u8],
+    form_of: impl Fn(&T) -> u32,
+    wanted: u32,
+) -> Result<T, String> {
+    let note = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    match form_of(&note) {
+        form if form == wanted => Ok(note),
+        form => Err(format!("it has the form {form}, and this version reads form {wanted}")),
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     account::Paper,
-    note::{ProcessCounts, ProcessNote},
+    note::{self, ProcessCounts, ProcessNote},
 };
 use crate::queue::jetstream::{
     inspection::{Inspection, StreamFacts},
@@ -53,8 +53,8 @@ impl Opening {
         Self {
             form: FORM,
             stock,
-            gone: gone(&look.events),
-            letters_gone: look.dead.as_ref().map_or(0, gone),
+            gone: look.events.gone(),
+            letters_gone: look.dead.as_ref().map_or(0, StreamFacts::gone),
             closed: BTreeSet::new(),
             said: BTreeMap::new(),
         }
@@ -109,20 +109,12 @@ impl Opening {
     }
 
     pub(super) fn bytes(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("texts and numbers, written to memory, cannot fail")
+        note::write(self)
     }
 
     pub(super) fn read(bytes: &[u8]) -> Result<Self, String> {
-        let opening: Self = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        if opening.form != FORM {
-            return Err(format!("it has the form {}, and this version reads form {FORM}", opening.form));
-        }
-        Ok(opening)
+        note::read(bytes, |opening: &Self| opening.form, FORM)
     }
-}
-
-fn gone(stream: &StreamFacts) -> u64 {
-    stream.taken.saturating_sub(stream.messages)
 }
 
 fn note_since(note: ProcessNote, said: &ProcessNote) -> ProcessNote {

@@ -75,7 +75,7 @@ impl JetStream {
     }
 
     fn opening(&self) -> Result<Option<Opening>, JetStreamError> {
-        let note = self.notes()?.remove(opening::KEY);
+        let note = self.note(opening::KEY)?;
         let opening = note.map(|note| Opening::read(&note)).transpose();
         opening.map_err(|why| JetStreamError::refused("read where the books begin", why))
     }

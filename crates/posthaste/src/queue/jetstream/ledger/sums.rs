@@ -120,8 +120,8 @@ impl LetterSums {
 
     /// A stream knows what has gone from it. One that was made anew does not, and has less than was buried.
     fn missing_beyond(&self, dead: Option<&StreamFacts>, removed: u64) -> u64 {
-        let (taken, there) = dead.map_or((0, 0), |dead| (dead.taken, dead.messages));
-        let gone = taken.saturating_sub(there).saturating_sub(removed);
+        let (gone, there) = dead.map_or((0, 0), |dead| (dead.gone(), dead.messages));
+        let gone = gone.saturating_sub(removed);
         gone.max(self.buried.saturating_sub(removed).saturating_sub(there))
     }
 }
